@@ -1,0 +1,109 @@
+"""What the user asked for, checked and typed; no torch needed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from colabmagic.errors import BadDeviceError
+
+Rng = Literal["auto", "cpu", "device"]
+
+RNG_CHOICES: Final[tuple[str, ...]] = ("auto", "cpu", "device")
+WELL_KNOWN_DEVICES: Final[tuple[str, ...]] = ("auto", "cpu", "cuda", "mps", "xpu")
+
+_DEVICE = re.compile(r"(?P<kind>[A-Za-z_][A-Za-z_0-9]*)(?::(?P<index>[0-9]{1,4}))?")
+_SEVERAL = re.compile(r"\w+:(?:\*|[0-9]+(?:,[0-9]+)+)|[0-9]+\s+gpus?|@\w+")
+_ALIASES: Final[dict[str, str]] = {"gpu": "cuda", "best": "auto"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSpec:
+    """A device as the user wrote it.
+
+    Attributes
+    ----------
+    kind
+        "auto", "cpu", "cuda", "mps", "xpu" or a registered torch back end.
+    index
+        Number of the device; None for the current one.
+    """
+
+    kind: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        """Return the text that torch would take."""
+        return self.kind if self.index is None else f"{self.kind}:{self.index}"
+
+    @classmethod
+    def parse(cls, text: str, known: tuple[str, ...] = WELL_KNOWN_DEVICES) -> DeviceSpec:
+        """Parse ``auto``, ``cuda``, ``cuda:1`` …
+
+        Parameters
+        ----------
+        text
+            What the user typed; empty means ``auto``.
+        known
+            The devices to name in an error.
+
+        Raises
+        ------
+        BadDeviceError
+            `text` is no device; the message lists the devices that exist.
+        """
+        plain = text.strip().strip("'\"").strip() or "auto"
+        if _SEVERAL.fullmatch(plain):
+            raise BadDeviceError(
+                f"one device at a time: {plain!r} names several",
+                seen="devices here: " + ", ".join(known),
+                hint=f"%%train_on {known[-1] if known else 'auto'}",
+            )
+        match = _DEVICE.fullmatch(plain)
+        if match is None:
+            raise bad_device(plain, known)
+        kind = match["kind"].lower()
+        index = None if match["index"] is None else int(match["index"])
+        kind = _ALIASES.get(kind, kind)
+        if kind == "auto" and index is not None:
+            raise bad_device(plain, known)
+        return cls(kind=kind, index=index)
+
+
+def bad_device(text: str, known: tuple[str, ...]) -> BadDeviceError:
+    """Return the error for a text that names no device, with the nearest one."""
+    lower = text.lower()
+    near = difflib.get_close_matches(lower, known, n=1, cutoff=0.5)
+    if not near:
+        near = [name for name in known if name.partition(":")[0] == lower.partition(":")[0]]
+    shown = text if len(text) <= 40 else text[:37] + "..."  # noqa: PLR2004 (one line)
+    return BadDeviceError(
+        f"there is no device {shown!r}",
+        seen="devices here: " + ", ".join(known),
+        hint=f"%%train_on {near[-1] if near else 'auto'}",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """Options of one ``%%train_on`` cell.
+
+    Attributes
+    ----------
+    keep
+        Leave everything on the device when the cell ends.
+    strict
+        Raise if the device is absent, instead of running on the CPU.
+    rng
+        Where random numbers that the cell draws come from: "cpu" (the CPU's stream,
+        then moved), "device", or "auto" (the CPU's stream for draws up to 64 KiB).
+    quiet
+        Print neither the line at entry nor the one at exit.
+    """
+
+    keep: bool = False
+    strict: bool = False
+    rng: Rng = "auto"
+    quiet: bool = False

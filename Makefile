@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell .ci/find_python --min 3.11)
 COLAB_PYTHON ?= $(shell .ci/find_python 3.13 3.12)
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 # One thread per process: the tests run in two, and torch would take all cores in each.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1

@@ -1,0 +1,89 @@
+"""Re-point one tensor object to other memory, in place.
+
+Where torch allows it (CPU, CUDA, MPS, XPU) the data is exchanged and the tensor keeps
+its implementation, so that everything that refers to it in C++ stays right. Elsewhere
+(back ends on torch's PrivateUse1 key, and tensors with a history) the implementations
+of two Python tensors are swapped, and swapped back at home.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from colabmagic.errors import NotSupportedError
+
+no_subclass = torch._C.DisableTorchFunctionSubclass  # noqa: SLF001 (user classes stay out)
+compatible = torch._has_compatible_shallow_copy_type  # noqa: SLF001 (what `.data =` asks)
+_data: Any = torch._C.TensorBase.data  # type: ignore[attr-defined]  # noqa: SLF001
+# swap_tensors refuses where something holds a weak reference (RNN layers do); the
+# function below it does not.
+swap: Any = getattr(torch._C, "_swap_tensor_impl", torch.utils.swap_tensors)  # noqa: SLF001
+
+
+class ForeignGraph(torch.autograd.Function):
+    """Stands at the end of a history that was left on a device."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: torch.Tensor, value: torch.Tensor, device: str) -> Any:  # noqa: ANN401, ARG004
+        """Return the value; only its history is another."""
+        ctx.device = device
+        return value.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *_: torch.Tensor) -> Any:  # noqa: ANN401
+        """Refuse: the history ended with the cell."""
+        raise NotSupportedError(
+            "backward() through a value whose %%train_on cell has ended",
+            seen=f"it was computed on {ctx.device}, and that computation stayed there",
+            hint="compute it again and call backward() in the same cell",
+        )
+
+
+def without_history(value: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tensor that looks computed, and says clearly that its graph is gone."""
+    with torch.enable_grad():
+        anchor = torch.empty(0, requires_grad=True, device="cpu")
+        return ForeignGraph.apply(anchor, value, str(device))  # type: ignore[no-any-return, no-untyped-call]
+
+
+def set_data(tensor: torch.Tensor, value: torch.Tensor) -> None:
+    """Assign ``tensor.data``, past any user class."""
+    _data.__set__(tensor, value)
+
+
+def exchange(tensor: torch.Tensor, made: torch.Tensor) -> None:
+    """Give `tensor` the implementation of `made`; `made` keeps the old one.
+
+    Hooks and ``requires_grad`` go along; the gradient is the caller's to attach.
+    """
+    if made.grad_fn is None and tensor.requires_grad:
+        made.requires_grad_()
+    carry_hooks(tensor, made)
+    swap(tensor, made)
+
+
+def carry_hooks(tensor: torch.Tensor, made: torch.Tensor) -> None:
+    """Let `made` call the same hooks; handles that the user holds stay valid."""
+    for name in ("_backward_hooks", "_post_accumulate_grad_hooks"):
+        hooks = getattr(tensor, name, None)
+        if hooks is not None or getattr(made, name, None) is not None:
+            setattr(made, name, hooks)
+
+
+def is_plain(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor is ordinary memory with size and strides."""
+    return (
+        tensor.layout is torch.strided
+        and not tensor.is_quantized
+        and not tensor.is_nested
+        and torch._C._has_storage(tensor)  # noqa: SLF001
+    )
+
+
+def is_movable(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor can be moved at all."""
+    if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+        return False  # a lazy parameter moves when it has a size
+    return type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__

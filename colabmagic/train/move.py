@@ -1,0 +1,425 @@
+"""Move tensors between home and a device in place: the objects stay the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from colabmagic.train import storage
+from colabmagic.train.exchange import (
+    carry_hooks,
+    compatible,
+    exchange,
+    is_movable,
+    is_plain,
+    no_subclass,
+    set_data,
+    swap,
+    without_history,
+)
+from colabmagic.train.interrupts import deferred_interrupts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Place = tuple[object, ...]
+READ_ONLY_NOTE = (
+    "the cell changed a tensor whose memory is read-only at home; "
+    "it has memory of its own now"
+)
+
+
+@dataclass(slots=True, eq=False)
+class Traveller:
+    """A tensor that was moved from home, and what is needed to bring it back.
+
+    Attributes
+    ----------
+    tensor
+        The user's object.
+    shadow
+        Holds the tensor's own implementation, with its autograd state, while another
+        one stands in for it; None where only the data was exchanged.
+    home
+        A tensor over the home memory, with size and strides of the beginning.
+    pair
+        The storages; None for kinds of tensors that have none (sparse …).
+    place
+        Storage and geometry on the device that stand for the home memory.
+    version
+        Version counter on arrival.
+    history
+        The node that computed the tensor, on arrival.
+    """
+
+    tensor: torch.Tensor
+    shadow: torch.Tensor | None
+    home: torch.Tensor
+    pair: storage.Pair | None
+    place: Place
+    version: int
+    history: object
+
+
+@dataclass(slots=True)
+class Landing:
+    """Where the storages of the device have their memory at home.
+
+    Attributes
+    ----------
+    memory
+        By the key of the device's storage.
+    shift
+        How many bytes nearer to the beginning the data lies there.
+    """
+
+    memory: dict[int, torch.UntypedStorage] = field(default_factory=dict)
+    shift: dict[int, int] = field(default_factory=dict)
+
+    def tensor(self, like: torch.Tensor) -> torch.Tensor:
+        """Return the CPU tensor that stands for one on the device."""
+        if not is_plain(like):
+            return like.detach().cpu()
+        away_key = storage.key(like)
+        return on_storage(like, self.memory[away_key], self.shift[away_key])
+
+
+@dataclass(eq=False)
+class Mover:
+    """Takes tensors to one device and brings them home.
+
+    Parameters
+    ----------
+    device
+        Where to.
+
+    Attributes
+    ----------
+    travellers
+        What is away, by ``id`` of the tensor.
+    pairs
+        Storages that are away, by key of the storage at home.
+    moved_bytes
+        How much was copied to the device.
+    """
+
+    device: torch.device
+    travellers: dict[int, Traveller] = field(default_factory=dict)
+    pairs: dict[int, storage.Pair] = field(default_factory=dict)
+    moved_bytes: int = 0
+
+    def is_away(self, tensor: torch.Tensor) -> bool:
+        """Tell whether a tensor is on the device now."""
+        return tensor.device == self.device
+
+    # ---- to the device ------------------------------------------------------
+
+    def away(self, tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+        """Move tensors and their gradients to the device, all of them or none.
+
+        Parameters
+        ----------
+        tensors
+            In any order; those that are not on the CPU stay where they are.
+
+        Returns
+        -------
+        list of torch.Tensor
+            Those that were moved.
+
+        Raises
+        ------
+        torch.OutOfMemoryError
+            The device is full; nothing was moved then.
+        """
+        with torch.no_grad(), no_subclass():
+            chosen = [
+                tensor
+                for tensor in with_gradients(tensors)
+                if tensor.device.type == "cpu" and is_movable(tensor)
+            ]
+            if not chosen:
+                return []
+            gradients = [(each, each.grad) for each in chosen if has_gradient(each)]
+            before, bytes_before = dict(self.pairs), self.moved_bytes
+            done: list[Traveller] = []
+            with deferred_interrupts():
+                try:
+                    for tensor, made, pair in self._plan(chosen):
+                        done.append(leave(tensor, made, pair))
+                    attach(gradients)
+                except BaseException:
+                    for traveller in reversed(done):
+                        bring_back(traveller, traveller.home)
+                    attach(gradients)
+                    self.pairs, self.moved_bytes = before, bytes_before
+                    raise
+                self.travellers.update((id(each.tensor), each) for each in done)
+        return chosen
+
+    def _plan(
+        self, tensors: list[torch.Tensor]
+    ) -> list[tuple[torch.Tensor, torch.Tensor, storage.Pair | None]]:
+        """Copy all memory to the device and make the new tensors; change none yet."""
+        groups: dict[int, list[torch.Tensor]] = {}
+        plans: list[tuple[torch.Tensor, torch.Tensor, storage.Pair | None]] = []
+        for tensor in tensors:
+            if tensor.grad_fn is not None:
+                with torch.enable_grad():
+                    plans.append((tensor, tensor.to(self.device), None))
+            elif is_plain(tensor):
+                groups.setdefault(storage.key(tensor), []).append(tensor)
+            else:
+                plans.append((tensor, tensor.detach().to(self.device), None))
+        for home_key, group in groups.items():
+            pair = self.pairs.get(home_key)
+            if pair is None and len(group) == 1 and fills_its_storage(group[0]):
+                made = copied(group[0], self.device)
+                pair = storage.Pair(
+                    group[0].untyped_storage(), made.untyped_storage(), 0
+                )
+                self._note(home_key, pair)
+                plans.append((group[0], made, pair))
+                continue
+            if pair is None or not pair.covers(*storage.span(group)):
+                pair = self._widened(pair, group)
+                self._note(home_key, pair)
+            plans += [
+                (tensor, on_storage(tensor, pair.away, pair.start), pair)
+                for tensor in group
+            ]
+        return plans
+
+    def _note(self, home_key: int, pair: storage.Pair) -> None:
+        """Remember which storages belong together."""
+        self.pairs[home_key] = pair
+        self.moved_bytes += pair.away.nbytes()
+
+    def _widened(
+        self, old: storage.Pair | None, group: list[torch.Tensor]
+    ) -> storage.Pair:
+        """Return the pair for a group; tensors on an older, narrower one change over."""
+        if old is None:
+            return storage.send(group, self.device)
+        storage.fetch(old)
+        away = storage.raw(old.home, 0, old.home.nbytes()).to(self.device)
+        pair = storage.Pair(old.home, away.untyped_storage(), 0)
+        for each in self.travellers.values():
+            if each.pair is old and each.place == place_of(each.tensor):
+                set_data(each.tensor, on_storage(each.tensor, pair.away, -old.start))
+                each.pair, each.place = pair, place_of(each.tensor)
+        return pair
+
+    # ---- home ----------------------------------------------------------------
+
+    def home(
+        self, others: Iterable[torch.Tensor] = (), *, copy: bool = True
+    ) -> list[str]:
+        """Bring everything home: what was moved, and other tensors on the device.
+
+        Parameters
+        ----------
+        others
+            Tensors that may be on the device.
+        copy
+            Whether the device can be read. If not, what was moved gets the values from
+            before, and the others are left alone.
+
+        Returns
+        -------
+        list of str
+            Notes for the user, one line each.
+        """
+        notes: list[str] = []
+        with torch.no_grad(), no_subclass(), deferred_interrupts():
+            if not copy:
+                for each in self.travellers.values():
+                    bring_back(each, each.home)
+            else:
+                strangers = self._strangers(others)
+                landing = self._land(strangers, notes)
+                moved = [each.tensor for each in self.travellers.values()]
+                gradients = [
+                    (tensor, tensor.grad)
+                    for tensor in [*moved, *strangers]
+                    if tensor.is_leaf and not tensor.is_inference()
+                ]
+                for each in self.travellers.values():
+                    self._return(each, landing)
+                for tensor in strangers:
+                    settle(tensor, landing.tensor(tensor), self.device)
+                attach(gradients)
+            self.travellers.clear()
+            self.pairs.clear()
+        return notes
+
+    def _strangers(self, others: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+        """Return what must come home and was not moved there by us."""
+        travelled = [each.tensor for each in self.travellers.values()]
+        return [
+            tensor
+            for tensor in with_gradients([*others, *travelled])
+            if id(tensor) not in self.travellers and self.is_away(tensor)
+        ]
+
+    def _land(self, strangers: list[torch.Tensor], notes: list[str]) -> Landing:
+        """Copy all memory from the device; tensors still point to the device."""
+        landing = Landing()
+        for pair in self.pairs.values():
+            if storage.fetch(pair):
+                away_key = int(pair.away._cdata)  # noqa: SLF001
+                landing.memory[away_key] = pair.home
+                landing.shift[away_key] = -pair.start
+            elif READ_ONLY_NOTE not in notes:
+                notes.append(READ_ONLY_NOTE)
+        groups: dict[int, list[torch.Tensor]] = {}
+        travelled = [each.tensor for each in self.travellers.values()]
+        for tensor in [*strangers, *travelled]:
+            if self.is_away(tensor) and is_plain(tensor):
+                groups.setdefault(storage.key(tensor), []).append(tensor)
+        for away_key, group in groups.items():
+            if away_key not in landing.memory:
+                start, end = storage.span(group)
+                away = group[0].untyped_storage()
+                fresh = storage.raw(away, start, end).cpu()
+                landing.memory[away_key] = fresh.untyped_storage()
+                landing.shift[away_key] = start
+        return landing
+
+    def _return(self, traveller: Traveller, landing: Landing) -> None:
+        """Bring one moved tensor home, wherever the cell left it."""
+        tensor = traveller.tensor
+        if not self.is_away(tensor):
+            return  # the user put it elsewhere
+        same_history = tensor.grad_fn is traveller.history
+        untouched = same_history and traveller.place == place_of(tensor)
+        if traveller.history is not None:  # a computed value, copied with its history
+            if untouched and tensor._version == traveller.version:  # noqa: SLF001
+                bring_back(traveller, traveller.home)
+            else:
+                settle(tensor, landing.tensor(tensor), self.device)
+        elif not same_history:
+            settle(tensor, landing.tensor(tensor), self.device)
+        elif untouched and traveller.pair is not None:
+            away_key = int(traveller.pair.away._cdata)  # noqa: SLF001
+            kept = landing.memory.get(away_key) is traveller.pair.home
+            home = traveller.home if kept else landing.tensor(tensor)
+            bring_back(traveller, home)
+        else:
+            bring_back(traveller, landing.tensor(tensor))
+
+
+def leave(
+    tensor: torch.Tensor, made: torch.Tensor, pair: storage.Pair | None
+) -> Traveller:
+    """Make one tensor object stand for its copy on the device."""
+    if tensor.grad_fn is None and compatible(tensor, made):
+        home, shadow = tensor.detach(), None
+        set_data(tensor, made)
+    else:
+        home = shadow = made
+        exchange(tensor, made)
+    return Traveller(
+        tensor, shadow, home, pair, place_of(tensor), version_of(tensor), tensor.grad_fn
+    )
+
+
+def bring_back(traveller: Traveller, home: torch.Tensor) -> None:
+    """Make a moved tensor object stand for its home memory again."""
+    tensor, shadow = traveller.tensor, traveller.shadow
+    if shadow is None:
+        set_data(tensor, home)
+        return
+    if home is not shadow:
+        set_data(shadow, home)
+    if shadow.grad_fn is None and shadow.requires_grad != tensor.requires_grad:
+        shadow.requires_grad_(tensor.requires_grad)
+    carry_hooks(tensor, shadow)
+    changed = version_of(tensor) > traveller.version
+    swap(tensor, shadow)
+    if changed:
+        torch.autograd.graph.increment_version(tensor)
+
+
+def settle(tensor: torch.Tensor, made: torch.Tensor, device: torch.device) -> None:
+    """Bring a tensor home that has no home yet, or lost it to a computation."""
+    if tensor.grad_fn is not None:
+        swap(tensor, without_history(made, device))
+    elif compatible(tensor, made):
+        set_data(tensor, made)
+    else:
+        exchange(tensor, made)
+
+
+def attach(gradients: Iterable[tuple[torch.Tensor, torch.Tensor | None]]) -> None:
+    """Attach gradients again; an exchange leaves them behind."""
+    for tensor, gradient in gradients:
+        if tensor.is_leaf and tensor.grad is not gradient:
+            tensor.grad = gradient
+
+
+def has_gradient(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor has a gradient that goes with it."""
+    return tensor.requires_grad and tensor.is_leaf and tensor.grad is not None
+
+
+def with_gradients(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Return tensors and their gradients, each object once."""
+    found: dict[int, torch.Tensor] = {}
+    pending = list(tensors)
+    while pending:
+        tensor = pending.pop()
+        if id(tensor) in found:
+            continue
+        found[id(tensor)] = tensor
+        if has_gradient(tensor):
+            pending.append(tensor.grad)  # type: ignore[arg-type]
+    return list(found.values())
+
+
+def place_of(tensor: torch.Tensor) -> Place:
+    """Return what changes when a tensor is re-pointed or reshaped in place."""
+    if not is_plain(tensor):
+        return (id(tensor),)
+    return (
+        storage.key(tensor),
+        tensor.storage_offset(),
+        tensor.shape,
+        tensor.stride(),
+        tensor.dtype,
+    )
+
+
+def version_of(tensor: torch.Tensor) -> int:
+    """Return how often a tensor was changed in place; inference tensors do not count."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
+
+
+def fills_its_storage(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor is all there is in its storage, in order."""
+    return (
+        tensor.is_contiguous()
+        and tensor.nbytes == tensor.untyped_storage().nbytes()
+        and not tensor.is_conj()
+        and not tensor.is_neg()
+    )
+
+
+def copied(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy a tensor to a device; an inference tensor stays one."""
+    if tensor.is_inference():
+        with torch.inference_mode():
+            return tensor.to(device)
+    return tensor.detach().to(device)
+
+
+def on_storage(
+    like: torch.Tensor, memory: torch.UntypedStorage, shift_bytes: int
+) -> torch.Tensor:
+    """Rebuild a tensor over other memory; an inference tensor stays one."""
+    if like.is_inference():
+        with torch.inference_mode():
+            return storage.rebuild(like, memory, shift_bytes)
+    return storage.rebuild(like, memory, shift_bytes)

@@ -1,0 +1,31 @@
+"""Fixtures for tests that need an accelerator; a ``conftest.py`` imports them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes.accelerator import fake_accelerator
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def registered_fake() -> types.ModuleType:
+    """Register the device type once; without a compiler, skip and say why."""
+    missing = fake_accelerator.missing_tools()
+    if missing and os.environ.get("CI", "").lower() != "true":
+        pytest.skip("the fake accelerator needs " + ", ".join(missing))
+    return fake_accelerator.register()
+
+
+@pytest.fixture
+def fake(registered_fake: types.ModuleType) -> Iterator[types.ModuleType]:
+    """Give ``torch.fake`` with fresh counters and no faults, and heal it afterwards."""
+    registered_fake.heal()
+    yield registered_fake
+    registered_fake.heal()

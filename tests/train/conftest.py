@@ -1,0 +1,7 @@
+"""The device for the tests of `colabmagic.train`."""
+
+from __future__ import annotations
+
+from tests.fakes.accelerator.accelerator_fixtures import fake, registered_fake
+
+__all__ = ["fake", "registered_fake"]

@@ -1,0 +1,210 @@
+"""Police every test: what it changed in the process is undone, nothing leaves the machine.
+
+The closing lines of a run say which kernels were really used.
+"""
+
+from __future__ import annotations
+
+import collections
+import ipaddress
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[1]
+
+# --- network ------------------------------------------------------------------------
+
+LOCAL_NAMES = {"", "localhost", "ip6-localhost", socket.gethostname()}
+
+
+def _is_loopback(host: object) -> bool:
+    """Tell whether a host is this machine itself."""
+    text = host.decode() if isinstance(host, bytes) else host
+    if text is None or text in LOCAL_NAMES:
+        return True
+    try:
+        address = ipaddress.ip_address(str(text).partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
+    """Raise when this process is about to talk to another machine."""
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event in {"socket.connect", "socket.sendto"}:
+        address = arguments[1]
+        if not isinstance(address, tuple):  # a Unix socket
+            return
+        host = address[0]
+    else:
+        return
+    if not _is_loopback(host):
+        message = f"a test wants to reach {host!r}: only loopback is allowed"
+        raise PermissionError(message)
+
+
+sys.addaudithook(_refuse_network)
+
+# --- what a test must leave as it was -------------------------------------------------
+
+# Variables that others set, once, when they are imported.
+FOREIGN_VARIABLES = ("PYTEST_", "KMP_", "COV_")
+# Threads that others start and keep.
+FOREIGN_THREADS = (
+    "IPythonHistorySavingThread",
+    "asyncio_",  # the pool of the event loop
+    "tqdm",
+    "execnet",
+    "pytest_timeout",
+)
+THREAD_GRACE_S = 2.0
+
+TORCH_OWNERS = (
+    "torch",
+    "torch.Tensor",
+    "torch.nn.Module",
+    "torch.nn.functional",
+    "torch.nn.init",
+    "torch.optim.Optimizer",
+    "torch.utils.data.DataLoader",
+    "torch.random",
+    "torch.autograd",
+)
+
+
+def _variables() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(FOREIGN_VARIABLES)
+    }
+
+
+def _threads() -> set[threading.Thread]:
+    return {
+        thread
+        for thread in threading.enumerate()
+        if not thread.name.startswith(FOREIGN_THREADS)
+    }
+
+
+def _new_threads(before: set[threading.Thread]) -> set[threading.Thread]:
+    """Return the threads that came and stayed, after a short wait for those that end."""
+    end = time.monotonic() + THREAD_GRACE_S
+    while (new := _threads() - before) and time.monotonic() < end:
+        time.sleep(0.02)
+    return new
+
+
+def _torch_entry_points() -> dict[tuple[str, str], Any]:
+    """Return every function and class that a patch could replace in torch."""
+    torch = sys.modules.get("torch")
+    if not hasattr(torch, "optim"):  # not loaded, or in the middle of it
+        return {}
+    found = {}
+    for path in TORCH_OWNERS:
+        owner = torch
+        for part in path.split(".")[1:]:
+            owner = getattr(owner, part)
+        for name, value in vars(owner).items():
+            if callable(value) or isinstance(value, property | classmethod):
+                found[path, name] = value
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _leaves_the_process_as_it_was() -> Iterator[None]:
+    """Fail a test that leaves variables, threads, a folder or a patch behind."""
+    variables, threads, folder = _variables(), _threads(), Path.cwd()
+    entry_points = _torch_entry_points()
+    yield
+    now = _variables()
+    changed = {
+        name: (variables.get(name), now.get(name))
+        for name in variables.keys() | now.keys()
+        if variables.get(name) != now.get(name)
+    }
+    for name, (value, _) in changed.items():  # so that the next test is not hurt
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
+    moved = Path.cwd()
+    os.chdir(folder)
+    left = _new_threads(threads)
+    after = _torch_entry_points() if entry_points else {}
+    patched = [
+        ".".join(key)
+        for key, value in entry_points.items()
+        if after.get(key) is not value
+    ]
+    assert not changed, f"environment variables changed: {changed}"
+    assert moved == folder, f"the working directory changed to {moved}"
+    assert not left, f"threads still run: {left}"
+    assert not patched, f"torch stays patched: {patched}"
+
+
+# --- which kernels ran ------------------------------------------------------------------
+
+KERNEL_PARAMETERS = ("kernel", "kernel_name", "interpreter")
+
+
+@pytest.fixture(autouse=True)
+def _names_its_kernel(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> None:
+    """Note, for the closing lines, the kernel that a test is parametrised with."""
+    parameters = getattr(getattr(request.node, "callspec", None), "params", {})
+    for name in KERNEL_PARAMETERS:
+        if name in parameters:
+            record_property("kernel", str(parameters[name]))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:  # noqa: ANN401 (pytest's own, not public)
+    """Say which kernels ran how many tests, and what was skipped for what reason."""
+    ran: collections.Counter[tuple[str, str]] = collections.Counter()
+    reasons: collections.Counter[str] = collections.Counter()
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            properties = dict(getattr(report, "user_properties", []))
+            if "kernel" in properties:
+                ran[properties["kernel"], outcome] += 1
+            if outcome == "skipped" and isinstance(report.longrepr, tuple):
+                reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
+    write = terminalreporter.write_line
+    terminalreporter.section("kernels and skips")
+    version = ".".join(map(str, sys.version_info[:3]))
+    write(f"tests themselves: Python {version}, IPython {_version('IPython')}")
+    for kernel in sorted({kernel for kernel, _ in ran}):
+        counts = ", ".join(
+            f"{count} {outcome}"
+            for (name, outcome), count in sorted(ran.items())
+            if name == kernel
+        )
+        write(f"kernel {kernel}: {counts}")
+    for folder in (".venv-old", ".venv-colab"):
+        if not (ROOT / folder / "bin" / "python").exists():
+            write(f"kernel {folder}: not set up here, so nothing ran on it")
+    for reason, count in sorted(reasons.items()):
+        write(f"skipped {count}: {reason}")
+    if not reasons:
+        write("skipped: none")
+
+
+def _version(module: str) -> str:
+    """Return the version of a distribution without importing it."""
+    from importlib.metadata import version
+
+    return version(module)

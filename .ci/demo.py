@@ -38,9 +38,7 @@ class AskingClient(NotebookClient):
         *arguments: object,
         **options: object,
     ) -> nbformat.NotebookNode:
-        done = await super().async_execute_cell(
-            cell, cell_index, *arguments, **options
-        )
+        done = await super().async_execute_cell(cell, cell_index, *arguments, **options)
         if cell_index == len(self.nb.cells) - 1:
             self.answers = await self._ask()
         return done

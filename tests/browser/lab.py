@@ -1,0 +1,181 @@
+"""What a person does in JupyterLab: open, run, save, look."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from playwright.sync_api import Locator, Page
+
+    from tests.browser.jupyter import JupyterServer
+
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+LOAD_TIMEOUT_MS = 60_000
+KERNEL_TIMEOUT_MS = 60_000
+CELL_TIMEOUT_MS = 90_000
+
+# The execution indicator on the page is no proof: it is idle before there is
+# a kernel. So ask the application itself.
+KERNEL_IS_IDLE = """() => {
+    const widget = window.jupyterapp && window.jupyterapp.shell.currentWidget;
+    const session = widget && widget.sessionContext && widget.sessionContext.session;
+    const kernel = session && session.kernel;
+    return kernel && kernel.status === 'idle'
+        && kernel.connectionStatus === 'connected';
+}"""
+SAVE = "() => window.jupyterapp.commands.execute('docmanager:save')"
+IS_SAVED = "() => !window.jupyterapp.shell.currentWidget.context.model.dirty"
+TRUSTED_CELLS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
+    .filter(cell => cell.type === 'code').map(cell => cell.trusted)"""
+
+# The contrast of every piece of text below an element, as WCAG 2 defines it. The
+# colours are what is computed; backgrounds are laid one over the other as on screen.
+CONTRASTS = """root => {
+    const context = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+    const linear = value => value <= 0.04045
+        ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    const light = ([r, g, b]) =>
+        0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+    const mix = colours => {
+        context.globalAlpha = 1;
+        context.fillStyle = 'white';
+        context.fillRect(0, 0, 1, 1);
+        for (const [colour, opacity] of colours) {
+            context.globalAlpha = opacity;
+            context.fillStyle = colour;
+            context.fillRect(0, 0, 1, 1);
+        }
+        return context.getImageData(0, 0, 1, 1).data;
+    };
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (walker.nextNode()) {
+        const text = walker.currentNode.textContent.trim();
+        const owner = walker.currentNode.parentElement;
+        if (!text || !owner.getClientRects().length) continue;
+        const layers = [];
+        let opacity = 1;
+        for (let node = owner; node; node = node.parentElement) {
+            const style = getComputedStyle(node);
+            opacity *= Number(style.opacity);
+            layers.unshift([style.backgroundColor, 1]);
+        }
+        const below = light(mix(layers));
+        const above = light(mix([...layers, [getComputedStyle(owner).color, opacity]]));
+        const ratio = (Math.max(above, below) + 0.05) / (Math.min(above, below) + 0.05);
+        found.push([text, ratio]);
+    }
+    return found;
+}"""
+
+# Errors of the front end itself, seen without any extension.
+FRONT_END_NOISE = re.compile(
+    r"Cannot read properties of undefined \(reading 'schema'\)|Command '.*registered"
+)
+FINISHED_PROMPT = re.compile(r"\[\d+\]:")
+
+
+@dataclass
+class PageLog:
+    """What went wrong in a page, or went to the outside."""
+
+    errors: list[str] = field(default_factory=list)
+    foreign_requests: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page, server: JupyterServer) -> None:
+        """Note the page's errors, and all that does not go to the server."""
+        own = (f"{server.url}/", f"ws://127.0.0.1:{server.port}/", "data:", "blob:")
+
+        def note_error(error: object) -> None:
+            if not FRONT_END_NOISE.search(str(error)):
+                self.errors.append(str(error))
+
+        def note_request(url: str) -> None:
+            if not url.startswith(own):
+                self.foreign_requests.append(url)
+
+        page.on("pageerror", note_error)
+        page.on("request", lambda request: note_request(request.url))
+        page.on("websocket", lambda socket: note_request(socket.url))
+
+
+def open_lab(page: Page, server: JupyterServer, path: str) -> None:
+    """Open a notebook in JupyterLab, in a workspace of its own."""
+    workspace = f"test-{time.time_ns()}"
+    page.goto(f"{server.url}/lab/workspaces/{workspace}/tree/{path}")
+    first = page.locator(".jp-Notebook .jp-Cell").first
+    expect(first).to_be_visible(timeout=LOAD_TIMEOUT_MS)
+    page.wait_for_function(KERNEL_IS_IDLE, timeout=KERNEL_TIMEOUT_MS)
+
+
+def code_cells(page: Page) -> Locator:
+    """Return the code cells of the open notebook."""
+    return page.locator(".jp-Notebook .jp-CodeCell")
+
+
+def run_all_cells(page: Page) -> Locator:
+    """Walk through the notebook with Shift+Enter and return the code cells.
+
+    Each cell is awaited before the next one is started, because a failed cell
+    makes the front end drop what is queued behind it.
+    """
+    cells = page.locator(".jp-Notebook .jp-Cell")
+    cells.first.click()
+    for index in range(cells.count()):
+        cell = cells.nth(index)
+        page.keyboard.press("Shift+Enter")
+        if "jp-CodeCell" in (cell.get_attribute("class") or ""):
+            prompt = cell.locator(".jp-InputPrompt").first
+            expect(prompt).to_have_text(FINISHED_PROMPT, timeout=CELL_TIMEOUT_MS)
+    page.wait_for_function(KERNEL_IS_IDLE, timeout=KERNEL_TIMEOUT_MS)
+    return code_cells(page)
+
+
+def save(page: Page) -> None:
+    """Save the open notebook and wait until it is saved."""
+    page.evaluate(SAVE)
+    page.wait_for_function(IS_SAVED, timeout=LOAD_TIMEOUT_MS)
+
+
+def output_with(cells: Locator, text: str | re.Pattern[str]) -> Locator:
+    """Return the one output that has a text."""
+    return cells.locator(".jp-OutputArea-output").filter(has_text=text)
+
+
+def unreadable(element: Locator, least: float = 4.5) -> Iterable[tuple[str, float]]:
+    """Return the texts below an element whose contrast is too low (WCAG AA: 4.5)."""
+    contrasts = element.evaluate(CONTRASTS)
+    assert contrasts, "no text is visible there"
+    return [(text, round(ratio, 2)) for text, ratio in contrasts if ratio < least]
+
+
+def page_is_dark(page: Page) -> bool:
+    """Tell whether the page has a dark ground."""
+    colour = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    red, green, blue = map(float, re.findall(r"[\d.]+", colour)[:3])
+    return red + green + blue < 3 * 128
+
+
+def screenshot(page: Page, name: str) -> Path:
+    """Keep a picture of the whole notebook under build/screenshots."""
+    height = page.evaluate(
+        """() => Math.max(...[...document.querySelectorAll(
+            '.jp-WindowedPanel-outer')].map(panel => panel.scrollHeight))"""
+    )
+    size = page.viewport_size or {"width": 1200, "height": 1000}
+    page.set_viewport_size(
+        {"width": size["width"], "height": min(int(height) + 160, 8000)}
+    )
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    path = SCREENSHOTS / f"{name}.png"
+    page.screenshot(path=path)
+    page.set_viewport_size(size)
+    return path

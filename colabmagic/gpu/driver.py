@@ -1,0 +1,136 @@
+"""Ask the CUDA driver, in a child process.
+
+``cuInit`` in our own process would spoil it for forks and for every launcher that
+refuses a process where CUDA is live. The child has a time limit and imports nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from colabmagic.gpu.facts import CudaDevice, DriverFacts, SourceState, Unknown
+from colabmagic.gpu.nvml_fields import split_cuda
+from colabmagic.gpu.plausible import is_capability
+from colabmagic.host import command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Runs with -I -S: no site packages, no user settings, 15 ms. It prints one JSON
+# line after each step, so that a hang still shows how far it came.
+_CHILD = r"""
+import ctypes, json, sys
+def tell(**facts):
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()
+try:
+    cuda = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+except OSError as error:
+    tell(missing=str(error))
+    raise SystemExit
+try:
+    with open("/proc/self/maps") as maps:
+        paths = [line.split(None, 5)[5].strip() for line in maps if "libcuda.so" in line]
+    tell(path=paths[0])
+except (OSError, IndexError):
+    pass
+number = ctypes.c_int()
+if cuda.cuDriverGetVersion(ctypes.byref(number)) == 0:
+    tell(version=number.value)
+code = cuda.cuInit(0)
+tell(code=code)
+if code == 0 and cuda.cuDeviceGetCount(ctypes.byref(number)) == 0:
+    count = number.value
+    tell(count=count)
+    for index in range(count):
+        device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+        size, name, bus = ctypes.c_size_t(), (ctypes.c_char * 256)(), (ctypes.c_char * 32)()
+        if cuda.cuDeviceGet(ctypes.byref(device), index):
+            continue
+        facts = {}
+        if cuda.cuDeviceGetName(name, 256, device) == 0:
+            facts["name"] = name.value.decode("utf-8", "replace")
+        if (cuda.cuDeviceGetAttribute(ctypes.byref(major), 75, device) == 0
+                and cuda.cuDeviceGetAttribute(ctypes.byref(minor), 76, device) == 0):
+            facts["cc"] = [major.value, minor.value]
+        if cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device) == 0:
+            facts["total"] = size.value
+        if cuda.cuDeviceGetPCIBusId(bus, 32, device) == 0:
+            facts["bus"] = bus.value.decode("ascii", "replace")
+        tell(device=facts)
+"""
+
+
+def probe_driver(
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    executable: str | None = None,
+    platform: str = sys.platform,
+) -> DriverFacts:
+    """Return what the CUDA driver answers within `timeout_s`; never raises."""
+    if platform == "darwin":
+        reason = "there is no CUDA on macOS"
+        return DriverFacts(state=SourceState.NOT_ASKED, reason=reason)
+    python = executable or sys.executable
+    if not python:
+        reason = "the path of Python is not known, so no child can be started"
+        return DriverFacts(state=SourceState.FAILED, reason=reason)
+    argv = [python, "-I", "-S", "-c", _CHILD]
+    return read_outcome(command.run(argv, timeout_s=timeout_s, env=env))
+
+
+def read_outcome(outcome: command.CommandOutcome) -> DriverFacts:
+    """Return the facts in what the child printed."""
+    told: dict[str, Any] = {}
+    devices = []
+    for line in outcome.stdout.splitlines():
+        try:
+            step = json.loads(line)
+        except ValueError:
+            continue  # a driver that prints to stdout, or the cut end of a line
+        if "device" in step:
+            devices.append(_read_device(step["device"]))
+        else:
+            told.update(step)
+    state, reason = _judge(told, outcome)
+    version = told.get("version")
+    return DriverFacts(
+        state=state,
+        reason=reason,
+        code=told.get("code"),
+        library_path=told.get("path", Unknown("not seen")),
+        cuda_version=Unknown("not told") if version is None else split_cuda(version),
+        devices=tuple(devices),
+    )
+
+
+def _judge(
+    told: dict[str, Any], outcome: command.CommandOutcome
+) -> tuple[SourceState, str | None]:
+    """Return the state of the driver and the reason of a bad one."""
+    if "missing" in told:
+        return SourceState.NO_LIBRARY, str(told["missing"])
+    if outcome.timed_out:
+        return SourceState.HUNG, "the CUDA driver did not answer in time"
+    code = told.get("code")
+    if code:
+        return SourceState.REFUSED, f"cuInit returned {code}"
+    if code is None or not outcome.ok:
+        last = (outcome.error or outcome.stderr).strip().splitlines()[-1:]
+        detail = last[0] if last else f"exit status {outcome.returncode}"
+        return SourceState.FAILED, f"the child process failed: {detail}"
+    return SourceState.OK, None
+
+
+def _read_device(told: dict[str, Any]) -> CudaDevice:
+    """Return one GPU out of what the child told."""
+    missing = Unknown("the driver did not tell")
+    cc = tuple(told.get("cc", ()))
+    return CudaDevice(
+        name=told.get("name", missing),
+        compute_capability=(cc[0], cc[1]) if cc and is_capability((cc[0], cc[1])) else missing,
+        memory_total_bytes=told.get("total") or missing,
+        pci_bus_id=told.get("bus", missing),
+    )

@@ -1,0 +1,100 @@
+"""Ask all sources about GPUs, side by side, within one deadline."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from colabmagic.gpu.driver import probe_driver
+from colabmagic.gpu.facts import (
+    DriverFacts,
+    GpuFacts,
+    NvmlFacts,
+    PlatformFacts,
+    SourceState,
+    TorchFacts,
+    TorchState,
+    Unknown,
+)
+from colabmagic.gpu.nvml import SOURCE
+from colabmagic.gpu.platform_files import probe_platform
+from colabmagic.gpu.torch_build import probe_torch
+from colabmagic.host.detect import detect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from colabmagic.gpu.nvml import NvmlSource
+
+Facts = TypeVar("Facts")
+
+DEADLINE_S = 3.0
+_SPARE_S = 0.3  # for killing the child and writing the report
+
+
+def probe_all(
+    deadline_s: float = DEADLINE_S, *, sysroot: str = "/", nvml: NvmlSource = SOURCE
+) -> GpuFacts:
+    """Return all that can be known in `deadline_s` seconds; never raises.
+
+    NVML answers in its thread and the CUDA driver in its process while the files
+    are read here.
+    """
+    until = time.monotonic() + max(0.0, deadline_s - min(_SPARE_S, deadline_s / 2))
+    root = Path(sysroot)
+    failures: list[str] = []
+
+    def guard(source: str, ask: Callable[[], Facts], fallback: Facts) -> Facts:
+        """Return what a source says, or `fallback` when it breaks."""
+        try:
+            return ask()
+        except Exception as error:  # noqa: BLE001 (the border of each source)
+            failures.append(f"{source}: {type(error).__name__}: {error}")
+            return fallback
+
+    wants_nvml = sys.platform != "darwin"
+    if wants_nvml:
+        guard("NVML", lambda: nvml.start(until), None)
+    driver = guard("CUDA driver", lambda: _ask_driver(until), _NO_DRIVER)
+    platform = guard("files", lambda: probe_platform(os.environ, root), _NO_PLATFORM)
+    torch = guard("PyTorch", lambda: probe_torch(sys.modules), _NO_TORCH)
+    host = detect(sysroot=root)
+    devices = _NVML_NOT_ASKED
+    if wants_nvml:
+        devices = guard("NVML", lambda: nvml.finish(until), _NO_NVML)
+    return GpuFacts(
+        host=host,
+        platform=platform,
+        nvml=devices,
+        driver=driver,
+        torch=torch,
+        failures=tuple(failures),
+    )
+
+
+def _ask_driver(until: float) -> DriverFacts:
+    """Ask the driver in the time that is left."""
+    return probe_driver(max(0.0, until - time.monotonic()))
+
+
+_BROKE = "asking broke"
+_NO_DRIVER = DriverFacts(state=SourceState.FAILED, reason=_BROKE)
+_NO_NVML = NvmlFacts(state=SourceState.FAILED, reason=_BROKE)
+_NVML_NOT_ASKED = NvmlFacts(
+    state=SourceState.NOT_ASKED, reason="there is no NVIDIA driver for macOS"
+)
+_NO_TORCH = TorchFacts(state=TorchState.UNREADABLE, reason=_BROKE)
+_NO_PLATFORM = PlatformFacts(
+    nvidia_nodes=(),
+    nodes_writable=True,
+    kernel_module_version=None,
+    pci_nvidia_count=Unknown(_BROKE),
+    has_dxg=False,
+    has_kfd=False,
+    tpu_signs=(),
+    cuda_visible_devices=None,
+    ld_library_path=None,
+)

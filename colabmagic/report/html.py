@@ -1,0 +1,101 @@
+"""Reports as HTML that needs no style sheet, script or asset.
+
+It must read well in light and dark pages, in a sanitised or untrusted notebook
+and for a screen reader: real tables, words for every state, inline style only
+as decoration. Everything that comes from outside is escaped here, once.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from colabmagic.report.model import Field, Finding, Report, Table
+
+_PLAIN = "color:inherit;background:transparent"
+_BOX = f"{_PLAIN};border:1px solid currentColor;padding:0.5em 0.8em;max-width:60em"
+_TABLE = f"{_PLAIN};border-collapse:collapse;margin:0.5em 0"
+_CELL = f"{_PLAIN};border:1px solid currentColor;padding:0.2em 0.6em;text-align:left"
+_CAPTION = f"{_PLAIN};caption-side:top;text-align:left;font-weight:bold"
+
+
+def render_html(report: Report) -> str:
+    """Return the whole report as one region of HTML."""
+    parts = [
+        f'<div role="region" aria-label="{escape(report.title)}" style="{_BOX}">',
+        _render_headline(report),
+        *(_render_finding(finding) for finding in report.findings),
+        *(_render_table(table) for table in report.tables),
+        _render_fields(report.fields),
+        _render_elapsed(report.elapsed_s),
+        "</div>",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _render_headline(report: Report) -> str:
+    """Return the verdict, which is what most people came for."""
+    verdict = f"<strong>{escape(report.title)}: {escape(report.verdict)}</strong>"
+    return f'<p style="{_PLAIN};margin:0">{verdict} {escape(report.summary)}</p>'
+
+
+def _render_finding(finding: Finding) -> str:
+    """Return a finding as a table of what was seen and what to do."""
+    caption = f"{finding.severity.word}: {finding.title} [{finding.code}]"
+    labelled = (("Seen", finding.evidence), ("Fix", finding.fix))
+    rows = "".join(
+        f"<tr>{_head(label, 'row')}{_cell('<br>'.join(map(escape, entries)))}</tr>"
+        for label, entries in labelled
+        if entries
+    )
+    if not rows:
+        return f'<p style="{_PLAIN};margin:0.5em 0 0">{escape(caption)}</p>'
+    return _wrap_table(caption, f"<tbody>{rows}</tbody>")
+
+
+def _render_table(table: Table) -> str:
+    """Return a table with a header row and a header cell for each row."""
+    head = "".join(_head(column, "col") for column in table.columns)
+    body = "".join(f"<tr>{_render_row(row)}</tr>" for row in table.rows)
+    inner = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return _wrap_table(table.caption, inner)
+
+
+def _render_row(row: tuple[str, ...]) -> str:
+    """Return the cells of a row, the first as its header."""
+    first, *others = row
+    return _head(first, "row") + "".join(_cell(escape(cell)) for cell in others)
+
+
+def _render_fields(fields: Iterable[Field]) -> str:
+    """Return the labelled values in one paragraph."""
+    parts = [f"{escape(field.label)} {escape(field.value)}" for field in fields]
+    if not parts:
+        return ""
+    return f'<p style="{_PLAIN};margin:0.5em 0 0">{" · ".join(parts)}</p>'
+
+
+def _render_elapsed(elapsed_s: float | None) -> str:
+    """Return how long the check took."""
+    if elapsed_s is None:
+        return ""
+    return f'<p style="{_PLAIN};margin:0">checked in {elapsed_s:.1f} s</p>'
+
+
+def _wrap_table(caption: str, inner: str) -> str:
+    """Return a captioned table around rows that are HTML already."""
+    title = f'<caption style="{_CAPTION}">{escape(caption)}</caption>'
+    return f'<table style="{_TABLE}">{title}{inner}</table>'
+
+
+def _head(text: str, scope: str) -> str:
+    """Return a header cell."""
+    return f'<th scope="{scope}" style="{_CELL}">{escape(text)}</th>'
+
+
+def _cell(inner: str) -> str:
+    """Return a cell around text that is escaped already."""
+    return f'<td style="{_CELL}">{inner}</td>'

@@ -1,0 +1,106 @@
+"""Reports as plain text of at most 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from colabmagic.report.model import Finding, Report, Table
+
+WIDTH = 80
+_GAP = "  "
+_NARROWEST = 6  # a column is not squeezed below this
+
+
+def render_text(report: Report, width: int = WIDTH) -> str:
+    """Return the whole report as text, no line longer than `width`."""
+    blocks = [
+        _wrap("", clean(report.headline), width),
+        *(_render_finding(finding, width) for finding in report.findings),
+        *(_render_table(table, width) for table in report.tables),
+        _render_fields(report, width),
+    ]
+    return "\n".join(line for block in blocks for line in block)
+
+
+def clean(text: str) -> str:
+    """Make foreign text safe for a terminal: one line, no control characters."""
+    return "".join(
+        letter if letter.isprintable() else " " for letter in text
+    )
+
+
+def _wrap(label: str, text: str, width: int) -> list[str]:
+    """Wrap text behind a label; long commands are never cut in the middle."""
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
+        break_on_hyphens=False,
+    ) or [label.rstrip()]
+
+
+def _render_finding(finding: Finding, width: int) -> list[str]:
+    """Return the lines of a finding: what, why we think so, what to do."""
+    title = f"{finding.title} [{finding.code}]"
+    labelled = (
+        (finding.severity.word, (title,)),
+        ("Seen", finding.evidence),
+        ("Fix", finding.fix),
+    )
+    return [
+        line
+        for label, entries in labelled
+        for number, entry in enumerate(entries)
+        for line in _wrap(f"  {'' if number else label:<8}", clean(entry), width)
+    ]
+
+
+def _render_table(table: Table, width: int) -> list[str]:
+    """Return the lines of a table, cells wrapped where it is too wide."""
+    rows = [table.columns, *table.rows]
+    cleaned = [tuple(clean(cell) for cell in row) for row in rows]
+    widths = _fit([max(map(len, column)) for column in zip(*cleaned, strict=True)], width)
+    return [line for row in cleaned for line in _render_row(row, widths)]
+
+
+def _fit(widths: Sequence[int], limit: int) -> list[int]:
+    """Narrow the widest columns until the table fits."""
+    fitted = list(widths)
+    room = limit - len(_GAP) * (len(fitted) - 1)
+    while sum(fitted) > room and max(fitted) > _NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _render_row(cells: Sequence[str], widths: Sequence[int]) -> Iterable[str]:
+    """Yield the lines of one row; a cell that is too long takes several."""
+    wrapped = [
+        textwrap.wrap(cell, width) or [""]
+        for cell, width in zip(cells, widths, strict=True)
+    ]
+    for number in range(max(map(len, wrapped))):
+        parts = [
+            (lines[number] if number < len(lines) else "").ljust(width)
+            for lines, width in zip(wrapped, widths, strict=True)
+        ]
+        yield _GAP.join(parts).rstrip()
+
+
+def _render_fields(report: Report, width: int) -> list[str]:
+    """Return the labelled values, as many on a line as fit."""
+    parts = [clean(f"{field.label} {field.value}") for field in report.fields]
+    if report.elapsed_s is not None:
+        parts.append(f"checked in {report.elapsed_s:.1f} s")
+    lines: list[str] = []
+    for part in parts:
+        joined = f"{lines[-1]}{_GAP} {part}" if lines else part
+        if lines and len(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines += _wrap("", part, width)
+    return lines

@@ -50,6 +50,12 @@ class Traveller:
         Storage and geometry on the device that stand for the home memory.
     version
         Version counter on arrival.
+    synced
+        Version counter when home was last made equal.
+    by_value
+        Whether the data was moved again on the device, by torch itself.
+    visiting
+        What to point to again after a visit at home.
     history
         The node that computed the tensor, on arrival.
     """
@@ -61,6 +67,9 @@ class Traveller:
     place: Place
     version: int
     history: object
+    synced: int = 0
+    by_value: bool = False
+    visiting: torch.Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -212,6 +221,77 @@ class Mover:
                 each.pair, each.place = pair, place_of(each.tensor)
         return pair
 
+    # ---- visits: home for the length of a call, without a copy -----------------
+
+    def adopt(self, tensors: Iterable[torch.Tensor]) -> list[Traveller]:
+        """Give tensors that were made on the device a home; return them as travellers."""
+        with torch.no_grad(), no_subclass():
+            known = [each for each in tensors if id(each) in self.travellers]
+            groups: dict[int, list[torch.Tensor]] = {}
+            for tensor in tensors:
+                if id(tensor) not in self.travellers and tensor.grad_fn is None:
+                    if is_plain(tensor) and is_movable(tensor):
+                        groups.setdefault(storage.key(tensor), []).append(tensor)
+            for group in groups.values():
+                self._adopt_group(group)
+                known += group
+            return [self.travellers[id(each)] for each in known]
+
+    def _adopt_group(self, group: list[torch.Tensor]) -> None:
+        """Make home memory for the tensors of one storage of the device."""
+        away = group[0].untyped_storage()
+        memory = storage.raw(away, 0, away.nbytes()).cpu().untyped_storage()
+        pair = storage.Pair(memory, away, 0)
+        self.pairs[int(memory._cdata)] = pair  # noqa: SLF001
+        for tensor in group:
+            home = on_storage(tensor, memory, 0)
+            shadow = None
+            if not compatible(tensor, home):
+                home.requires_grad_(tensor.requires_grad)
+                shadow = home
+            version = version_of(tensor)
+            self.travellers[id(tensor)] = Traveller(
+                tensor, shadow, home, pair, place_of(tensor), version, None, version
+            )
+
+    def visit_home(self, travellers: Iterable[Traveller]) -> None:
+        """Point tensors to their home memory, which is made equal if need be."""
+        with torch.no_grad(), no_subclass():
+            for each in travellers:
+                tensor = each.tensor
+                if not self.is_away(tensor) or each.place != place_of(tensor):
+                    continue
+                version = version_of(tensor)
+                if version != max(each.synced, each.version) and each.pair is not None:
+                    storage.fetch(each.pair)
+                    each.synced = version
+                if each.shadow is None:
+                    each.visiting = tensor.detach()
+                    set_data(tensor, each.home)
+                else:
+                    each.visiting = each.shadow
+                    swap(tensor, each.shadow)
+
+    def end_visit(self, travellers: Iterable[Traveller]) -> None:
+        """Point tensors to the device again."""
+        with torch.no_grad(), no_subclass():
+            for each in travellers:
+                if each.visiting is None:
+                    continue
+                if each.shadow is None:
+                    set_data(each.tensor, each.visiting)
+                else:
+                    swap(each.tensor, each.shadow)
+                each.visiting = None
+
+    def accept_place(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Take note that torch moved tensors to other memory of the device."""
+        for tensor in tensors:
+            traveller = self.travellers.get(id(tensor))
+            if traveller is not None and traveller.place != place_of(tensor):
+                traveller.place = place_of(tensor)
+                traveller.by_value = True
+
     # ---- home ----------------------------------------------------------------
 
     def home(
@@ -302,6 +382,8 @@ class Mover:
                 settle(tensor, landing.tensor(tensor), self.device)
         elif not same_history:
             settle(tensor, landing.tensor(tensor), self.device)
+        elif traveller.by_value and untouched:
+            bring_back(traveller, traveller.home, tensor.detach().cpu())
         elif untouched and traveller.pair is not None:
             away_key = int(traveller.pair.away._cdata)  # noqa: SLF001
             kept = landing.memory.get(away_key) is traveller.pair.home
@@ -326,9 +408,23 @@ def leave(
     )
 
 
-def bring_back(traveller: Traveller, home: torch.Tensor) -> None:
-    """Make a moved tensor object stand for its home memory again."""
+def bring_back(
+    traveller: Traveller, home: torch.Tensor, value: torch.Tensor | None = None
+) -> None:
+    """Make a moved tensor object stand for its home memory again.
+
+    Parameters
+    ----------
+    traveller
+        The tensor.
+    home
+        What it becomes.
+    value
+        What to write there, if the memory does not hold it yet.
+    """
     tensor, shadow = traveller.tensor, traveller.shadow
+    if value is not None:
+        home.copy_(value)
     if shadow is None:
         set_data(tensor, home)
         return

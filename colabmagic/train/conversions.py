@@ -1,0 +1,88 @@
+"""Ways out of torch: NumPy, files, and functions that want their arguments on the CPU."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import serialization
+
+from colabmagic.train.origin import is_user_file
+from colabmagic.train.scope import caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from colabmagic.train.patches import Patches
+    from colabmagic.train.scope import Scope
+
+_PLACING = ("to", "cuda", "xpu")
+
+
+def install(scope: Scope, patches: Patches) -> None:
+    """Patch the ways out."""
+    patches.set(torch.Tensor, "numpy", _numpy(scope))
+    patches.set(serialization, "location_tag", _location_tag(scope))
+    patches.set(torch._VF, "_pack_padded_sequence", _pack())  # noqa: SLF001
+    for name in (*_PLACING, scope.device.type):
+        original = getattr(torch.Tensor, name, None)
+        if callable(original) and name not in {"cpu", "meta"}:
+            patches.set(torch.Tensor, name, _placing(scope, original))
+
+
+def _numpy(scope: Scope) -> Callable[..., Any]:
+    """Return a ``Tensor.numpy`` that fetches first; ``np.asarray`` comes here too."""
+    original = torch.Tensor.numpy
+
+    @functools.wraps(original)
+    def numpy(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        here = self.cpu() if self.device == scope.device else self
+        return original(here, *args, **kwargs)
+
+    return numpy
+
+
+def _location_tag(scope: Scope) -> Callable[..., Any]:
+    """Return torch's tagger, with our device as the CPU.
+
+    What the cell saves then opens on a machine without the device, as the file would
+    that the same cell writes on the CPU.
+    """
+    original = serialization.location_tag
+
+    @functools.wraps(original)
+    def location_tag(storage: Any) -> Any:  # noqa: ANN401
+        device = getattr(storage, "device", None)
+        return "cpu" if device == scope.device else original(storage)
+
+    return location_tag
+
+
+def _pack() -> Callable[..., Any]:
+    """Return the function under ``pack_padded_sequence``; it wants lengths on the CPU."""
+    original = torch._VF._pack_padded_sequence  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def pack(values: torch.Tensor, lengths: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, E501
+        return original(values, lengths.cpu(), *args, **kwargs)
+
+    return pack
+
+
+def _placing(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap ``tensor.to(device)``: what the user puts on the device stays there."""
+
+    @functools.wraps(original)
+    def place(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        made = original(self, *args, **kwargs)
+        if (
+            made.device == scope.device
+            and not (args and isinstance(args[0], (torch.dtype, torch.Tensor)))
+            and (made is not self or self not in scope.on_device)
+            and is_user_file(caller().f_code.co_filename)
+            and (made is not self or "device" in kwargs or args)
+        ):
+            scope.on_device.add(made)
+        return made
+
+    return place

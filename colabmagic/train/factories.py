@@ -1,0 +1,246 @@
+"""Functions that make tensors: called by the cell, they make them on the device."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from colabmagic.train.scope import caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from colabmagic.train.patches import Patches
+    from colabmagic.train.scope import Scope
+
+PLAIN: Final = (
+    "zeros", "ones", "empty", "full", "eye", "arange", "range", "linspace", "logspace",
+    "tensor", "as_tensor", "asarray", "scalar_tensor", "empty_strided", "complex_scalar",
+    "tril_indices", "triu_indices", "hann_window", "hamming_window", "bartlett_window",
+    "blackman_window", "kaiser_window",
+)  # fmt: skip
+DRAWS: Final = ("rand", "randn", "randint", "randperm", "normal")
+DRAWS_LIKE: Final = ("rand_like", "randn_like", "randint_like")
+WITHOUT_DEVICE: Final = ("from_numpy", "frombuffer", "load")
+LEGACY: Final = (
+    "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "LongTensor",
+    "IntTensor", "ShortTensor", "CharTensor", "ByteTensor", "BoolTensor",
+)  # fmt: skip
+SMALL_BYTES: Final = 64 * 2**10
+_ELSEWHERE: Final = frozenset({"device", "out", "pin_memory", "map_location"})
+
+NUMPY_NOTE: Final = (
+    "torch.from_numpy gave a tensor on the device: it shares no memory with the array"
+)
+
+
+def install(scope: Scope, patches: Patches, namespace: dict[str, Any], names: set[str]) -> None:
+    """Wrap the factories of torch, and the ones that the cell imported by name."""
+    wrapped: dict[int, object] = {}
+    makers: tuple[tuple[tuple[str, ...], Callable[..., object]], ...] = (
+        (PLAIN, _plain),
+        (DRAWS, _draw),
+        (DRAWS_LIKE, _draw_like),
+        (WITHOUT_DEVICE, _converted),
+        (LEGACY, LegacyType),
+    )
+    for group, make in makers:
+        for name in group:
+            original = getattr(torch, name, None)
+            if original is None:
+                continue
+            wrapper = make(scope, original)
+            wrapped[id(original)] = wrapper
+            patches.set(torch, name, wrapper)
+    for name in names:
+        by_name = wrapped.get(id(namespace.get(name)))
+        if by_name is not None:
+            patches.set_item(namespace, name, by_name)
+    patches.set(torch.Tensor, "__new__", _legacy_new(scope))
+    patches.set(torch.Tensor, "type", _type(scope))
+
+
+def _explicit(scope: Scope, kwargs: dict[str, Any], made: Any) -> Any:  # noqa: ANN401
+    """Remember a tensor that the user himself put on the device."""
+    if kwargs.get("device") is not None and isinstance(made, torch.Tensor):
+        if made.device == scope.device:
+            scope.on_device.add(made)
+    return made
+
+
+def _plain(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a factory that takes ``device=``."""
+    device = scope.device
+
+    @functools.wraps(original)
+    def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        if kwargs and not _ELSEWHERE.isdisjoint(kwargs):
+            return _explicit(scope, kwargs, original(*args, **kwargs))
+        if scope.applies(caller()):
+            return original(*args, device=device, **kwargs)
+        return original(*args, **kwargs)
+
+    return factory
+
+
+def _draw(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a factory of random numbers."""
+    device = scope.device
+    indices = original.__name__ == "randperm"
+
+    @functools.wraps(original)
+    def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        if kwargs and not _ELSEWHERE.isdisjoint(kwargs):
+            return _explicit(scope, kwargs, original(*args, **kwargs))
+        if not scope.applies(caller()):
+            return original(*args, **kwargs)
+        if _follows_an_argument(args, kwargs):  # torch.normal(mean, std) of tensors
+            return original(*args, **kwargs)
+        if kwargs.get("generator") is None and not indices:
+            on_device = scope.rng == "device"
+            if scope.rng == "auto":
+                shape = original(*args, **{**kwargs, "device": "meta"})
+                on_device = shape.nbytes > SMALL_BYTES
+            if on_device:
+                return original(*args, device=device, **kwargs)
+        elif indices and scope.rng == "device" and kwargs.get("generator") is None:
+            return original(*args, device=device, **kwargs)
+        return _moved(scope, original, args, kwargs)
+
+    return factory
+
+
+def _moved(
+    scope: Scope,
+    original: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:  # noqa: ANN401
+    """Draw from the CPU's stream and move the numbers."""
+    requires_grad = kwargs.pop("requires_grad", False)
+    made = original(*args, **kwargs).to(scope.device, non_blocking=scope.non_blocking)
+    return made.requires_grad_() if requires_grad else made
+
+
+def _follows_an_argument(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Tell whether tensors among the arguments decide about the device."""
+    return any(isinstance(each, torch.Tensor) and each.dim() for each in args) or any(
+        isinstance(each, torch.Tensor) and each.dim() for each in kwargs.values()
+    )
+
+
+def _draw_like(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a draw that follows its argument: only its stream is chosen."""
+
+    @functools.wraps(original)
+    def factory(like: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        small = scope.rng == "cpu" or (scope.rng == "auto" and like.nbytes <= SMALL_BYTES)
+        if (
+            not small
+            or "device" in kwargs
+            or like.device != scope.device
+            or not scope.applies(caller())
+        ):
+            return original(like, *args, **kwargs)
+        here = torch.empty_like(like, device="cpu", requires_grad=False)
+        return _moved(scope, original, (here, *args), kwargs)
+
+    return factory
+
+
+def _converted(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function that knows no ``device=``: its result is moved."""
+    of_numpy = original.__name__ == "from_numpy"
+
+    @functools.wraps(original)
+    def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        made = original(*args, **kwargs)
+        positional = original.__name__ == "load" and len(args) > 1
+        if positional or not _ELSEWHERE.isdisjoint(kwargs):
+            return made
+        if not scope.applies(caller()):
+            return made
+        if isinstance(made, torch.Tensor):
+            if of_numpy:
+                scope.notes[NUMPY_NOTE] = None
+            return made.to(scope.device) if made.device.type == "cpu" else made
+        if isinstance(made, torch.nn.Module):
+            import weakref  # noqa: PLC0415 (one rare case)
+
+            scope.pending.append(weakref.ref(made))
+        return made
+
+    return factory
+
+
+class LegacyType:
+    """Stands for ``torch.FloatTensor`` and its like, which are types and cannot be wrapped."""
+
+    def __init__(self, scope: Scope, original: Any) -> None:  # noqa: ANN401
+        self._scope = scope
+        self._original = original
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Make a tensor, on the device if the cell calls."""
+        made = self._original(*args, **kwargs)
+        if "device" not in kwargs and self._scope.applies(caller()):
+            return made.to(self._scope.device)
+        return made
+
+    def __instancecheck__(self, value: object) -> bool:
+        """Tell whether a tensor is of this type, wherever it is."""
+        return isinstance(value, self._original) or (
+            isinstance(value, torch.Tensor)
+            and value.device == self._scope.device
+            and value.dtype is self._original.dtype
+        )
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._original, name)
+
+    def __repr__(self) -> str:
+        return repr(self._original)
+
+
+def _legacy_new(scope: Scope) -> staticmethod[..., Any]:
+    """Return a ``torch.Tensor.__new__`` for ``torch.Tensor([1, 2])`` in the cell."""
+    original = torch.Tensor.__new__
+
+    def __new__(cls: type, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, N807
+        made = original(cls, *args, **kwargs)
+        if cls is torch.Tensor and "device" not in kwargs and scope.applies(caller()):
+            if not (args and isinstance(args[0], torch.Tensor)):
+                return made.to(scope.device)
+        return made
+
+    return staticmethod(__new__)
+
+
+def _type(scope: Scope) -> Callable[..., Any]:
+    """Return a ``Tensor.type`` that takes a CPU type as a change of the element type."""
+    original = torch.Tensor.type
+    by_name = {
+        f"torch.{name}": getattr(torch, name)._original.dtype  # noqa: SLF001
+        for name in LEGACY
+        if hasattr(torch, name)
+    }
+    by_type = {
+        getattr(torch, name)._original: getattr(torch, name)._original.dtype  # noqa: SLF001
+        for name in LEGACY
+        if hasattr(torch, name)
+    }
+
+    @functools.wraps(original)
+    def type_(self: torch.Tensor, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        if isinstance(dtype, LegacyType):
+            dtype = dtype._original  # noqa: SLF001
+        if dtype is not None and self.device == scope.device:
+            if isinstance(dtype, str):
+                dtype = by_name.get(dtype, dtype)
+            elif not isinstance(dtype, torch.dtype):
+                dtype = by_type.get(dtype, dtype)
+        return original(self, dtype, *args, **kwargs)
+
+    return type_

@@ -1,0 +1,141 @@
+"""Loaders and datasets: batches go to the device, Dataset code stays on the CPU."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from torch.utils import data as torch_data
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from colabmagic.train import batch
+from colabmagic.train.reach import Reach
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from colabmagic.train.move import Mover, Traveller
+    from colabmagic.train.patches import Patches
+    from colabmagic.train.scope import Scope
+
+
+@dataclass(eq=False)
+class Loading:
+    """Stands at the door between Dataset code and the cell.
+
+    Tensors that a dataset and the cell both use are on the device for the cell, and at
+    home while Dataset code runs: worker processes could not use them otherwise.
+    """
+
+    scope: Scope
+    mover: Mover
+    _shared: dict[int, tuple[object, list[Traveller]]] = field(default_factory=dict)
+
+    def install(self, patches: Patches, datasets: Iterable[object]) -> None:
+        """Patch the iterators of loaders, and the datasets that the cell indexes."""
+        patches.set(_BaseDataLoaderIter, "__next__", self._next())
+        patches.set(torch_data.DataLoader, "_get_iterator", self._get_iterator())
+        for kind in {type(dataset) for dataset in datasets}:
+            for name in ("__getitem__", "__iter__"):
+                if getattr(kind, name, None) is not None:
+                    patches.set(kind, name, self._direct(name, getattr(kind, name)))
+
+    def move(self, value: Any) -> Any:  # noqa: ANN401
+        """Move what came through the door."""
+        scope = self.scope
+        return batch.moved(value, scope.device, non_blocking=scope.non_blocking)
+
+    def _next(self) -> Callable[..., Any]:
+        """Return the patched ``__next__`` of iterators over loaders."""
+        original = _BaseDataLoaderIter.__next__
+        scope, shared = self.scope, self._shared
+        device, non_blocking = scope.device, scope.non_blocking
+
+        @functools.wraps(original)
+        def __next__(iterator: Any) -> Any:  # noqa: ANN401, N807
+            if scope.inside_loader:  # a loader inside a Dataset
+                return original(iterator)
+            known = shared.get(id(iterator._dataset))  # noqa: SLF001
+            visits = self._visits(iterator) if known is None else known[1]
+            scope.inside_loader = 1
+            try:
+                if visits:
+                    self.mover.visit_home(visits)
+                result = original(iterator)
+            finally:
+                if visits:
+                    self.mover.end_visit(visits)
+                scope.inside_loader = 0
+            scope.batches += 1
+            return batch.moved(result, device, non_blocking=non_blocking)
+
+        return __next__
+
+    def _get_iterator(self) -> Callable[..., Any]:
+        """Return the patched method that starts workers: they inherit CPU tensors."""
+        original = torch_data.DataLoader._get_iterator  # noqa: SLF001
+
+        @functools.wraps(original)
+        def _get_iterator(loader: Any) -> Any:  # noqa: ANN401
+            if self.scope.inside_loader:
+                return original(loader)
+            return self._indoors(loader, lambda: original(loader))
+
+        return _get_iterator
+
+    def _direct(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap ``dataset[i]`` and ``iter(dataset)`` for calls from the cell."""
+
+        @functools.wraps(original)
+        def item(dataset: Any, *args: Any) -> Any:  # noqa: ANN401
+            if self.scope.inside_loader:
+                return original(dataset, *args)
+            if name == "__iter__":
+                return self._each(dataset, original)
+            return self.move(self._indoors(dataset, lambda: original(dataset, *args)))
+
+        return item
+
+    def _each(self, dataset: Any, original: Callable[..., Any]) -> Any:  # noqa: ANN401
+        """Iterate over a dataset, item by item through the door."""
+        iterator = self._indoors(dataset, lambda: original(dataset))
+        done = object()
+        while True:
+            value = self._indoors(dataset, lambda: next(iterator, done))
+            if value is done:
+                return
+            yield self.move(value)
+
+    def _indoors(self, owner: Any, action: Callable[[], Any]) -> Any:  # noqa: ANN401
+        """Run Dataset code with everything that it can reach at home."""
+        visits = self._visits(owner)
+        self.scope.inside_loader += 1
+        try:
+            self.mover.visit_home(visits)
+            return action()
+        finally:
+            self.mover.end_visit(visits)
+            self.scope.inside_loader -= 1
+
+    def _visits(self, owner: Any) -> list[Traveller]:  # noqa: ANN401
+        """Find the tensors on the device that Dataset code would meet."""
+        dataset = getattr(owner, "dataset", None) or getattr(owner, "_dataset", owner)
+        found = Reach({}, into_data=True).values([owner, dataset]).tensors
+        away = [
+            each
+            for each in found.values()
+            if self.mover.is_away(each) and each not in self.scope.on_device
+        ]
+        visits = self.mover.adopt(away)
+        if isinstance(owner, (torch_data.DataLoader, _BaseDataLoaderIter)):
+            self._shared[id(dataset)] = (dataset, visits)
+        return visits
+
+
+def named_datasets(reach_roots: Iterable[object]) -> list[object]:
+    """Return the datasets among the values that a cell names."""
+    return [
+        value for value in reach_roots if torch_data.Dataset in type(value).__mro__
+    ]
+

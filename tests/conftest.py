@@ -1,4 +1,4 @@
-"""Police every test: what it changed in the process is undone, nothing leaves the machine.
+"""Police every test: it leaves the process as it was, and this machine alone.
 
 The closing lines of a run say which kernels were really used.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
-# --- network ------------------------------------------------------------------------
+# --- network ----------------------------------------------------------------------
 
 LOCAL_NAMES = {"", "localhost", "ip6-localhost", socket.gethostname()}
 
@@ -57,7 +57,7 @@ def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
 
 sys.addaudithook(_refuse_network)
 
-# --- what a test must leave as it was -------------------------------------------------
+# --- what a test must leave as it was ---------------------------------------------
 
 # Variables that others set, once, when they are imported.
 FOREIGN_VARIABLES = ("PYTEST_", "KMP_", "COV_")
@@ -101,7 +101,7 @@ def _threads() -> set[threading.Thread]:
 
 
 def _new_threads(before: set[threading.Thread]) -> set[threading.Thread]:
-    """Return the threads that came and stayed, after a short wait for those that end."""
+    """Return the threads that came and stayed, after a short wait."""
     end = time.monotonic() + THREAD_GRACE_S
     while (new := _threads() - before) and time.monotonic() < end:
         time.sleep(0.02)
@@ -156,7 +156,7 @@ def _leaves_the_process_as_it_was() -> Iterator[None]:
     assert not patched, f"torch stays patched: {patched}"
 
 
-# --- which kernels ran ------------------------------------------------------------------
+# --- which kernels ran ------------------------------------------------------------
 
 KERNEL_PARAMETERS = ("kernel", "kernel_name", "interpreter")
 

@@ -35,11 +35,25 @@ SAVE = "() => window.jupyterapp.commands.execute('docmanager:save')"
 IS_SAVED = "() => !window.jupyterapp.shell.currentWidget.context.model.dirty"
 TRUSTED_CELLS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
     .filter(cell => cell.type === 'code').map(cell => cell.trusted)"""
+SHOW_NOTEBOOK_ONLY = """() => {
+    window.jupyterapp.shell.collapseLeft();
+    window.jupyterapp.shell.collapseRight();
+}"""
+SCROLL_TO_TOP = """() => {
+    const panels = document.querySelectorAll('.jp-WindowedPanel-outer');
+    for (const panel of panels) panel.scrollTop = 0;
+}"""
+# How high the window must be to show all cells and what lies around them.
+NOTEBOOK_BOTTOM = """() => {
+    const cells = document.querySelectorAll('.jp-Notebook .jp-Cell');
+    const top = cells[0].getBoundingClientRect().top;
+    return cells[cells.length - 1].getBoundingClientRect().bottom - top + 150;
+}"""
 
 # The contrast of every piece of text below an element, as WCAG 2 defines it. The
 # colours are what is computed; backgrounds are laid one over the other as on screen.
 CONTRASTS = """root => {
-    const context = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+    const context = new OffscreenCanvas(1, 1).getContext('2d');
     const linear = value => value <= 0.04045
         ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
     const light = ([r, g, b]) =>
@@ -166,14 +180,11 @@ def page_is_dark(page: Page) -> bool:
 
 def screenshot(page: Page, name: str) -> Path:
     """Keep a picture of the whole notebook under build/screenshots."""
-    height = page.evaluate(
-        """() => Math.max(...[...document.querySelectorAll(
-            '.jp-WindowedPanel-outer')].map(panel => panel.scrollHeight))"""
-    )
+    page.evaluate(SHOW_NOTEBOOK_ONLY)
     size = page.viewport_size or {"width": 1200, "height": 1000}
-    page.set_viewport_size(
-        {"width": size["width"], "height": min(int(height) + 160, 8000)}
-    )
+    bottom = page.evaluate(NOTEBOOK_BOTTOM)
+    page.set_viewport_size({"width": size["width"], "height": min(int(bottom), 8000)})
+    page.evaluate(SCROLL_TO_TOP)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     path = SCREENSHOTS / f"{name}.png"
     page.screenshot(path=path)

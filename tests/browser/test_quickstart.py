@@ -21,12 +21,18 @@ if TYPE_CHECKING:
     from tests.browser.jupyter import JupyterServer
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
+WRONG_DEVICE = [
+    "%load_ext colabmagic",
+    "%%train_on cdua\nran = True",
+    "'ran' in globals()",
+]
+
+# The open page, what went wrong in it, and the path of the notebook.
+Read = tuple["Page", PageLog, str]
 
 
 @pytest.fixture(scope="module")
-def read(
-    browser: Browser, server: JupyterServer
-) -> Iterator[tuple[Page, PageLog, str]]:
+def read(browser: Browser, server: JupyterServer) -> Iterator[Read]:
     """Open the quickstart, run it cell by cell, save it, and leave it open."""
     log = PageLog()
     context = browser.new_context(viewport={"width": 1200, "height": 1000})
@@ -66,24 +72,22 @@ def assert_training_shows_its_end(page: Page) -> None:
     assert lab.unreadable(output) == []
 
 
-def test_the_theme_is_the_one_asked_for(
-    read: tuple[Page, PageLog, str], server: JupyterServer
-) -> None:
+def test_the_theme_is_the_one_asked_for(read: Read, server: JupyterServer) -> None:
     """Each run really is light, or dark."""
     assert lab.page_is_dark(read[0]) == (server.theme == "dark")
 
 
-def test_the_report_card_can_be_read(read: tuple[Page, PageLog, str]) -> None:
+def test_the_report_card_can_be_read(read: Read) -> None:
     """The card of %gpu_check is visible, and its text stands out from its ground."""
     assert_report_reads_well(read[0])
 
 
-def test_training_shows_its_end(read: tuple[Page, PageLog, str]) -> None:
+def test_training_shows_its_end(read: Read) -> None:
     """The training cell shows the last epoch, and where it ran."""
     assert_training_shows_its_end(read[0])
 
 
-def test_no_cell_fails(read: tuple[Page, PageLog, str]) -> None:
+def test_no_cell_fails(read: Read) -> None:
     """No output of the quickstart is an error, and numpy works on what came home."""
     errors = read[0].locator(".jp-RenderedText[data-mime-type*='error']")
     assert errors.all_inner_texts() == []
@@ -91,7 +95,7 @@ def test_no_cell_fails(read: tuple[Page, PageLog, str]) -> None:
 
 
 def test_the_page_is_well_and_stays_on_this_machine(
-    read: tuple[Page, PageLog, str],
+    read: Read,
 ) -> None:
     """No script of the page fails, and no request leaves loopback."""
     assert read[1].errors == []
@@ -99,7 +103,7 @@ def test_the_page_is_well_and_stays_on_this_machine(
 
 
 def test_the_saved_notebook_reads_well_untrusted(
-    read: tuple[Page, PageLog, str],
+    read: Read,
     page: Page,
     page_log: PageLog,
     server: JupyterServer,

@@ -1,0 +1,91 @@
+"""The back door: a body that comes as a text, from ``run_cell_magic(...)`` in code."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import io
+import linecache
+import tokenize
+from typing import TYPE_CHECKING
+
+from IPython.core.error import UsageError
+
+from colabmagic.magics import _front, cells
+from colabmagic.magics._frames import hide_frames
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+_LAYOUT = frozenset(
+    {tokenize.ENDMARKER, tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT}
+)
+
+
+def run(shell: InteractiveShell, name: str, line: str, cell: str) -> object:
+    """Run a body in a session of its cell magic; see `cells.run`."""
+    try:
+        text = shell.transform_cell(cell)
+        filename = _remember(name, text)
+        tree = shell.transform_ast(ast.parse(text, filename))
+        names = _front.names(tree.body)
+        steps = _compile(shell, name, tree, filename)
+    except SyntaxError as error:
+        hide_frames(shell, error, all_below=run.__code__)
+        raise
+    opened = cells.open_cell(shell, name, line, names)
+    try:
+        result = _execute(shell, steps)
+    except BaseException as error:
+        hide_frames(shell, error, last=_execute.__code__, all_below=run.__code__)
+        cells.close_cell(opened, None, error, deliver=False)
+        raise
+    return cells.close_cell(opened, None if _is_silenced(text) else result, None)
+
+
+def _remember(name: str, text: str) -> str:
+    """Keep the text where tracebacks and ``inspect`` look for it; return its name."""
+    digest = hashlib.blake2s(text.encode(), digest_size=4).hexdigest()
+    filename = f"<%%{name} {digest}>"
+    lines = [f"{line}\n" for line in text.splitlines()]
+    linecache.cache[filename] = (len(text), None, lines, filename)
+    return filename
+
+
+def _compile(
+    shell: InteractiveShell, name: str, tree: ast.Module, filename: str
+) -> list[CodeType]:
+    """Compile each statement, as IPython does; a last expression gives its value."""
+    steps = []
+    for number, statement in enumerate(tree.body):
+        module: ast.mod = ast.Module(body=[statement], type_ignores=[])
+        mode = "exec"
+        if isinstance(statement, ast.Expr) and number == len(tree.body) - 1:
+            module, mode = ast.Expression(body=statement.value), "eval"
+        with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
+            step = shell.compile(module, filename, mode)
+        if step.co_flags & inspect.CO_COROUTINE:
+            raise UsageError(
+                f"%%{name}: `await` works only where %%{name} is the first line of the "
+                "cell; put it there"
+            )
+        steps.append(step)
+    return steps
+
+
+def _execute(shell: InteractiveShell, steps: list[CodeType]) -> object:
+    """Run compiled statements in the user's namespace; return the last one's value."""
+    result: object = None
+    for step in steps:
+        result = eval(step, shell.user_global_ns, shell.user_ns)  # noqa: S307 (their code)
+    return result
+
+
+def _is_silenced(text: str) -> bool:
+    """Tell whether the last token is a semicolon, as IPython asks it."""
+    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    last = next((token for token in reversed(tokens) if token.type not in _LAYOUT), None)
+    return last is not None and last.string == ";"

@@ -1,0 +1,191 @@
+"""Arguments of magics: parsed once for all, with one helpful line where they are wrong."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from IPython.core.error import UsageError
+from IPython.utils.process import arg_split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_NUMBER = re.compile(r"-\d+(\.\d*)?")
+_QUOTES = "\"'"
+
+
+def parse(magic: Callable[..., Any], line: str, *, cell: bool = False) -> argparse.Namespace:
+    """Parse the argument line of a magic that is decorated with ``magic_arguments``.
+
+    Parameters
+    ----------
+    magic
+        The magic's method.
+    line
+        The rest of the line; values with blanks stand in quotes, which are taken off.
+    cell
+        Whether it is written with two percent signs.
+
+    Raises
+    ------
+    UsageError
+        One line: what is wrong, and the nearest form that is right.
+    """
+    wrapper = _Arguments(magic, "%%" if cell else "%")
+    return wrapper.parse(line)
+
+
+def usage_of(magic: Callable[..., Any], *, cell: bool = False) -> str:
+    """Return how a magic is written, on one line.
+
+    Parameters
+    ----------
+    magic
+        The magic's method.
+    cell
+        Whether it is written with two percent signs.
+    """
+    return _Arguments(magic, "%%" if cell else "%").usage()
+
+
+class _Arguments:
+    """The parser of one magic, and what to say when it refuses a line."""
+
+    def __init__(self, magic: Callable[..., Any], signs: str) -> None:
+        self._parser: argparse.ArgumentParser = magic.parser  # type: ignore[attr-defined]
+        self._parser.allow_abbrev = False
+        self._parser.exit_on_error = False
+        self._name = f"{signs}{magic.__name__}"
+        self._options = self._parser._option_string_actions  # noqa: SLF001 (no other way)
+
+    def parse(self, line: str) -> argparse.Namespace:
+        """Return the values, or refuse the line."""
+        words = self._split(line)
+        self._check_options(words)
+        try:
+            values, left = self._parser.parse_known_args([_unquoted(w) for w in words])
+        except argparse.ArgumentError as error:
+            self._refuse_argument(error, words)
+        except UsageError as error:
+            self._refuse(_lower_first(str(error)))
+        if left:
+            self._refuse(f"{left[0]!r} is one word too many")
+        return values
+
+    def usage(self) -> str:
+        """Return name, arguments and options on one line."""
+        parts = [self._name]
+        for action in self._parser._actions:  # noqa: SLF001 (no other way)
+            shown = _shown(action)
+            optional = action.option_strings or action.nargs in {"?", "*"}
+            parts.append(f"[{shown}]" if optional else shown)
+        return " ".join(parts)
+
+    def _split(self, line: str) -> list[str]:
+        """Split a line at blanks outside quotes."""
+        try:
+            return list(arg_split(line, posix=False, strict=True))
+        except ValueError:
+            mark = min((m for m in _QUOTES if line.count(m) % 2), key=line.find, default="'")
+            self._refuse(f"a quote is not closed; did you mean {self._name} {line}{mark}")
+
+    def _check_options(self, words: Iterable[str]) -> None:
+        """Refuse unknown and abbreviated options, which argparse would guess at."""
+        for word in words:
+            if word == "--":
+                return
+            option = word.partition("=")[0]
+            is_option = option.startswith("-") and len(option) > 1
+            if is_option and option not in self._options and not _NUMBER.fullmatch(word):
+                self._refuse(f"there is no option {option}{self._near_option(option)}")
+
+    def _near_option(self, option: str) -> str:
+        """Return a question after the option that was meant, or nothing."""
+        known = [name for name in self._options if name.startswith("--")]
+        bare = "--" + option.lstrip("-").lower().replace("_", "-")
+        near = [name for name in known if name.startswith(bare)]
+        near = near or difflib.get_close_matches(bare, known, n=1)
+        return f"; did you mean {near[0]}" if near else ""
+
+    def _refuse_argument(self, error: argparse.ArgumentError, words: list[str]) -> NoReturn:
+        """Say which values an argument takes, and which was probably meant."""
+        action = self._action(error.argument_name)
+        if action is None:
+            self._refuse(_lower_first(error.message))
+        name = action.option_strings[-1] if action.option_strings else _metavar(action)
+        choices = [str(choice) for choice in action.choices or ()]
+        given = self._given(action, words)
+        if action.option_strings and given is None:
+            self._refuse(f"{name} needs a value: {_one_of(choices) or _metavar(action)}")
+        if choices and given is not None:
+            near = difflib.get_close_matches(given.lower(), choices, n=1, cutoff=0.4)
+            meant = f"; did you mean {name} {near[0]}" if near else ""
+            self._refuse(f"{name} takes {_one_of(choices)}, not {given!r}{meant}")
+        self._refuse(f"{name}: {_lower_first(error.message)}")
+
+    def _action(self, name: str | None) -> argparse.Action | None:
+        """Return the argument that argparse calls by this name."""
+        for action in self._parser._actions if name else ():  # noqa: SLF001 (no other way)
+            if name in {"/".join(action.option_strings), action.metavar, action.dest}:
+                return action
+        return None
+
+    def _given(self, action: argparse.Action, words: list[str]) -> str | None:
+        """Return the value that was typed for an option."""
+        for number, word in enumerate(words):
+            option, sign, value = word.partition("=")
+            if option in action.option_strings:
+                if sign:
+                    return _unquoted(value)
+                following = words[number + 1 : number + 2]
+                return _unquoted(following[0]) if following else None
+        return None if action.option_strings else self._not_a_choice(action, words)
+
+    def _not_a_choice(self, action: argparse.Action, words: list[str]) -> str | None:
+        """Return the first word that is none of a positional argument's choices."""
+        choices = [str(choice) for choice in action.choices or ()]
+        bare = [_unquoted(word) for word in words if not word.startswith("-")]
+        return next((word for word in bare if word not in choices), None)
+
+    def _refuse(self, message: str) -> NoReturn:
+        """Raise the one line that the user sees."""
+        text = " ".join(f"{self._name}: {message}".split())
+        raise UsageError(f"{text}  (usage: {self.usage()})") from None
+
+
+def _unquoted(word: str) -> str:
+    """Take the quotes off a word, also after ``--option=``."""
+    head, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
+        value = value[1:-1]
+    return head + sign + value
+
+
+def _shown(action: argparse.Action) -> str:
+    """Return an argument as the usage line shows it."""
+    if not action.option_strings:
+        return _metavar(action)
+    option = action.option_strings[-1]
+    if action.nargs == 0:
+        return option
+    values = "|".join(map(str, action.choices)) if action.choices else _metavar(action)
+    return f"{option} {values}"
+
+
+def _metavar(action: argparse.Action) -> str:
+    """Return the placeholder of a value."""
+    return str(action.metavar or action.dest.upper())
+
+
+def _one_of(choices: list[str]) -> str:
+    """Return ``a, b or c``."""
+    head = [", ".join(choices[:-1])] if choices[1:] else []
+    return " or ".join([*head, *choices[-1:]])
+
+
+def _lower_first(text: str) -> str:
+    """Return a message so that it can follow a colon."""
+    return text[:1].lower() + text[1:]

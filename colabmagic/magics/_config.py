@@ -1,0 +1,43 @@
+"""Settings of the extension, for ``%config ColabMagic``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from traitlets import Bool, Enum, Unicode
+from traitlets.config import Configurable
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+class ColabMagic(Configurable):
+    """Settings of colabmagic; an option in the cell's first line goes before them."""
+
+    device = Unicode(
+        "auto",
+        help="Device of a %%train_on that names none: auto, cpu, cuda, cuda:1, mps, xpu …",
+    ).tag(config=True)
+    rng = Enum(
+        ("auto", "cpu", "device"),
+        "auto",
+        help="Where a %%train_on cell draws its random numbers, unless --rng is given.",
+    ).tag(config=True)
+    quiet = Bool(
+        default_value=False,
+        help="Run every %%train_on cell as if --quiet were given.",
+    ).tag(config=True)
+
+    @classmethod
+    def of(cls, shell: InteractiveShell) -> ColabMagic:
+        """Return the settings that a shell has, or new ones with its configuration.
+
+        Parameters
+        ----------
+        shell
+            The shell; its configuration may come from ``ipython_config.py``.
+        """
+        for configurable in shell.configurables:
+            if isinstance(configurable, cls):
+                return configurable
+        return cast("ColabMagic", cls(parent=shell))

@@ -1,0 +1,88 @@
+"""What one shell got from ``%load_ext colabmagic``, and how to take it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from colabmagic.magics import _front
+from colabmagic.magics._completion import Completion
+from colabmagic.magics._config import ColabMagic
+from colabmagic.magics._lazy import LazyMagic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+class Extension:
+    """Everything that was added to one shell.
+
+    Parameters
+    ----------
+    shell
+        The shell; changed by `load`, and back by `unload`.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        self._magics: dict[str, LazyMagic] = {}
+        self._replaced: dict[tuple[str, str], Any] = {}
+        self._completion = Completion(shell, self._magics)
+        self._config: ColabMagic | None = None
+        self._ast_transformer = _front.CellTransformer(shell)
+
+    def load(self, magics: Mapping[str, str], cell_magics: Mapping[str, str]) -> None:
+        """Add magics, the two transformers, completion and settings.
+
+        Parameters
+        ----------
+        magics
+            Names of magics, each with the path of its class.
+        cell_magics
+            Those that run the user's cell, each with the path of its opener.
+        """
+        for name, path in magics.items():
+            magic = self._magics[name] = LazyMagic(self._shell, name, path)
+            # Both kinds where there is a body: `%name?` finds line magics only.
+            kinds = ("line", "cell") if name in cell_magics else ("line",)
+            for kind in kinds:
+                self._put(kind, name, magic)
+        for name, opener in cell_magics.items():
+            _front.OPENERS.setdefault(name, opener)
+        # Before IPython's own `cell_magic`, and not among the clean-up transforms: a
+        # terminal runs those to see whether more lines will come.
+        transforms = self._shell.input_transformer_manager.line_transforms
+        if _front.open_front_door not in transforms:
+            transforms.insert(0, _front.open_front_door)
+        self._shell.ast_transformers.append(self._ast_transformer)
+        self._completion.install()
+        self._config = ColabMagic.of(self._shell)
+        self._shell.configurables.append(self._config)
+
+    def unload(self) -> None:
+        """Take back what `load` added, as far as it is still there."""
+        table = self._shell.magics_manager.magics
+        for name, magic in self._magics.items():
+            for kind in ("line", "cell"):
+                if table[kind].get(name) is magic:  # else the user's own is there by now
+                    del table[kind][name]
+                    if (kind, name) in self._replaced:
+                        table[kind][name] = self._replaced[kind, name]
+        transforms = self._shell.input_transformer_manager.line_transforms
+        _remove(transforms, _front.open_front_door)
+        _remove(self._shell.ast_transformers, self._ast_transformer)
+        _remove(self._shell.configurables, self._config)
+        self._completion.remove()
+
+    def _put(self, kind: str, name: str, magic: LazyMagic) -> None:
+        """Register a magic and remember the one that it replaces."""
+        table = self._shell.magics_manager.magics[kind]
+        if name in table:
+            self._replaced[kind, name] = table[name]
+        table[name] = magic
+
+
+def _remove(items: list[Any], item: object) -> None:
+    """Remove an item by identity; nothing happens where it is gone."""
+    items[:] = [other for other in items if other is not item]

@@ -1,0 +1,45 @@
+"""Hold an interrupt back until a step that must not be cut in two is over."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+
+@contextlib.contextmanager
+def interrupts_held(*, deliver: bool = True) -> Iterator[None]:
+    """Let SIGINT wait while the block runs.
+
+    Parameters
+    ----------
+    deliver
+        Pass a SIGINT that came meanwhile on to the handler that was there before, when
+        the block is over. It is dropped if the block raises: the cell stops anyway.
+
+    Notes
+    -----
+    Python runs signal handlers in the main thread only: elsewhere nothing is done.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    pressed: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        pressed.append(number)
+
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed and deliver and callable(before):
+        before(signal.SIGINT, sys._getframe())  # noqa: SLF001 (what Python passes too)

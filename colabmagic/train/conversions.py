@@ -72,17 +72,21 @@ def _pack() -> Callable[..., Any]:
 def _placing(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap ``tensor.to(device)``: what the user puts on the device stays there."""
 
+    names_device = original.__name__ == "to"
+
     @functools.wraps(original)
     def place(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         made = original(self, *args, **kwargs)
-        if (
-            made.device == scope.device
-            and not (args and isinstance(args[0], (torch.dtype, torch.Tensor)))
-            and (made is not self or self not in scope.on_device)
-            and is_user_file(caller().f_code.co_filename)
-            and (made is not self or "device" in kwargs or args)
-        ):
+        if made.device == scope.device and is_user_file(caller().f_code.co_filename):
+            if names_device and not _names_device(args, kwargs):
+                return made
             scope.on_device.add(made)
         return made
 
     return place
+
+
+def _names_device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Tell whether ``tensor.to(...)`` was given a device, not a type or a tensor."""
+    first = kwargs.get("device", args[0] if args else None)
+    return first is not None and not isinstance(first, (torch.dtype, torch.Tensor))

@@ -58,6 +58,8 @@ class Reach:
         By ``id``; gradients are not listed, they go with their tensors.
     modules
         Every ``nn.Module``, by ``id``.
+    optimizers
+        Every optimizer, by ``id``.
     data
         Datasets, loaders, samplers and iterators over loaders, by ``id``; what is
         reachable only through them is not in `tensors`.
@@ -69,6 +71,7 @@ class Reach:
     into_data: bool = False
     tensors: dict[int, torch.Tensor] = field(default_factory=dict)
     modules: dict[int, torch.nn.Module] = field(default_factory=dict)
+    optimizers: dict[int, torch.optim.Optimizer] = field(default_factory=dict)
     data: dict[int, Any] = field(default_factory=dict)
     at_home: set[int] = field(default_factory=set)
     _seen: set[int] = field(default_factory=set)
@@ -170,6 +173,7 @@ class Reach:
         self._pending.append(type(value))
 
     def _optimizer(self, value: torch.optim.Optimizer) -> None:
+        self.optimizers[id(value)] = value
         attributes = object.__getattribute__(value, "__dict__")
         groups = attributes.get("param_groups") or []
         on_device = any(

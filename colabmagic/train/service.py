@@ -1,0 +1,156 @@
+"""The entry of the feature: start a cell on a device, finish it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from colabmagic.errors import NestedCellError
+from colabmagic.train import devices
+from colabmagic.train.options import TrainOptions
+from colabmagic.train.outcome import TrainOutcome
+from colabmagic.train.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class RunningCell:
+    """A cell that is running; `finish` it whatever happens.
+
+    Parameters
+    ----------
+    session
+        None on the CPU.
+    outcome
+        What is known at the beginning.
+    out
+        Shows a line to the user.
+    """
+
+    def __init__(
+        self, session: Session | None, outcome: dict[str, Any], out: Callable[[str], None]
+    ) -> None:
+        self._session = session
+        self._known = outcome
+        self._out = out
+        self._start = time.monotonic()
+        self._finished: TrainOutcome | None = None
+
+    def finish(
+        self, result: object = None, error: BaseException | None = None
+    ) -> TrainOutcome:
+        """Bring everything home; a second call changes nothing.
+
+        Parameters
+        ----------
+        result
+            Value of the last expression of the cell; it comes home too.
+        error
+            What ended the cell, if it failed.
+
+        Raises
+        ------
+        DeviceFailedError
+            The device could not be read any more.
+        """
+        global _running, _last  # noqa: PLW0603 (one cell runs at a time in a process)
+        if self._finished is not None:
+            return self._finished
+        session = self._session
+        known = dict(self._known, result=result)
+        known["error"] = None if error is None else type(error).__name__
+        if _running is self:
+            _running = None
+        if session is not None:
+            known["peak_bytes"] = session.peak_bytes()
+            known["notes"] = session.exit(result, error)
+            known["batches"] = session.scope.batches
+            known["moved_bytes"] = session.mover.moved_bytes
+        known["seconds"] = time.monotonic() - self._start
+        self._finished = _last = TrainOutcome(**known)
+        self._out(self._finished.exit_line())
+        return self._finished
+
+
+_running: RunningCell | None = None
+_last: TrainOutcome | None = None
+
+
+def last_outcome() -> TrainOutcome | None:
+    """Return what the last cell did; None before the first."""
+    return _last
+
+
+def start(
+    *,
+    namespace: dict[str, Any],
+    device: str,
+    names: tuple[str, ...],
+    options: TrainOptions | None = None,
+    out: Callable[[str], None] | None = None,
+) -> RunningCell:
+    """Move what a cell uses to a device and patch what it calls.
+
+    Parameters
+    ----------
+    namespace
+        The user's names and their values.
+    device
+        As the user typed it: "auto", "cpu", "cuda", "cuda:1", "mps" …
+    names
+        The dotted names that the cell mentions (`colabmagic.train.names`).
+    options
+        Defaults to `TrainOptions()`.
+    out
+        Shows a line to the user; silent without it, and with ``options.quiet``.
+
+    Returns
+    -------
+    RunningCell
+        Call its ``finish`` when the cell has ended.
+
+    Raises
+    ------
+    BadDeviceError
+        There is no such device.
+    DeviceUnavailableError
+        It cannot be used, and ``options.strict`` is set.
+    DeviceMemoryError
+        What the cell uses does not fit.
+    NestedCellError
+        Another cell is running.
+    """
+    global _running  # noqa: PLW0603 (one cell runs at a time in a process)
+    if _running is not None:
+        raise NestedCellError(
+            "%%train_on inside %%train_on", hint="leave the inner one out"
+        )
+    options = options or TrainOptions()
+    show = out if out is not None and not options.quiet else _silent
+    found = devices.resolve(device, strict=options.strict)
+    session = None
+    if found.device.type != "cpu":
+        session = Session(namespace, names, found.device, options)
+        session.enter()
+    known: dict[str, Any] = {
+        "device": str(found.device),
+        "requested": device.strip() or "auto",
+        "fallback": found.fallback,
+        "moved": session.moved if session else (),
+        "moved_bytes": session.mover.moved_bytes if session else 0,
+        "batches": 0,
+        "seconds": 0.0,
+        "peak_bytes": None,
+        "kept": options.keep and session is not None,
+        "error": None,
+        "notes": (),
+    }
+    running = RunningCell(session, known, show)
+    _running = running
+    show(TrainOutcome(**known).entry_line())
+    return running
+
+
+def _silent(_: str) -> None:
+    """Show nothing."""

@@ -1,0 +1,356 @@
+"""One cell on one device: everything goes there, the cell runs, everything comes home."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from colabmagic.errors import DeviceFailedError, DeviceMemoryError, NotSupportedError
+from colabmagic.train import conversions, factories
+from colabmagic.train.exchange import no_subclass
+from colabmagic.train.interrupts import deferred_interrupts
+from colabmagic.train.loading import Loading, named_datasets
+from colabmagic.train.modules import Modules
+from colabmagic.train.move import Mover
+from colabmagic.train.origin import is_user_file
+from colabmagic.train.outcome import in_words
+from colabmagic.train.patches import Patches
+from colabmagic.train.reach import Reach
+from colabmagic.train.scope import Marks, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from colabmagic.train.options import TrainOptions
+
+_ABSENT: Final = object()
+_MANY_NAMES: Final = 4
+
+
+class Session:
+    """Runs one cell on a device.
+
+    Parameters
+    ----------
+    namespace
+        The user's names.
+    names
+        The dotted names that the cell mentions.
+    device
+        An accelerator; the CPU needs no session.
+    options
+        What the user asked for.
+    """
+
+    def __init__(
+        self,
+        namespace: dict[str, Any],
+        names: tuple[str, ...],
+        device: torch.device,
+        options: TrainOptions,
+    ) -> None:
+        self.namespace = namespace
+        self.names = names
+        self.device = device
+        self.options = options
+        self.scope = Scope(device=device, rng=options.rng)
+        self.mover = Mover(device)
+        self.patches = Patches()
+        self.modules = Modules(self.scope, self.mover, self.patches, namespace, names)
+        self.loading = Loading(self.scope, self.mover)
+        self.moved: tuple[str, ...] = ()
+        self._before: dict[str, Any] = {}
+        self._stay = Marks()
+        self._guards: list[Any] = []
+        self._entry_bytes = 0
+        self._outer_device: int | None = None
+        self._outer_swap = False
+
+    # ---- enter ---------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """Move what the cell uses and patch what it calls.
+
+        Raises
+        ------
+        DeviceMemoryError
+            It does not fit; nothing was moved then.
+        """
+        reach = Reach(self.namespace).names(self.names)
+        self._remember(reach)
+        with deferred_interrupts():
+            self._choose_device()
+            try:
+                self._move_in(reach)
+                self._patch(reach)
+            except BaseException:
+                self._unpatch()
+                self.mover.home()
+                self._release()
+                raise
+
+    def _remember(self, reach: Reach) -> None:
+        """Note what is bound to which name, and what is on the device already."""
+        self._before = dict(self.namespace)
+        self._entry_bytes = self._allocated()
+        _memory("reset_peak_memory_stats", self.device)
+        present = [each for each in reach.tensors.values() if self.mover.is_away(each)]
+        if self._entry_bytes:
+            present += self._alive_on_device()
+        for each in present:
+            self._stay.add(each)
+
+    def _choose_device(self) -> None:
+        """Make the device current, so that the user's ``"cuda"`` means it."""
+        if self.device.type == "meta" or not hasattr(torch, "accelerator"):
+            return
+        if torch.accelerator.current_device_index() != self.device.index:
+            self._outer_device = torch.accelerator.current_device_index()
+            torch.accelerator.set_device_index(self.device.index)
+
+    def _move_in(self, reach: Reach) -> None:
+        """Move everything that the cell reaches."""
+        chosen = [
+            each for each in reach.tensors.values() if id(each) not in reach.at_home
+        ]
+        try:
+            taken = self.mover.away(chosen)
+        except torch.OutOfMemoryError as error:
+            size = sum(each.nbytes for each in chosen if each.device.type == "cpu")
+            raise DeviceMemoryError(
+                f"what the cell uses does not fit on {self.device}; nothing was moved",
+                seen=f"{in_words(size)} to move; {_first_line(error)}",
+                hint="free memory, use a smaller model or batch, or %%train_on cpu",
+            ) from error
+        self._guard_graphs(reach)
+        if self.device.type == "cuda":
+            self._flatten(reach)
+        self.moved = self._described({id(each) for each in taken})
+
+    def _guard_graphs(self, reach: Reach) -> None:
+        """Refuse a backward pass through a graph of the CPU whose leaves have moved."""
+        travellers = self.mover.travellers
+        leaves = set(travellers)
+        leaves.update(
+            id(each.shadow) for each in travellers.values() if each.shadow is not None
+        )
+        pending = [
+            each.grad_fn for each in reach.tensors.values() if each.grad_fn is not None
+        ]
+        seen: set[Any] = set()
+        while pending:
+            node = pending.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            leaf = getattr(node, "variable", None)
+            if leaf is not None and id(leaf) in leaves:
+                self._guards.append(node.register_prehook(_refuse_old_graph))
+            pending.extend(inner for inner, _ in node.next_functions)
+
+    def _flatten(self, reach: Reach) -> None:
+        """Lay out the weights of recurrent layers as cuDNN wants them."""
+        for module in reach.modules.values():
+            if isinstance(module, torch.nn.RNNBase):
+                module.flatten_parameters()
+                self.mover.accept_place(module._flat_weights)  # noqa: SLF001
+
+    def _described(self, taken: set[int]) -> tuple[str, ...]:
+        """Return the names whose values moved, as the user knows them."""
+        found = []
+        for name in dict.fromkeys(name.partition(".")[0] for name in self.names):
+            value = self.namespace.get(name)
+            kinds = type(value).__mro__
+            if torch.nn.Module in kinds or torch.optim.Optimizer in kinds or (
+                torch.Tensor in kinds and id(value) in taken
+            ):
+                found.append(name)
+        if taken and not found:
+            return (f"{len(taken)} tensors",)
+        rest = len(found) - _MANY_NAMES
+        return (*found[:_MANY_NAMES], *((f"{rest} more",) if rest > 0 else ()))
+
+    def _patch(self, reach: Reach) -> None:
+        """Change what the cell calls."""
+        names = {name.partition(".")[0] for name in self.names}
+        factories.install(self.scope, self.patches, self.namespace, names)
+        conversions.install(self.scope, self.patches)
+        named = named_datasets(self.namespace.get(name) for name in names)
+        self.loading.install(self.patches, named)
+        self.modules.install(reach.modules)
+        if not _keeps_identity(self.device):
+            self._outer_swap = torch.__future__.get_swap_module_params_on_conversion()
+            torch.__future__.set_swap_module_params_on_conversion(True)
+
+    # ---- exit ------------------------------------------------------------------------
+
+    def exit(self, result: object, error: BaseException | None) -> tuple[str, ...]:
+        """Undo the patches and bring everything home.
+
+        Parameters
+        ----------
+        result
+            Value of the last expression.
+        error
+            What ended the cell, if it failed.
+
+        Returns
+        -------
+        tuple of str
+            Notes for the user.
+
+        Raises
+        ------
+        DeviceFailedError
+            The device could not be read any more. What was moved there has its values
+            from before the cell.
+        """
+        with deferred_interrupts():
+            self._unpatch()
+            try:
+                if not self.options.keep:
+                    self._bring_home(result, error)
+            finally:
+                self._release()
+        return tuple(self.scope.notes)
+
+    def _unpatch(self) -> None:
+        """Put back everything that was patched."""
+        self.modules.close()
+        self.patches.undo()
+        for guard in self._guards:
+            guard.remove()
+        self._guards.clear()
+        if not _keeps_identity(self.device):
+            torch.__future__.set_swap_module_params_on_conversion(self._outer_swap)
+
+    def _bring_home(self, result: object, error: BaseException | None) -> None:
+        """Bring home what was moved and what the cell made."""
+        mover = self.mover
+        if self.device.type == "meta":
+            mover.home(copy=False)
+            return
+        reach = Reach(self.namespace, into_data=True)
+        reach.names(self.names)
+        reach.values([result, *self._rebound(), *_frame_values(error)])
+        self._let_states_stay(reach)
+        for key, each in list(mover.travellers.items()):
+            if each.tensor in self.scope.on_device:
+                del mover.travellers[key]
+        try:
+            notes = mover.home(self._going_home(reach.tensors.values()))
+            if self._allocated() > self._entry_bytes:
+                notes += mover.home(self._going_home(self._alive_on_device()))
+        except RuntimeError as failure:
+            mover.home(copy=False)
+            raise DeviceFailedError(
+                f"{self.device} stopped working: what was moved there has its values "
+                "from before the cell",
+                seen=_first_line(failure),
+                hint="restart the kernel; the device is lost to this process",
+            ) from failure
+        self.scope.notes.update(dict.fromkeys(notes))
+
+    def _rebound(self) -> list[object]:
+        """Return the values of the names that the cell bound."""
+        before = self._before
+        return [
+            value
+            for name, value in self.namespace.items()
+            if before.get(name, _ABSENT) is not value
+        ]
+
+    def _going_home(self, tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the tensors on the device that do not stay there."""
+        return [
+            each
+            for each in tensors
+            if self.mover.is_away(each)
+            and each not in self._stay
+            and each not in self.scope.on_device
+        ]
+
+    def _let_states_stay(self, reach: Reach) -> None:
+        """Leave the state of an optimizer where its parameters stay."""
+        for optimizer in reach.optimizers.values():
+            for parameter, state in list(optimizer.state.items()):
+                if parameter in self._stay or parameter in self.scope.on_device:
+                    for each in Reach({}).values([state]).tensors.values():
+                        self._stay.add(each)
+
+    def _release(self) -> None:
+        """Give memory back to the device, and the current device to the user."""
+        self._before.clear()
+        if self._outer_device is not None:
+            torch.accelerator.set_device_index(self._outer_device)
+            self._outer_device = None
+        if self.device.type == "cuda" and not self.options.keep:
+            with contextlib.suppress(RuntimeError):  # a lost device has no cache
+                torch._C._cuda_clearCublasWorkspaces()  # type: ignore[attr-defined]  # noqa: SLF001
+                torch.cuda.empty_cache()
+
+    # ---- memory of the device ----------------------------------------------------------
+
+    def _allocated(self) -> int:
+        """Return the bytes that are in use on the device; 0 where it does not tell."""
+        return int(_memory("memory_allocated", self.device) or 0)
+
+    def peak_bytes(self) -> int | None:
+        """Return the highest memory in use since `enter`."""
+        return _memory("max_memory_allocated", self.device)
+
+    def _alive_on_device(self) -> list[torch.Tensor]:
+        """Return every tensor object on the device, however it is held."""
+        with no_subclass():
+            return [
+                each
+                for each in gc.get_objects()
+                if torch.Tensor in type(each).__mro__ and self.mover.is_away(each)
+            ]
+
+
+def _keeps_identity(device: torch.device) -> bool:
+    """Tell whether ``module.to(device)`` keeps its Parameter objects by itself."""
+    return device.type in {"cpu", "cuda", "mps", "xpu", "meta"}
+
+
+def _memory(name: str, device: torch.device) -> int | None:
+    """Ask torch for a figure of the device's memory."""
+    function = getattr(getattr(torch, "accelerator", None), name, None)
+    if function is None:
+        function = getattr(getattr(torch, device.type, None), name, None)
+    if function is None or device.type == "meta":
+        return None
+    with contextlib.suppress(Exception):  # some back ends do not tell
+        return int(function(device))
+    return None
+
+
+def _frame_values(error: BaseException | None) -> Iterator[object]:
+    """Return the local values that the traceback of an error keeps alive."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if is_user_file(frame.f_code.co_filename):
+                yield from list(frame.f_locals.values())
+        error = error.__cause__ or error.__context__
+
+
+def _refuse_old_graph(_: object) -> None:
+    """Stop a backward pass that would give gradients to tensors that have moved."""
+    raise NotSupportedError(
+        "backward() through a value that was computed on the CPU in an earlier cell",
+        seen="the parameters that it was computed from are on the device now",
+        hint="compute the loss again in this cell, then call backward()",
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    """Return the first line of an error's text."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -61,13 +61,11 @@ def parse_version_pair(text: str) -> tuple[int, int]:
 @cache
 def host_rules() -> tuple[HostRule, ...]:
     """Return the rules of ``hosts.json`` in order of evaluation."""
-    lists = {"env", "paths"}
-    return tuple(
-        HostRule(**{
-            key: tuple(value) if key in lists else value for key, value in row.items()
-        })
-        for row in _read("hosts.json")["rows"]
-    )
+    rules = []
+    for row in _read("hosts.json")["rows"]:
+        lists = {key: tuple(row.get(key, ())) for key in ("env", "paths")}
+        rules.append(HostRule(**{**row, **lists}))
+    return tuple(rules)
 
 
 @cache

@@ -32,8 +32,8 @@ except OSError as error:
     raise SystemExit
 try:
     with open("/proc/self/maps") as maps:
-        paths = [line.split(None, 5)[5].strip() for line in maps if "libcuda.so" in line]
-    tell(path=paths[0])
+        names = [line.split(None, 5)[-1].strip() for line in maps]
+    tell(path=[name for name in names if "libcuda.so" in name][0])
 except (OSError, IndexError):
     pass
 number = ctypes.c_int()
@@ -46,7 +46,8 @@ if code == 0 and cuda.cuDeviceGetCount(ctypes.byref(number)) == 0:
     tell(count=count)
     for index in range(count):
         device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
-        size, name, bus = ctypes.c_size_t(), (ctypes.c_char * 256)(), (ctypes.c_char * 32)()
+        name, bus = (ctypes.c_char * 256)(), (ctypes.c_char * 32)()
+        size = ctypes.c_size_t()
         if cuda.cuDeviceGet(ctypes.byref(device), index):
             continue
         facts = {}
@@ -130,7 +131,9 @@ def _read_device(told: dict[str, Any]) -> CudaDevice:
     cc = tuple(told.get("cc", ()))
     return CudaDevice(
         name=told.get("name", missing),
-        compute_capability=(cc[0], cc[1]) if cc and is_capability((cc[0], cc[1])) else missing,
+        compute_capability=(cc[0], cc[1])
+        if cc and is_capability((cc[0], cc[1]))
+        else missing,
         memory_total_bytes=told.get("total") or missing,
         pci_bus_id=told.get("bus", missing),
     )

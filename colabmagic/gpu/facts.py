@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from enum import Enum
 
 # At run time, not for type checkers only: captured machines are read by these types.
-from colabmagic.host.facts import HostFacts
+from colabmagic.host.facts import HostFacts  # noqa: TC001
 from colabmagic.report.model import Unknown
 
 __all__ = [
+    "NOT_READ",
     "Accelerator",
     "CudaDevice",
     "DeviceFacts",
     "DriverFacts",
     "GpuFacts",
     "NvmlFacts",
+    "Pair",
     "PlatformFacts",
     "SourceState",
     "TorchFacts",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 Pair = tuple[int, int]
+NOT_READ = Unknown("not read")
 
 
 class SourceState(Enum):
@@ -78,8 +81,8 @@ class NvmlFacts:
     state: SourceState
     reason: str | None = None  # for every state but OK
     code: int | None = None
-    driver_version: str | Unknown = Unknown("not read")
-    cuda_version: Pair | Unknown = Unknown("not read")
+    driver_version: str | Unknown = NOT_READ
+    cuda_version: Pair | Unknown = NOT_READ
     devices: tuple[DeviceFacts, ...] = ()
 
 
@@ -100,8 +103,8 @@ class DriverFacts:
     state: SourceState
     reason: str | None = None
     code: int | None = None  # of cuInit; 0 is good
-    library_path: str | Unknown = Unknown("not read")
-    cuda_version: Pair | Unknown = Unknown("not read")
+    library_path: str | Unknown = NOT_READ
+    cuda_version: Pair | Unknown = NOT_READ
     devices: tuple[CudaDevice, ...] = ()
 
 
@@ -119,10 +122,10 @@ class TorchFacts:
 
     state: TorchState
     reason: str | None = None
-    version: str | Unknown = Unknown("not read")
-    cuda: Pair | None | Unknown = Unknown("not read")  # None: built without CUDA
-    hip: str | None | Unknown = Unknown("not read")
-    archs: tuple[str, ...] | Unknown = Unknown("not read")
+    version: str | Unknown = NOT_READ
+    cuda: Pair | Unknown | None = NOT_READ  # None: built without CUDA
+    hip: str | Unknown | None = NOT_READ
+    archs: tuple[str, ...] | Unknown = NOT_READ
     imported: bool = False
     cuda_initialized: bool = False
     accelerator: Accelerator | None = None

@@ -83,9 +83,7 @@ FIELDS = (
         plausible.is_memory,
         tuple,
     ),
-    NvmlField(
-        ("compute_capability",), _read_capability, plausible.is_capability, _one
-    ),
+    NvmlField(("compute_capability",), _read_capability, plausible.is_capability, _one),
     NvmlField(
         ("pci_bus_id",),
         lambda nvml, handle: text(nvml.nvmlDeviceGetPciInfo(handle).busId),
@@ -147,13 +145,13 @@ def ask(function: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401
 
 def driver_version(nvml: Any) -> str | Unknown:  # noqa: ANN401
     """Return the version of the driver."""
-    answer: str | bytes | Unknown = ask(lambda: nvml.nvmlSystemGetDriverVersion())
+    answer: str | bytes | Unknown = ask(nvml.nvmlSystemGetDriverVersion)
     return answer if isinstance(answer, Unknown) else text(answer)
 
 
 def cuda_version(nvml: Any) -> Pair | Unknown:  # noqa: ANN401
     """Return the newest CUDA that the driver supports."""
-    answer: int | Unknown = ask(lambda: nvml.nvmlSystemGetCudaDriverVersion_v2())
+    answer: int | Unknown = ask(nvml.nvmlSystemGetCudaDriverVersion_v2)
     return answer if isinstance(answer, Unknown) else split_cuda(answer)
 
 
@@ -201,7 +199,9 @@ def read_field(
     if field.is_plausible(raw):
         device.update(zip(field.names, field.convert(raw), strict=True))
         return
-    device.update(dict.fromkeys(field.names, Unknown("the driver's value is impossible")))
+    device.update(
+        dict.fromkeys(field.names, Unknown("the driver's value is impossible"))
+    )
     device["insane"] = (*device.get("insane", ()), f"{field.names[0]} = {raw}")
 
 

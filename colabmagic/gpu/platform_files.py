@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colabmagic.gpu.facts import PlatformFacts, Unknown
@@ -12,6 +11,7 @@ from colabmagic.host.system import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _NVIDIA_VENDOR = "0x10de"
 _DISPLAY_CLASSES = ("0x0300", "0x0302")  # VGA controller, 3D controller
@@ -55,7 +55,7 @@ def mask_uuids(text: str) -> str:
 def _names(folder: Path) -> list[str]:
     """Return the sorted names in a folder, none where it cannot be read."""
     try:
-        return sorted(os.listdir(folder))
+        return sorted(path.name for path in folder.iterdir())
     except OSError:
         return []
 

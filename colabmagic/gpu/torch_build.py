@@ -19,7 +19,7 @@ from colabmagic.host.system import read_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# __version__ = '2.11.0+cu128'; cuda: Optional[str] = '12.8'; hip = None
+# Such as: cuda: Optional[str] = '12.8'
 _ASSIGNMENT = re.compile(
     r"^(__version__|cuda|hip)\s*(?::[^=\n]*)?=\s*(None|'[^'\n]*'|\"[^\"\n]*\")",
     re.MULTILINE,
@@ -30,9 +30,7 @@ _LIBRARIES = ("libtorch_python.so", "torch_python.dll")
 _UNNAMED = "privateuseone"  # what the extension key is called until a back end comes
 
 
-def probe_torch(
-    modules: Mapping[str, Any], folder: Path | None = None
-) -> TorchFacts:
+def probe_torch(modules: Mapping[str, Any], folder: Path | None = None) -> TorchFacts:
     """Describe the PyTorch that an ``import torch`` would get; never raises.
 
     Parameters
@@ -154,5 +152,7 @@ def _accelerator(torch: Any) -> Accelerator | None:  # noqa: ANN401 (as above)
             return None
         if not torch.accelerator.is_available():
             return None
-        return Accelerator(kind=str(device.type), count=int(torch.accelerator.device_count()))
+        return Accelerator(
+            kind=str(device.type), count=int(torch.accelerator.device_count())
+        )
     return None

@@ -55,7 +55,9 @@ def detect(
     shell = shell or _running_shell(sys.modules if modules is None else modules)
     kernel = None if shell is None else getattr(shell, "kernel", None) is not None
     rule = next(
-        rule for rule in host_rules() if _evidence(rule, env, root, kernel) is not None
+        rule
+        for rule in host_rules()
+        if _evidence(rule, env, root, kernel=kernel) is not None
     )
     kind = HostKind(rule.kind)
     return HostFacts(
@@ -63,7 +65,7 @@ def detect(
         name=rule.name,
         variant=rule.variant,
         front_end=_front_end(kind, rule.variant),
-        evidence=_evidence(rule, env, root, kernel) or (),
+        evidence=_evidence(rule, env, root, kernel=kernel) or (),
         system=detect_system(env, root),
     )
 
@@ -78,7 +80,7 @@ def _running_shell(modules: Mapping[str, object]) -> object | None:
 
 
 def _evidence(
-    rule: HostRule, env: Mapping[str, str], root: Path, kernel: bool | None
+    rule: HostRule, env: Mapping[str, str], root: Path, *, kernel: bool | None
 ) -> tuple[str, ...] | None:
     """Return what made a rule hold, or None where it does not.
 
@@ -90,7 +92,9 @@ def _evidence(
         return None
     if not all(env.get(name) for name in rule.env):
         return None
-    prefixed = [name for name in env if rule.env_prefix and name.startswith(rule.env_prefix)]
+    prefixed = [
+        name for name in env if rule.env_prefix and name.startswith(rule.env_prefix)
+    ]
     if rule.env_prefix and not prefixed:
         return None
     if not all((root / path).exists() for path in rule.paths):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from colabmagic.report.model import Unknown
+# At run time, for captured machines are read by these types.
+from colabmagic.report.model import Unknown  # noqa: TC001
 
 
 class HostKind(Enum):

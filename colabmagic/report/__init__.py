@@ -1,1 +1,1 @@
-
+"""Plain results of every feature, and how they are shown; standard library only."""

@@ -82,7 +82,7 @@ def _render_elapsed(elapsed_s: float | None) -> str:
     """Return how long the check took."""
     if elapsed_s is None:
         return ""
-    return f'<p style="{_PLAIN};margin:0">checked in {elapsed_s:.1f} s</p>'
+    return f'<p style="{_PLAIN};margin:0">checked in {elapsed_s:.2f} s</p>'
 
 
 def _wrap_table(caption: str, inner: str) -> str:

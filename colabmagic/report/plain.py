@@ -42,22 +42,26 @@ def from_plain(kind: type[Value], data: object) -> Value:
 
 def _read(kind: Any, data: object) -> object:  # noqa: ANN401 (any annotation)
     """Read data as one annotated type."""
-    if kind is Unknown and isinstance(data, dict) and list(data) == [_UNKNOWN_KEY]:
-        return Unknown(data[_UNKNOWN_KEY])
     if typing.get_origin(kind) in {typing.Union, types.UnionType}:
         return _read_union(typing.get_args(kind), data)
     if typing.get_origin(kind) is tuple and isinstance(data, list):
         return _read_tuple(typing.get_args(kind), data)
-    if dataclasses.is_dataclass(kind) and kind is not Unknown and isinstance(data, dict):
+    if kind is Unknown and isinstance(data, dict) and list(data) == [_UNKNOWN_KEY]:
+        return Unknown(data[_UNKNOWN_KEY])
+    if dataclasses.is_dataclass(kind) and isinstance(data, dict):
         return _read_dataclass(typing.cast("type[Any]", kind), data)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(data)
-    if kind is float and type(data) is int:
-        return float(data)
-    if kind is type(None) and data is None:
-        return None
-    if isinstance(kind, type) and type(data) is kind:
-        return data
+    return _read_scalar(kind, data)
+
+
+def _read_scalar(kind: Any, data: object) -> object:  # noqa: ANN401 (any annotation)
+    """Read data as an enumeration, a number, a string or None."""
+    if isinstance(kind, type):
+        if issubclass(kind, Enum):
+            return kind(data)
+        if kind is float and type(data) is int:  # JSON has one kind of number
+            return float(data)
+        if type(data) is kind:
+            return data
     msg = f"{data!r} is not a {getattr(kind, '__name__', kind)}"
     raise ValueError(msg)
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 _GAP = "  "
+_MARGIN = "  "
+_COMMANDS = ("%", "!", "python ", "pip ", "sudo ")
 _NARROWEST = 6  # a column is not squeezed below this
 
 
@@ -28,13 +30,11 @@ def render_text(report: Report, width: int = WIDTH) -> str:
 
 def clean(text: str) -> str:
     """Make foreign text safe for a terminal: one line, no control characters."""
-    return "".join(
-        letter if letter.isprintable() else " " for letter in text
-    )
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _wrap(label: str, text: str, width: int) -> list[str]:
-    """Wrap text behind a label; long commands are never cut in the middle."""
+    """Wrap text behind a label."""
     return textwrap.wrap(
         text,
         width,
@@ -56,15 +56,27 @@ def _render_finding(finding: Finding, width: int) -> list[str]:
         line
         for label, entries in labelled
         for number, entry in enumerate(entries)
-        for line in _wrap(f"  {'' if number else label:<8}", clean(entry), width)
+        for line in _render_entry("" if number else label, clean(entry), width)
     ]
+
+
+def _render_entry(label: str, entry: str, width: int) -> list[str]:
+    """Return the lines of one entry; a command stays on one line, to be copied."""
+    lines = _wrap(f"  {label:<8}", entry, width)
+    if len(lines) == 1 or not entry.startswith(_COMMANDS):
+        return lines
+    if len(entry) + len(_MARGIN) > width:
+        return lines
+    return [*([f"  {label}"] if label else []), f"{_MARGIN}{entry}"]
 
 
 def _render_table(table: Table, width: int) -> list[str]:
     """Return the lines of a table, cells wrapped where it is too wide."""
     rows = [table.columns, *table.rows]
     cleaned = [tuple(clean(cell) for cell in row) for row in rows]
-    widths = _fit([max(map(len, column)) for column in zip(*cleaned, strict=True)], width)
+    widths = _fit(
+        [max(map(len, column)) for column in zip(*cleaned, strict=True)], width
+    )
     return [line for row in cleaned for line in _render_row(row, widths)]
 
 
@@ -95,7 +107,7 @@ def _render_fields(report: Report, width: int) -> list[str]:
     """Return the labelled values, as many on a line as fit."""
     parts = [clean(f"{field.label} {field.value}") for field in report.fields]
     if report.elapsed_s is not None:
-        parts.append(f"checked in {report.elapsed_s:.1f} s")
+        parts.append(f"checked in {report.elapsed_s:.2f} s")
     lines: list[str] = []
     for part in parts:
         joined = f"{lines[-1]}{_GAP} {part}" if lines else part

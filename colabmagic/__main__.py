@@ -1,0 +1,59 @@
+"""``python -m colabmagic gpu_check``: the check for shell cells and bug reports.
+
+Exit status: 0 when PyTorch can use a GPU, 1 when it cannot, 2 when the check itself
+failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+USABLE, NOT_USABLE, PROBE_FAILED = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status."""
+    from colabmagic.gpu.check import check  # noqa: PLC0415 (--help stays light)
+    from colabmagic.gpu.probe import DEADLINE_S  # noqa: PLC0415
+
+    arguments = _parser(DEADLINE_S).parse_args(argv)
+    report = check(deadline_s=arguments.timeout)
+    if not arguments.quiet:
+        print(report.to_json() if arguments.json else report.text)  # noqa: T201
+    if report.probe_failed:
+        return PROBE_FAILED
+    return USABLE if report.ok else NOT_USABLE
+
+
+def _parser(deadline_s: float) -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m colabmagic", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("gpu_check", help="can PyTorch use a GPU?")
+    check.add_argument("--json", action="store_true", help="print one JSON document")
+    check.add_argument("-q", "--quiet", action="store_true", help="print nothing")
+    check.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=deadline_s,
+        metavar="S",
+        help="seconds to wait for a driver that does not answer",
+    )
+    return parser
+
+
+def _seconds(text: str) -> float:
+    """Return a positive number of seconds."""
+    seconds = float(text)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""``check()``: can PyTorch use a GPU now, and if not, why and what mends it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from colabmagic.gpu.probe import DEADLINE_S, probe_all
+from colabmagic.gpu.rules import CPU, judge, usable_device
+from colabmagic.gpu.view import summary, view
+from colabmagic.report.html import render_html
+from colabmagic.report.plain import to_plain
+from colabmagic.report.text import render_text
+
+if TYPE_CHECKING:
+    from colabmagic.gpu.facts import GpuFacts
+    from colabmagic.report.model import Finding, Report
+
+SCHEMA = 1
+# Not application/json: front ends may prefer that to the HTML.
+MIME_TYPE = "application/vnd.colabmagic.gpu+json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuReport:
+    """The answer of `check`.
+
+    Parameters
+    ----------
+    device
+        What to hand to PyTorch: ``"cuda:0"``, ``"mps"``, ``"cpu"`` …
+    findings
+        What was noticed, the cause first.
+    facts
+        What the answer rests on.
+    """
+
+    device: str
+    findings: tuple[Finding, ...]
+    facts: GpuFacts
+    elapsed_s: float
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether PyTorch can use an accelerator now."""
+        return self.device != CPU
+
+    @property
+    def reason(self) -> str:
+        """Say in one line why PyTorch cannot use CUDA, and what to type.
+
+        Empty where it can.
+        """
+        if self.device.startswith("cuda"):
+            return ""
+        wanted = [one for one in self.findings if one.code != "torch-accelerator"]
+        if not wanted:
+            return f"PyTorch uses device '{self.device}'."
+        return " ".join([wanted[0].title, *wanted[0].fix[:1]])
+
+    @property
+    def probe_failed(self) -> bool:
+        """Tell whether the check itself broke, so that a "no" is not sure."""
+        return not self.ok and bool(self.facts.failures)
+
+    @property
+    def headline(self) -> str:
+        """Return the answer in one line."""
+        return self.view().headline
+
+    @property
+    def text(self) -> str:
+        """Return the whole report as text of at most 80 columns."""
+        return render_text(self.view())
+
+    @property
+    def html(self) -> str:
+        """Return the whole report as HTML."""
+        return render_html(self.view())
+
+    def view(self) -> Report:
+        """Return what a person sees."""
+        return view(self.facts, self.device, self.findings, self.elapsed_s)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data; `facts` in it can be judged again."""
+        return {
+            "schema": SCHEMA,
+            "ok": self.ok,
+            "device": self.device,
+            "headline": self.headline,
+            "reason": self.reason,
+            "elapsed_ms": round(self.elapsed_s * 1000),
+            "findings": to_plain(self.findings),
+            "facts": to_plain(self.facts),
+        }
+
+    def to_json(self) -> str:
+        """Return one JSON document."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return self.text
+
+    def __repr__(self) -> str:
+        """Return the answer, short enough for a debugger."""
+        return f"<GpuReport: {summary(self.facts, self.device)}>"
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, object]:
+        """Return the report in the forms that front ends know."""
+        del include, exclude  # IPython filters by itself
+        return {
+            "text/plain": self.text,
+            "text/html": self.html,
+            MIME_TYPE: self.to_dict(),
+        }
+
+
+def check(facts: GpuFacts | None = None, deadline_s: float = DEADLINE_S) -> GpuReport:
+    """Find out whether PyTorch can use a GPU, within `deadline_s` seconds.
+
+    Never imports PyTorch, never initialises CUDA in this process, never raises for
+    what is absent or broken.
+
+    Parameters
+    ----------
+    facts
+        A machine that was captured before; this one where left out.
+    """
+    started = time.monotonic()
+    facts = probe_all(deadline_s) if facts is None else facts
+    return GpuReport(
+        device=usable_device(facts),
+        findings=judge(facts),
+        facts=facts,
+        elapsed_s=time.monotonic() - started,
+    )

@@ -1,0 +1,144 @@
+"""From facts to findings: which rules there are, and in which order they speak.
+
+Of a group the first rule that applies speaks, for what it names explains the rest:
+where no GPU is reachable, the build of PyTorch is not the trouble. The first finding
+of all is the headline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from colabmagic.gpu import rules_device as device
+from colabmagic.gpu import rules_driver as driver
+from colabmagic.gpu import rules_install as install
+from colabmagic.gpu import rules_place as place
+from colabmagic.gpu import rules_torch as torch
+from colabmagic.gpu.advice import seen_driver, seen_nvml, seen_torch
+from colabmagic.gpu.facts import SourceState, TorchState
+from colabmagic.report.model import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from colabmagic.gpu.facts import GpuFacts
+
+    Rule = Callable[[GpuFacts], Finding | None]
+
+CPU = "cpu"
+
+_CAUSE: tuple[Rule, ...] = (
+    driver.driver_hung,
+    place.tpu_runtime,
+    place.colab_cpu_runtime,
+    place.kaggle_no_accel,
+    place.mps,
+    place.rocm,
+    install.wsl,
+    place.container_no_gpus,
+    install.container_lost_gpu,
+    install.lib_rm_mismatch,
+    install.no_permission,
+    install.driver_not_loaded,
+    install.driver_missing,
+    driver.cvd_hides_all,
+    driver.libcuda_missing,
+    driver.libcuda_stub,
+    driver.compat_wrong,
+    driver.fabric_not_ready,
+    driver.gpu_lost,
+    driver.cuda_init_failed,
+    install.nvml_error,
+    place.no_gpu,
+)
+_TORCH: tuple[Rule, ...] = (
+    torch.torch_missing,
+    torch.torch_unreadable,
+    torch.torch_cpu_build,
+    torch.driver_too_old,
+    torch.arch_too_old,
+    torch.arch_too_new,
+)
+# Each of these stands for itself.
+_NOTES: tuple[tuple[Rule, ...], ...] = (
+    (device.torch_accelerator,),
+    (device.mem_held,),
+    (device.insane,),
+    (device.driver_slow,),
+    (driver.driver_unproven,),
+    (install.nvml_missing,),
+    (device.probe_failed,),
+)
+GROUPS: tuple[tuple[Rule, ...], ...] = (_CAUSE, _TORCH, *_NOTES)
+
+_RANK = {Severity.ERROR: 0, Severity.WARN: 1, Severity.INFO: 2}
+
+
+def judge(facts: GpuFacts) -> tuple[Finding, ...]:
+    """Return all findings, the cause first."""
+    hits = [
+        next(filter(None, (rule(facts) for rule in group)), None) for group in GROUPS
+    ]
+    findings = [finding for finding in hits if finding is not None]
+    usable = usable_device(facts)
+    if usable != CPU:
+        # PyTorch has a device, so nothing that was found prevents it.
+        milder = Severity.WARN if usable.startswith("cuda") else Severity.INFO
+        findings = [_soften(finding, milder) for finding in findings]
+    elif all(finding.severity is not Severity.ERROR for finding in findings):
+        findings.insert(0, _unexplained(facts))
+    return tuple(sorted(findings, key=lambda finding: _RANK[finding.severity]))
+
+
+def usable_device(facts: GpuFacts) -> str:
+    """Return the device that PyTorch can use now, ``"cpu"`` where it is no GPU."""
+    torch_facts = facts.torch
+    if torch_facts.accelerator is not None:
+        kind = torch_facts.accelerator.kind
+        return kind if kind == "mps" else f"{kind}:0"
+    if torch_facts.state is not TorchState.INSTALLED:
+        return CPU
+    if torch_facts.hip and facts.platform.has_kfd:
+        return "cuda:0"  # ROCm builds use CUDA's names
+    system = facts.host.system
+    if system.os == "Darwin" and system.machine == "arm64":
+        return "mps"
+    if torch_facts.cuda and _cuda_starts(facts) and not _misfit(facts):
+        return "cuda:0"
+    return CPU
+
+
+def _cuda_starts(facts: GpuFacts) -> bool:
+    """Tell whether the CUDA driver starts and shows a GPU."""
+    if facts.driver.state is SourceState.OK:
+        return bool(facts.driver.devices)
+    if facts.driver.state is SourceState.FAILED:  # not tried: NVML must do
+        healthy = [one for one in facts.nvml.devices if one.error is None]
+        return bool(healthy) and driver.cvd_hides_all(facts) is None
+    return False
+
+
+def _misfit(facts: GpuFacts) -> bool:
+    """Tell whether PyTorch was built for another driver or other GPUs."""
+    return any(rule(facts) is not None for rule in _TORCH)
+
+
+def _soften(finding: Finding, severity: Severity) -> Finding:
+    """Return an error as something milder."""
+    if finding.severity is not Severity.ERROR:
+        return finding
+    return replace(finding, severity=severity)
+
+
+def _unexplained(facts: GpuFacts) -> Finding:
+    """Return what to say where no rule knows the cause."""
+    return Finding(
+        code="unexplained",
+        severity=Severity.ERROR,
+        title="PyTorch cannot use a GPU here, and no known cause fits.",
+        evidence=(seen_nvml(facts), seen_driver(facts), seen_torch(facts)),
+        fix=(
+            "Please report this to colabmagic, with the output of %gpu_check --json.",
+        ),
+    )

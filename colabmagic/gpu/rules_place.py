@@ -1,0 +1,176 @@
+"""Rules for: the place offers no NVIDIA GPU. Each is pure; its code is its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from colabmagic.gpu.advice import (
+    restart,
+    seen_driver,
+    seen_host,
+    seen_nodes,
+    seen_nvml,
+    seen_torch,
+)
+from colabmagic.gpu.facts import SourceState, TorchState, Unknown
+from colabmagic.gpu.signs import SILENT, gpu_is_seen, has_card, is_bare
+from colabmagic.host.facts import HostKind
+from colabmagic.report.model import Finding, Severity
+
+if TYPE_CHECKING:
+    from colabmagic.gpu.facts import GpuFacts
+
+CUDA_NO_DEVICE = 100
+
+
+def tpu_runtime(facts: GpuFacts) -> Finding | None:
+    """Notice a TPU machine: CUDA never works there."""
+    if not facts.platform.tpu_signs or gpu_is_seen(facts):
+        return None
+    change = (
+        ("For a GPU: Runtime > Change runtime type > T4 GPU.",)
+        if facts.host.kind is HostKind.COLAB
+        else ("For a GPU: choose another accelerator.",)
+    )
+    return Finding(
+        code="tpu-runtime",
+        severity=Severity.ERROR,
+        title="This machine has a TPU; CUDA never works here.",
+        evidence=(", ".join(facts.platform.tpu_signs), seen_nodes(facts)),
+        fix=(*change, "To use the TPU from PyTorch: torch_xla."),
+    )
+
+
+def colab_cpu_runtime(facts: GpuFacts) -> Finding | None:
+    """Notice Colab without a GPU; reinstalling PyTorch there would be in vain."""
+    if facts.host.kind is not HostKind.COLAB or not is_bare(facts):
+        return None
+    return Finding(
+        code="colab-cpu-runtime",
+        severity=Severity.ERROR,
+        title="This Colab runtime has no GPU.",
+        evidence=(seen_host(facts), seen_nodes(facts), seen_torch(facts)),
+        fix=(
+            (
+                "Runtime > Change runtime type > T4 GPU, then run all cells again"
+                " (variables are lost)."
+            ),
+            (
+                'If Colab says "Cannot connect to GPU backend", your GPU quota is used'
+                " up: wait (a day or more), use Kaggle, or pay."
+            ),
+        ),
+    )
+
+
+def kaggle_no_accel(facts: GpuFacts) -> Finding | None:
+    """Notice Kaggle without an accelerator."""
+    if facts.host.kind is not HostKind.KAGGLE or not is_bare(facts):
+        return None
+    return Finding(
+        code="kaggle-no-accel",
+        severity=Severity.ERROR,
+        title="This Kaggle session has no accelerator.",
+        evidence=(seen_host(facts), seen_nodes(facts), seen_torch(facts)),
+        fix=(
+            (
+                "Settings > Accelerator > GPU T4 x2, then run all cells again"
+                " (variables are lost)."
+            ),
+        ),
+    )
+
+
+def mps(facts: GpuFacts) -> Finding | None:
+    """Notice an Apple GPU."""
+    system = facts.host.system
+    if system.os != "Darwin" or system.machine != "arm64":
+        return None
+    return Finding(
+        code="mps",
+        severity=Severity.INFO,
+        title="This Mac's GPU is used through device 'mps'; there is no CUDA on macOS.",
+        evidence=(f"{system.os_name}, {system.machine}",),
+        fix=("Write 'mps' where a notebook says 'cuda'.",),
+    )
+
+
+def rocm(facts: GpuFacts) -> Finding | None:
+    """Notice an AMD GPU, and a PyTorch that cannot use it."""
+    if not facts.platform.has_kfd or gpu_is_seen(facts):
+        return None
+    if facts.torch.hip and not isinstance(facts.torch.hip, Unknown):
+        return Finding(
+            code="rocm",
+            severity=Severity.INFO,
+            title="AMD GPU: PyTorch's ROCm build uses it under the name 'cuda'.",
+            evidence=("/dev/kfd", seen_torch(facts)),
+        )
+    if facts.torch.state is TorchState.MISSING:
+        return None
+    return Finding(
+        code="rocm",
+        severity=Severity.ERROR,
+        title="AMD GPU: it needs PyTorch's ROCm build, and this is another.",
+        evidence=("/dev/kfd", seen_torch(facts)),
+        fix=(
+            (
+                "Choose ROCm in the selector of PyTorch's installation page and run"
+                " the command that it shows."
+            ),
+            restart(facts),
+        ),
+    )
+
+
+def container_no_gpus(facts: GpuFacts) -> Finding | None:
+    """Notice a container that was started without GPUs."""
+    if not facts.host.is_container or not is_bare(facts):
+        return None
+    if facts.driver.state not in SILENT:
+        return None
+    host = (
+        "the host has an NVIDIA card (PCI)"
+        if has_card(facts) or facts.platform.kernel_module_version
+        else "whether the host has a GPU cannot be seen from here"
+    )
+    return Finding(
+        code="container-no-gpus",
+        severity=Severity.ERROR,
+        title="This container has no GPU.",
+        evidence=(
+            f"container: {facts.host.system.container}",
+            seen_nodes(facts),
+            seen_driver(facts),
+            host,
+        ),
+        fix=(
+            (
+                "If the host has an NVIDIA GPU, start the container with --gpus all"
+                " (needs nvidia-container-toolkit on the host)."
+            ),
+        ),
+    )
+
+
+def no_gpu(facts: GpuFacts) -> Finding | None:
+    """Notice a machine of one's own without a GPU for PyTorch."""
+    if gpu_is_seen(facts) or facts.platform.nvidia_nodes or facts.platform.has_kfd:
+        return None
+    if facts.driver.state not in SILENT and facts.driver.code != CUDA_NO_DEVICE:
+        return None
+    nvml = facts.nvml.state
+    if nvml not in SILENT and nvml is not SourceState.OK:
+        return None
+    return Finding(
+        code="no-gpu",
+        severity=Severity.ERROR,
+        title="This machine shows no GPU that PyTorch could use.",
+        evidence=(seen_nvml(facts), seen_driver(facts), seen_nodes(facts)),
+        fix=(
+            (
+                "Go on with device='cpu', or use a machine with a GPU"
+                " (Colab and Kaggle lend some for free)."
+            ),
+        ),
+    )

@@ -1,0 +1,182 @@
+"""How the facts about GPUs are laid out for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from colabmagic.gpu.advice import dotted, gib
+from colabmagic.gpu.facts import SourceState, TorchState, Unknown
+from colabmagic.gpu.rules import CPU
+from colabmagic.report.model import Field, Report, Table
+
+if TYPE_CHECKING:
+    from colabmagic.gpu.facts import CudaDevice, DeviceFacts, GpuFacts
+    from colabmagic.report.model import Finding
+
+READY = "READY"
+NOT_USABLE = "NOT USABLE BY PYTORCH"
+_NOTHING = "?"
+
+
+def view(
+    facts: GpuFacts, device: str, findings: tuple[Finding, ...], elapsed_s: float
+) -> Report:
+    """Return the report that is shown."""
+    table = _table(facts)
+    return Report(
+        title="GPU check",
+        verdict=NOT_USABLE if device == CPU else READY,
+        summary="" if device == CPU else summary(facts, device),
+        findings=findings,
+        tables=(table,) if table.rows else (),
+        fields=_fields(facts),
+        elapsed_s=elapsed_s,
+    )
+
+
+def summary(facts: GpuFacts, device: str) -> str:
+    """Say in a few words what can be used, and as which device."""
+    if device == CPU:
+        return "PyTorch cannot use a GPU, use device='cpu'"
+    kind = device.partition(":")[0]
+    if kind == "cuda" and facts.driver.devices:
+        first = facts.driver.devices[0]
+        free = _free_memory(facts, first)
+        return f"{_text(first.name)}, {free}, use device='cuda'"
+    if kind == "cuda" and facts.nvml.devices:
+        only = next((one for one in facts.nvml.devices if one.error is None), None)
+        name = "GPU" if only is None else _text(only.name)
+        return f"{name}, use device='cuda'"
+    names = {"cuda": "AMD GPU", "mps": "Apple GPU"}
+    return f"{names.get(kind, f'accelerator {kind!r}')}, use device='{kind}'"
+
+
+def _free_memory(facts: GpuFacts, device: CudaDevice) -> str:
+    """Say how much memory the GPU that CUDA lists first has free."""
+    for listed in facts.nvml.devices:
+        if listed.mig_enabled is True or not _same_card(listed, device):
+            continue
+        if not isinstance(listed.memory_free_bytes, Unknown):
+            return f"{gib(listed.memory_free_bytes)} free"
+    if isinstance(device.memory_total_bytes, Unknown):
+        return "memory unknown"
+    return f"{gib(device.memory_total_bytes)}, free part unknown"
+
+
+def _same_card(listed: DeviceFacts, device: CudaDevice) -> bool:
+    """Tell whether NVML and CUDA, which number in different ways, mean one card."""
+    ids = (listed.pci_bus_id, device.pci_bus_id)
+    if isinstance(ids[0], Unknown) or isinstance(ids[1], Unknown):
+        return False
+    # NVML writes the PCI domain with eight digits, CUDA with four.
+    return ids[0].lower().lstrip("0") == ids[1].lower().lstrip("0")
+
+
+def _table(facts: GpuFacts) -> Table:
+    """Return the GPUs, a row for each."""
+    rows = [_row(device) for device in facts.nvml.devices]
+    if not rows:
+        rows = [
+            (
+                str(index),
+                _text(device.name),
+                f"? of {gib(device.memory_total_bytes)}",
+                _NOTHING,
+                _NOTHING,
+                _NOTHING,
+                _pair(device.compute_capability),
+                "OK",
+            )
+            for index, device in enumerate(facts.driver.devices)
+        ]
+    return Table(
+        caption="GPUs that the driver lists",
+        columns=(
+            "GPU",
+            "Name",
+            "Free memory",
+            "Use",
+            "Temp",
+            "Power",
+            "Compute",
+            "Driver",
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _row(device: DeviceFacts) -> tuple[str, ...]:
+    """Return the cells of one GPU."""
+    free, total = device.memory_free_bytes, device.memory_total_bytes
+    known = not isinstance(free, Unknown)
+    memory = f"{gib(free).removesuffix(' GiB')} of {gib(total)}" if known else _NOTHING
+    status = "OK" if device.error is None else f"PROBLEM: {device.error}"
+    return (
+        str(device.index),
+        _text(device.name) + (" (MIG)" if device.mig_enabled is True else ""),
+        memory,
+        _number(device.utilization_percent, "%"),
+        _number(device.temperature_c, " °C"),
+        _power(device),
+        _pair(device.compute_capability),
+        status,
+    )
+
+
+def _text(value: str | Unknown) -> str:
+    """Return a name, or that there is none."""
+    return "unknown GPU" if isinstance(value, Unknown) else value
+
+
+def _number(value: float | Unknown, unit: str) -> str:
+    """Return a number with its unit."""
+    return _NOTHING if isinstance(value, Unknown) else f"{value:.0f}{unit}"
+
+
+def _pair(value: tuple[int, int] | Unknown) -> str:
+    """Return a compute capability."""
+    return _NOTHING if isinstance(value, Unknown) else dotted(value)
+
+
+def _power(device: DeviceFacts) -> str:
+    """Return power drawn and allowed."""
+    if isinstance(device.power_w, Unknown):
+        return _NOTHING
+    if isinstance(device.power_limit_w, Unknown):
+        return f"{device.power_w:.0f} W"
+    return f"{device.power_w:.0f} of {device.power_limit_w:.0f} W"
+
+
+def _fields(facts: GpuFacts) -> tuple[Field, ...]:
+    """Return the versions and the place."""
+    system = facts.host.system
+    container = f", {system.container}" if facts.host.is_container else ""
+    return (
+        Field(label="Driver", value=_driver(facts)),
+        Field(label="PyTorch", value=_torch(facts)),
+        Field(label="Python", value=system.python),
+        Field(label="on", value=f"{facts.host.name}, {system.os_name}{container}"),
+    )
+
+
+def _driver(facts: GpuFacts) -> str:
+    """Return the driver's version and the CUDA it supports."""
+    nvml, driver = facts.nvml, facts.driver
+    version = nvml.driver_version
+    if isinstance(version, Unknown):
+        version = facts.platform.kernel_module_version or "none"
+        if version == "none" and driver.state is SourceState.OK:
+            version = "of unknown version"
+    for cuda in (driver.cuda_version, nvml.cuda_version):
+        if not isinstance(cuda, Unknown):
+            return f"{version} (CUDA {dotted(cuda)})"
+    return version
+
+
+def _torch(facts: GpuFacts) -> str:
+    """Return PyTorch's version, and whether it is imported."""
+    torch = facts.torch
+    if torch.state is TorchState.MISSING:
+        return "not installed"
+    version = "unreadable" if isinstance(torch.version, Unknown) else torch.version
+    return f"{version} ({'imported' if torch.imported else 'not imported'})"

@@ -1,0 +1,99 @@
+"""``%gpu_check``: can PyTorch use a GPU, and if not, why and what mends it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from IPython import get_ipython
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments
+from IPython.display import display
+
+from colabmagic.gpu.check import GpuReport, check
+from colabmagic.gpu.probe import DEADLINE_S
+from colabmagic.magics._base import parse
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+@magics_class
+class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
+    """The magic that looks for a GPU."""
+
+    @magic_arguments("%gpu_check")
+    @argument("--json", action="store_true", help="print one JSON document instead")
+    @argument("-q", "--quiet", action="store_true", help="show nothing, only return")
+    @argument(
+        "--timeout",
+        type=float,
+        default=DEADLINE_S,
+        metavar="S",
+        help="seconds to wait for a driver that does not answer (default: 3)",
+    )
+    @line_magic
+    def gpu_check(self, line: str) -> GpuReport:
+        """Say whether PyTorch can use a GPU now; if not, why and what to type.
+
+        PyTorch is not imported, and CUDA is not started. The report is returned too:
+        ``.ok``, ``.device``, ``.headline``, ``.findings``.
+
+        Examples::
+
+            %gpu_check
+            gpu = %gpu_check -q
+        """
+        options = parse(self.gpu_check, line.rstrip("; "))
+        if not options.timeout > 0:
+            raise UsageError("%gpu_check: --timeout needs more than 0 seconds")
+        report = NotebookReport.of(check(deadline_s=options.timeout))
+        if options.json:
+            print(report.to_json())  # noqa: T201 (one document, to be copied or piped)
+        if options.json or options.quiet:
+            report.hide()
+        elif not _is_whole_terminal_cell(self.shell):
+            display(report)
+        return report
+
+
+class NotebookReport(GpuReport):
+    """A report that is shown once in the cell that made it, and again in later cells.
+
+    A magic in the middle of a cell must show by itself; at the end of a cell IPython
+    shows the returned value as well.
+    """
+
+    __slots__ = ("_shown_in",)
+
+    @classmethod
+    def of(cls, report: GpuReport) -> NotebookReport:
+        """Return the same report, for a notebook."""
+        names = (field.name for field in fields(GpuReport))
+        return cls(**{name: getattr(report, name) for name in names})
+
+    def hide(self) -> None:
+        """Do not show it in this cell."""
+        object.__setattr__(self, "_shown_in", _cell_number())  # frozen otherwise
+
+    def _ipython_display_(self) -> None:
+        """Show it, unless this cell has shown it already."""
+        if getattr(self, "_shown_in", None) != _cell_number():
+            self.hide()
+            display(self._repr_mimebundle_(), raw=True)
+
+
+def _cell_number() -> int:
+    """Return the number of the cell that runs."""
+    shell = get_ipython()
+    return -1 if shell is None else int(shell.execution_count)
+
+
+def _is_whole_terminal_cell(shell: InteractiveShell) -> bool:
+    """Tell whether a terminal would print an empty ``Out`` after our own output."""
+    if getattr(shell, "kernel", None) is not None or shell.history_manager is None:
+        return False
+    typed = shell.history_manager.input_hist_raw[-1].strip()
+    is_alone = typed.lstrip("%").startswith("gpu_check") and "\n" not in typed
+    return is_alone and not typed.endswith(";")  # a semicolon hides no problem

@@ -7,11 +7,16 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
+from traitlets.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "examples" / "quickstart.ipynb"
@@ -26,46 +31,43 @@ QUESTIONS = {
 }
 
 
-class AskingClient(NotebookClient):
-    """Runs a notebook, then asks its kernel for a few values before it ends."""
-
-    answers: dict[str, str]
-
-    async def async_execute_cell(  # noqa: D102 (inherited)
-        self,
-        cell: nbformat.NotebookNode,
-        cell_index: int,
-        *arguments: object,
-        **options: object,
-    ) -> nbformat.NotebookNode:
-        done = await super().async_execute_cell(cell, cell_index, *arguments, **options)
-        if cell_index == len(self.nb.cells) - 1:
-            self.answers = await self._ask()
-        return done
-
-    async def _ask(self) -> dict[str, str]:
-        """Evaluate the questions in the kernel."""
-        reply = await self.kc.execute(
+async def run(client: NotebookClient) -> dict[str, str]:
+    """Run all cells, then ask the kernel the questions before it ends."""
+    client.reset_execution_trackers()
+    async with client.async_setup_kernel():
+        for index, cell in enumerate(client.nb.cells):
+            await client.async_execute_cell(cell, index)
+        kernel: Any = client.kc
+        reply = await kernel.execute(
             "", silent=True, user_expressions=QUESTIONS, reply=True, timeout=60
         )
-        answers = {}
-        for name, answer in reply["content"]["user_expressions"].items():
-            if answer["status"] != "ok":
-                message = f"{name}: {answer['ename']}: {answer['evalue']}"
-                raise RuntimeError(message)
-            answers[name] = answer["data"]["text/plain"].strip("'")
-        return answers
+    return dict(_answers(reply["content"]["user_expressions"]))
+
+
+def _answers(expressions: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Read the kernel's answers; one that failed is an error here too."""
+    for name, answer in expressions.items():
+        if answer["status"] != "ok":
+            message = f"{name}: {answer['ename']}: {answer['evalue']}"
+            raise RuntimeError(message)
+        yield name, answer["data"]["text/plain"].strip("'")
 
 
 def main() -> int:
     """Run, write, tell; any failing cell fails."""
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel
     notebook = nbformat.read(SOURCE, as_version=4)
-    client = AskingClient(notebook, timeout=CELL_TIMEOUT_S, kernel_name="python3")
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT_S,
+        kernel_name="python3",
+        config=Config({"KernelManager": {"transport": "ipc"}}),  # no open port
+        resources={"metadata": {"path": str(SOURCE.parent)}},
+    )
     began = time.perf_counter()
     failure = None
     try:
-        asyncio.run(client.async_execute(path=str(SOURCE.parent)))
+        answers = asyncio.run(run(client))
     except CellExecutionError as error:
         failure = error
     seconds = time.perf_counter() - began
@@ -81,7 +83,6 @@ def main() -> int:
     if failure is not None:
         print(f"a cell failed:\n{failure}", file=sys.stderr)
         return 1
-    answers = client.answers
     print(
         f"device {answers['device']}, accuracy {answers['accuracy']}, "
         f"{seconds:.1f} seconds"

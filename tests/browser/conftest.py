@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 MISSING = "no browser: install chromium, or set CHROMIUM to a Chrome or Chromium"
-PAGE_SIZE = {"width": 1200, "height": 1000}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,7 +65,7 @@ def page_log() -> PageLog:
 @pytest.fixture
 def page(browser: Browser, server: JupyterServer, page_log: PageLog) -> Iterator[Page]:
     """Open an empty page with an empty profile; its kernels end with the test."""
-    context = browser.new_context(viewport=PAGE_SIZE)
+    context = browser.new_context(viewport={"width": 1200, "height": 1000})
     opened = context.new_page()
     page_log.watch(opened, server)
     yield opened

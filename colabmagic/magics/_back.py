@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
-from colabmagic.magics import _front, cells
+from colabmagic.magics import _front
 from colabmagic.magics._frames import hide_frames
+from colabmagic.magics._sessions import close_cell, open_cell
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -36,14 +37,14 @@ def run(shell: InteractiveShell, name: str, line: str, cell: str) -> object:
     except SyntaxError as error:
         hide_frames(shell, error, all_below=run.__code__)
         raise
-    opened = cells.open_cell(shell, name, line, names)
+    opened = open_cell(shell, name, line, names)
     try:
         result = _execute(shell, steps)
     except BaseException as error:
         hide_frames(shell, error, last=_execute.__code__, all_below=run.__code__)
-        cells.close_cell(opened, None, error, deliver=False)
+        close_cell(opened, None, error, deliver=False)
         raise
-    return cells.close_cell(opened, None if _is_silenced(text) else result, None)
+    return close_cell(opened, None if _is_silenced(text) else result, None)
 
 
 def _remember(name: str, text: str) -> str:
@@ -66,7 +67,8 @@ def _compile(
         if isinstance(statement, ast.Expr) and number == len(tree.body) - 1:
             module, mode = ast.Expression(body=statement.value), "eval"
         with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
-            step = shell.compile(module, filename, mode)
+            # Its annotation says text; IPython itself gives it syntax trees.
+            step = shell.compile(module, filename, mode)  # type: ignore[arg-type]
         if step.co_flags & inspect.CO_COROUTINE:
             raise UsageError(
                 f"%%{name}: `await` works only where %%{name} is the first line of the "
@@ -87,5 +89,7 @@ def _execute(shell: InteractiveShell, steps: list[CodeType]) -> object:
 def _is_silenced(text: str) -> bool:
     """Tell whether the last token is a semicolon, as IPython asks it."""
     tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    last = next((token for token in reversed(tokens) if token.type not in _LAYOUT), None)
+    last = next(
+        (token for token in reversed(tokens) if token.type not in _LAYOUT), None
+    )
     return last is not None and last.string == ";"

@@ -1,4 +1,4 @@
-"""Arguments of magics: parsed once for all, with one helpful line where they are wrong."""
+"""Arguments of magics, parsed for all of them, with one line where they are wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.error import UsageError
-from IPython.utils.process import arg_split
+from IPython.utils.process import arg_split  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,7 +17,9 @@ _NUMBER = re.compile(r"-\d+(\.\d*)?")
 _QUOTES = "\"'"
 
 
-def parse(magic: Callable[..., Any], line: str, *, cell: bool = False) -> argparse.Namespace:
+def parse(
+    magic: Callable[..., Any], line: str, *, cell: bool = False
+) -> argparse.Namespace:
     """Parse the argument line of a magic that is decorated with ``magic_arguments``.
 
     Parameters
@@ -89,8 +91,12 @@ class _Arguments:
         try:
             return list(arg_split(line, posix=False, strict=True))
         except ValueError:
-            mark = min((m for m in _QUOTES if line.count(m) % 2), key=line.find, default="'")
-            self._refuse(f"a quote is not closed; did you mean {self._name} {line}{mark}")
+            mark = min(
+                (m for m in _QUOTES if line.count(m) % 2), key=line.find, default="'"
+            )
+            self._refuse(
+                f"a quote is not closed; did you mean {self._name} {line}{mark}"
+            )
 
     def _check_options(self, words: Iterable[str]) -> None:
         """Refuse unknown and abbreviated options, which argparse would guess at."""
@@ -99,7 +105,11 @@ class _Arguments:
                 return
             option = word.partition("=")[0]
             is_option = option.startswith("-") and len(option) > 1
-            if is_option and option not in self._options and not _NUMBER.fullmatch(word):
+            if (
+                is_option
+                and option not in self._options
+                and not _NUMBER.fullmatch(word)
+            ):
                 self._refuse(f"there is no option {option}{self._near_option(option)}")
 
     def _near_option(self, option: str) -> str:
@@ -110,7 +120,9 @@ class _Arguments:
         near = near or difflib.get_close_matches(bare, known, n=1)
         return f"; did you mean {near[0]}" if near else ""
 
-    def _refuse_argument(self, error: argparse.ArgumentError, words: list[str]) -> NoReturn:
+    def _refuse_argument(
+        self, error: argparse.ArgumentError, words: list[str]
+    ) -> NoReturn:
         """Say which values an argument takes, and which was probably meant."""
         action = self._action(error.argument_name)
         if action is None:
@@ -119,7 +131,9 @@ class _Arguments:
         choices = [str(choice) for choice in action.choices or ()]
         given = self._given(action, words)
         if action.option_strings and given is None:
-            self._refuse(f"{name} needs a value: {_one_of(choices) or _metavar(action)}")
+            self._refuse(
+                f"{name} needs a value: {_one_of(choices) or _metavar(action)}"
+            )
         if choices and given is not None:
             near = difflib.get_close_matches(given.lower(), choices, n=1, cutoff=0.4)
             meant = f"; did you mean {name} {near[0]}" if near else ""

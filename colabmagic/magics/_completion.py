@@ -45,7 +45,9 @@ class Completion:
         The magics by name; filled later.
     """
 
-    def __init__(self, shell: InteractiveShell, magics: Mapping[str, LazyMagic]) -> None:
+    def __init__(
+        self, shell: InteractiveShell, magics: Mapping[str, LazyMagic]
+    ) -> None:
         self._shell = shell
         self._magics = magics
         self._matcher: Callable[..., Any] | None = None
@@ -65,7 +67,9 @@ class Completion:
             self._matcher = self._old_matcher(completer)
             self._matchers = completer.magic_arg_matchers
         else:
-            self._matcher = context_matcher(identifier="colabmagic")(self._new_matcher())
+            self._matcher = context_matcher(identifier="colabmagic")(
+                self._new_matcher()
+            )
             self._matchers = completer.custom_matchers
         self._matchers.append(self._matcher)
 
@@ -98,7 +102,9 @@ class Completion:
         def colabmagic_arguments(context: Any) -> dict[str, Any]:  # noqa: ANN401
             word, found = self.candidates(context.text_until_cursor)
             return {
-                "completions": [SimpleCompletion(text=text, type="param") for text in found],
+                "completions": [
+                    SimpleCompletion(text=text, type="param") for text in found
+                ],
                 "matched_fragment": word,
                 "suppress": bool(found),
             }
@@ -148,7 +154,9 @@ def _fitting(magic: Callable[..., Any], before: list[str], word: str) -> list[st
     return values + left
 
 
-def _positional_count(before: list[str], by_option: Mapping[str, argparse.Action]) -> int:
+def _positional_count(
+    before: list[str], by_option: Mapping[str, argparse.Action]
+) -> int:
     """Count the words that are neither options nor their values."""
     count = 0
     is_value = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from traitlets import Bool, Enum, Unicode
 from traitlets.config import Configurable
@@ -16,7 +16,7 @@ class ColabMagic(Configurable):
 
     device = Unicode(
         "auto",
-        help="Device of a %%train_on that names none: auto, cpu, cuda, cuda:1, mps, xpu …",
+        help="Device of a %%train_on that names none: auto, cpu, cuda, cuda:1, mps …",
     ).tag(config=True)
     rng = Enum(
         ("auto", "cpu", "device"),
@@ -40,4 +40,4 @@ class ColabMagic(Configurable):
         for configurable in shell.configurables:
             if isinstance(configurable, cls):
                 return configurable
-        return cast("ColabMagic", cls(parent=shell))
+        return cls(parent=shell)

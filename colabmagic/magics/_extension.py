@@ -58,14 +58,17 @@ class Extension:
         self._shell.ast_transformers.append(self._ast_transformer)
         self._completion.install()
         self._config = ColabMagic.of(self._shell)
-        self._shell.configurables.append(self._config)
+        # Annotated as a list of shells, though all kinds are in it.
+        self._shell.configurables.append(self._config)  # type: ignore[arg-type]
 
     def unload(self) -> None:
         """Take back what `load` added, as far as it is still there."""
         table = self._shell.magics_manager.magics
         for name, magic in self._magics.items():
             for kind in ("line", "cell"):
-                if table[kind].get(name) is magic:  # else the user's own is there by now
+                if (
+                    table[kind].get(name) is magic
+                ):  # else the user's own is there by now
                     del table[kind][name]
                     if (kind, name) in self._replaced:
                         table[kind][name] = self._replaced[kind, name]

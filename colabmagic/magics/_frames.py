@@ -74,7 +74,7 @@ def _hide_in_syntax_error(
             error.__traceback__ = _cut(error.__traceback__, last, all_below)
         shell.showsyntaxerror(*args, **options)
 
-    shell.showsyntaxerror = show
+    shell.showsyntaxerror = show  # type: ignore[method-assign]
 
 
 def _cut(

@@ -1,9 +1,9 @@
 """The front door: a cell magic's own cell runs as an ordinary cell.
 
 Two transformers, both pure. The first makes the first line a call of ``begin`` and
-leaves the body alone, so that ``await``, magics, line numbers, ``Out`` and tracebacks are
-IPython's own work. The second tells that call which names the body mentions, and sends
-the last value through ``end``.
+leaves the body alone, so that ``await``, magics, line numbers, ``Out`` and tracebacks
+are IPython's own work. The second tells that call which names the body mentions, and
+sends the last value through ``end``.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ def open_front_door(lines: list[str]) -> list[str]:
     name, _, arguments = lines[0][2:].strip().partition(" ")
     if name not in OPENERS:  # also `%%name?`, which asks for help
         return lines
-    call = f"__import__({CELLS!r}, fromlist=['*']).begin({name!r}, {arguments.strip()!r})\n"
+    cells = f"__import__({CELLS!r}, fromlist=['*'])"
+    call = f"{cells}.begin({name!r}, {arguments.strip()!r})\n"
     return [call, *_body(lines[1:])]
 
 
 def _body(lines: list[str]) -> list[str]:
-    """Return the body; what IPython does for the first line of a cell is done for its."""
+    """Return the body; its first line is treated as IPython treats that of a cell."""
     first = next((number for number, line in enumerate(lines) if line.strip()), None)
     if first is None:
         return lines
@@ -57,7 +58,7 @@ def _body(lines: list[str]) -> list[str]:
     return [*blank, *cell_magic(rest)]
 
 
-class CellTransformer:
+class CellTransformer(ast.NodeTransformer):
     """AST transformer: names for ``begin``, and ``end`` around the last value.
 
     Parameters
@@ -69,7 +70,7 @@ class CellTransformer:
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
 
-    def visit(self, module: ast.Module) -> ast.Module:
+    def visit(self, module: ast.AST) -> ast.AST:
         """Complete a cell that begins with a call of ``begin``; leave others alone."""
         body = getattr(module, "body", None)
         call = _begin_call(body[0]) if isinstance(body, list) and body else None

@@ -17,7 +17,7 @@ def import_object(path: str) -> Any:  # noqa: ANN401 (whatever stands there)
     return getattr(import_module(module), name)
 
 
-class LazyMagic:  # noqa: D101 (see __doc__ below: IPython would show it as the magic's help)
+class LazyMagic:
     # Stands in IPython's table of magics for a method whose class is not imported yet.
     # Help (``%magic?``) and its file are those of the method.
 

@@ -3,89 +3,43 @@
 Two doors lead here. The front door (`_front`) makes the cell an ordinary one that calls
 `begin` and `end`. The back door (`_back`) is the registered magic, for
 ``run_cell_magic(...)`` from code and for a magic that stands below another one.
-Both keep their sessions in one stack, so that a cell magic inside itself is refused.
+Both keep their sessions in one stack (`_sessions`).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import linecache
 import sys
-import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from IPython import get_ipython
 
-from colabmagic.errors import NestedCellError, NotSupportedError
+from colabmagic.errors import NotSupportedError
 from colabmagic.magics import _front
 from colabmagic.magics._frames import hide_frames
-from colabmagic.magics._lazy import import_object
-from colabmagic.magics._signals import interrupts_held
+from colabmagic.magics._sessions import (
+    BodySession,
+    close_cell,
+    open_cell,
+    session_of_cell,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from colabmagic.magics._sessions import Opener
 
-class BodySession(Protocol):
-    """What is open while the user's cell runs."""
-
-    def finish(self, result: object, error: BaseException | None) -> object:
-        """Close it; called exactly once.
-
-        Parameters
-        ----------
-        result
-            The value of the last expression, or None.
-        error
-            What the cell raised, or None.
-
-        Returns
-        -------
-        object
-            The value to show.
-        """
-
-
-if TYPE_CHECKING:
-    Opener = Callable[[InteractiveShell, str, tuple[str, ...]], BodySession]
-
-
-@dataclasses.dataclass(eq=False, slots=True)
-class OpenCell:
-    """A session that is open, and the cell that it belongs to.
-
-    Attributes
-    ----------
-    name
-        The cell magic.
-    shell
-        The shell that runs the cell.
-    session
-        What the opener returned.
-    run
-        The frame of IPython's ``run_cell_async`` that runs the cell: the one thing that
-        tells a cell from another which it starts itself by ``run_cell``.
-    thread
-        The thread that runs the cell.
-    outcome
-        IPython's own result object of the cell.
-    last_value
-        The last error that was shown before the cell.
-    """
-
-    name: str
-    shell: InteractiveShell
-    session: BodySession
-    run: FrameType | None
-    thread: int
-    outcome: Any
-    last_value: BaseException | None
-
-
-_OPEN: list[OpenCell] = []
+__all__ = [
+    "BodySession",
+    "back_door",
+    "begin",
+    "end",
+    "register_cell",
+    "run",
+    "unregister_cell",
+]
 
 
 def register_cell(name: str, opener: Opener | str) -> None:
@@ -124,7 +78,7 @@ def back_door(name: str) -> Callable[[str, str | None], object]:
     """
 
     def magic(line: str, cell: str | None = None) -> object:
-        return run(get_ipython(), name, line, cell or "")
+        return run(_shell(), name, line, cell or "")
 
     magic.__name__ = name
     return magic
@@ -167,7 +121,7 @@ def begin(name: str, line: str, names: tuple[str, ...] | None = None) -> None:
         The names that the body mentions; None if the AST transformer did not see the
         cell, which then would not be closed.
     """
-    shell = get_ipython()
+    shell = _shell()
     _show_first_line_as_written(f"%%{name} {line}".rstrip())
     if names is None:
         raise NotSupportedError(
@@ -190,9 +144,8 @@ def end(result: object = None) -> object:
     result
         The value of the cell's last expression.
     """
-    run = _run_frame()
-    opened = next((cell for cell in reversed(_OPEN) if cell.run is run), None)
-    if opened is None or opened.thread != threading.get_ident():
+    opened = session_of_cell()
+    if opened is None:  # closed already, or never opened
         return result
     try:
         return close_cell(opened, result, None)
@@ -201,151 +154,11 @@ def end(result: object = None) -> object:
         raise
 
 
-def open_cell(
-    shell: InteractiveShell, name: str, line: str, names: tuple[str, ...]
-) -> OpenCell:
-    """Call the opener and keep its session; refuse a cell inside its own kind.
-
-    Parameters
-    ----------
-    shell
-        The shell.
-    name
-        The cell magic.
-    line
-        The rest of its first line, expanded.
-    names
-        The names that the body mentions.
-    """
-    run = _run_frame()
-    _close_left_over()
-    if any(cell.name == name for cell in _OPEN):
-        raise NestedCellError(
-            f"%%{name} inside a cell that runs under %%{name} already",
-            seen=f"%%{name} {line}".rstrip(),
-            hint=f"remove the inner %%{name}: the outer one covers the whole cell",
-        )
-    opener = _front.OPENERS[name]
-    if isinstance(opener, str):
-        opener = import_object(opener)
-    # An interrupt waits: a cell is opened, and known here to be open, or it is not.
-    with interrupts_held():
-        opened = OpenCell(
-            name=name,
-            shell=shell,
-            session=opener(shell, line, names),
-            run=run,
-            thread=threading.get_ident(),
-            outcome=shell.displayhook.exec_result,
-            last_value=getattr(sys, "last_value", None),
-        )
-        _OPEN.append(opened)
-        if _close_after_cell not in shell.events.callbacks["post_execute"]:
-            shell.events.register("post_execute", _close_after_cell)
-    return opened
-
-
-def close_cell(
-    opened: OpenCell,
-    result: object,
-    error: BaseException | None,
-    *,
-    deliver: bool = True,
-) -> object:
-    """Close a session once; an interrupt waits until that is done.
-
-    Parameters
-    ----------
-    opened
-        The session.
-    result
-        The value of the last expression.
-    error
-        What the cell raised.
-    deliver
-        Whether an interrupt that waited is then passed on.
-    """
-    with interrupts_held(deliver=deliver):
-        _OPEN.remove(opened)
-        if not any(cell.shell is opened.shell for cell in _OPEN):
-            _forget_hook(opened.shell)
-        return opened.session.finish(result, error)
-
-
-def _close_after_cell() -> None:
-    """Close what a cell left open: after an error, an interrupt, a silent stop."""
-    for opened in _left_over():
-        error = _error_of(opened)
-        try:
-            close_cell(opened, None, error, deliver=False)
-        except BaseException as failure:  # noqa: BLE001 (nothing above would show it well)
-            _show_beside(opened.shell, failure)
-            error = error or failure
-        outcome = opened.outcome
-        if error is not None and getattr(outcome, "success", False):
-            # A magic in the cell showed the error and went on (`%%time` of IPython 7).
-            # The cell failed all the same: "Run all" has to stop here.
-            outcome.error_in_exec = error
-
-
-def _close_left_over() -> None:
-    """Close sessions whose cell ended without IPython telling."""
-    if _left_over():
-        _close_after_cell()
-
-
-def _left_over() -> list[OpenCell]:
-    """Return this thread's sessions, newest first, whose cell does not run any more."""
-    running = {id(frame) for frame in _run_frames()}
-    return [
-        cell
-        for cell in reversed(_OPEN)
-        if cell.thread == threading.get_ident() and id(cell.run) not in running
-    ]
-
-
-def _error_of(opened: OpenCell) -> BaseException | None:
-    """Return what the cell raised, as IPython noted it or as it was shown."""
-    outcome = opened.outcome
-    if outcome is not None:
-        error = outcome.error_before_exec or outcome.error_in_exec
-        if error is not None:
-            return error
-    shown = getattr(sys, "last_value", None)
-    return None if shown is opened.last_value else shown
-
-
-def _show_beside(shell: InteractiveShell, failure: BaseException) -> None:
-    """Show an error once, and leave ``%tb`` and ``%debug`` with the cell's own one."""
-    names = ("last_type", "last_value", "last_traceback", "last_exc")
-    before = {name: getattr(sys, name) for name in names if hasattr(sys, name)}
-    shell.showtraceback((type(failure), failure, failure.__traceback__))
-    for name, value in before.items():
-        setattr(sys, name, value)
-
-
-def _forget_hook(shell: InteractiveShell) -> None:
-    """Take the event hook back; it is there while a session is open only."""
-    callbacks = shell.events.callbacks["post_execute"]
-    if _close_after_cell in callbacks:
-        callbacks.remove(_close_after_cell)
-
-
-def _run_frames() -> list[FrameType]:
-    """Return the frames, innermost first, in which IPython runs a cell just now."""
-    found = []
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 (the only way to the stack)
-    while frame is not None:
-        if frame.f_code.co_name == "run_cell_async":
-            found.append(frame)
-        frame = frame.f_back
-    return found
-
-
-def _run_frame() -> FrameType | None:
-    """Return the innermost of them."""
-    frames = _run_frames()
-    return frames[0] if frames else None
+def _shell() -> InteractiveShell:
+    """Return the shell that runs this code."""
+    shell: InteractiveShell | None = get_ipython()
+    assert shell is not None, "cell magics run in IPython"
+    return shell
 
 
 def _show_first_line_as_written(text: str) -> None:

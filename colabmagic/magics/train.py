@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
@@ -18,12 +18,14 @@ from colabmagic.train.options import RNG_CHOICES, WELL_KNOWN_DEVICES, TrainOptio
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from colabmagic.train.options import Rng
+
 
 def device_names() -> list[str]:
     """Return the device texts to offer; torch is asked only if it is loaded already."""
     names = list(WELL_KNOWN_DEVICES)
     torch = sys.modules.get("torch")
-    accelerator = getattr(torch, "accelerator", None)
+    accelerator: Any = getattr(torch, "accelerator", None)
     try:
         count = accelerator.device_count() if accelerator is not None else 0
         kind = accelerator.current_accelerator().type if count else "cuda"
@@ -87,6 +89,7 @@ class TrainMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
                 "%train_on runs a whole cell: write "
                 f"%%train_on {' '.join(wanted)} as the first line of the cell"
             )
+        assert self.shell is not None
         return cells.run(self.shell, "train_on", line, cell)
 
 
@@ -109,7 +112,7 @@ def open_session(
     options = TrainOptions(
         keep=arguments.keep,
         strict=arguments.strict,
-        rng=arguments.rng or settings.rng,
+        rng=cast("Rng", arguments.rng or settings.rng),
         quiet=arguments.quiet or settings.quiet,
     )
     from colabmagic.train import service  # noqa: PLC0415 (brings in torch)

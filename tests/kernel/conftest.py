@@ -1,0 +1,74 @@
+"""The kernels that these tests run in: one for each interpreter, shared by its tests."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernel.support import INTERPRETERS, Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that asks for a kernel in each of them, all of one in one worker."""
+    if "kernel_name" in metafunc.fixturenames:
+        metafunc.parametrize(
+            "kernel_name",
+            [
+                pytest.param(name, marks=pytest.mark.xdist_group(f"kernel {name}"))
+                for name in INTERPRETERS
+            ],
+            scope="session",
+        )
+
+
+@pytest.fixture(scope="session")
+def interpreter_path(kernel_name: str) -> str:
+    """Path of the interpreter; the test is skipped by name where it is not set up."""
+    path = INTERPRETERS[kernel_name]
+    if not path.exists():
+        pytest.skip(f"kernel {kernel_name} is not set up here (make venvs)")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def shared_kernel(interpreter_path: str) -> Iterator[Kernel]:
+    """One running kernel for all tests of an interpreter."""
+    with Kernel(interpreter_path) as kernel:
+        reply = kernel.run("%load_ext colabmagic\n%load_ext probe_magic")
+        assert reply.status == "ok", reply.shown
+        yield kernel
+
+
+@pytest.fixture
+def kernel(shared_kernel: Kernel) -> Kernel:
+    """The shared kernel, with nothing of the test before."""
+    reply = shared_kernel.run(
+        "%reset -f\nimport probe_magic\n"
+        "probe_magic.EVENTS.clear(); probe_magic.NAMES.clear()"
+    )
+    assert reply.status == "ok", reply.shown
+    return shared_kernel
+
+
+@pytest.fixture
+def fresh_kernel(interpreter_path: str) -> Iterator[Kernel]:
+    """Yield a kernel of the test's own, with nothing loaded."""
+    with Kernel(interpreter_path) as kernel:
+        yield kernel
+
+
+@pytest.fixture(scope="session")
+def needs_torch(interpreter_path: str, kernel_name: str) -> None:
+    """Skip a test where the kernel's interpreter has no torch."""
+    command = [
+        interpreter_path,
+        "-c",
+        "import importlib.util as u, sys;sys.exit(u.find_spec('torch') is None)",
+    ]
+    if subprocess.run(command, check=False, timeout=60).returncode:
+        pytest.skip(f"kernel {kernel_name} has no torch")

@@ -1,0 +1,243 @@
+"""Real kernels for tests: start one, run cells in it, read what a front end would get."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import queue
+import re
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import KernelManager
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+ROOT = Path(__file__).parents[2]
+
+# The kernels that tests run in, by name. COLABMAGIC_TEST_KERNELS adds or replaces some:
+# "name=/path/to/python,other=/path".
+INTERPRETERS: dict[str, Path] = {
+    "default": Path(sys.executable),
+    ".venv-old": ROOT / ".venv-old" / "bin" / "python",
+    ".venv-colab": ROOT / ".venv-colab" / "bin" / "python",
+}
+for _pair in filter(None, os.environ.get("COLABMAGIC_TEST_KERNELS", "").split(",")):
+    _name, _, _path = _pair.partition("=")
+    INTERPRETERS[_name] = Path(_path)
+
+TIMEOUT_S = 60.0
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclasses.dataclass
+class Reply:
+    """What a front end gets for one cell."""
+
+    status: str
+    ename: str
+    evalue: str
+    execution_count: int | None
+    outputs: list[dict[str, Any]]
+
+    def _text(self, stream: str) -> str:
+        return "".join(
+            output["text"] for output in self.outputs if output.get("name") == stream
+        )
+
+    @property
+    def stdout(self) -> str:
+        """What the cell wrote to stdout."""
+        return _ANSI.sub("", self._text("stdout"))
+
+    @property
+    def stderr(self) -> str:
+        """What the cell wrote to stderr."""
+        return _ANSI.sub("", self._text("stderr"))
+
+    @property
+    def errors(self) -> list[str]:
+        """The error outputs, each as plain text."""
+        return [
+            _ANSI.sub("", "\n".join(output["traceback"]))
+            for output in self.outputs
+            if output["type"] == "error"
+        ]
+
+    @property
+    def results(self) -> list[str]:
+        """The values shown with ``Out[n]``, as plain text."""
+        return [
+            output["data"]["text/plain"]
+            for output in self.outputs
+            if output["type"] == "execute_result"
+        ]
+
+    @property
+    def shown(self) -> str:
+        """Everything that a person can read."""
+        return "\n".join([self.stdout, self.stderr, *self.results, *self.errors])
+
+
+class Kernel:
+    """A kernel in a process of its own, with an empty profile.
+
+    Parameters
+    ----------
+    python
+        The interpreter; it needs ipykernel, and finds colabmagic in this checkout.
+    """
+
+    def __init__(self, python: Path | str) -> None:
+        self._home = Path(tempfile.mkdtemp(prefix="kernel-"))
+        self._manager = KernelManager()
+        # Given by hand: nothing has to be installed into the interpreter.
+        self._manager._kernel_spec = KernelSpec(
+            argv=[str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            display_name=str(python),
+            language="python",
+        )
+        self._manager.connection_file = str(self._home / "connection.json")
+        self._client: Any = None
+        self.count = 0
+
+    def __enter__(self) -> Kernel:
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(
+                ("PYTHON", "JUPYTER", "JPY", "IPYTHON", "VIRTUAL_ENV")
+            )
+        } | {
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "kernel")]),
+            "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
+            "IPYTHONDIR": str(self._home / "ipython"),
+            "JUPYTER_CONFIG_DIR": str(self._home / "config"),
+            "OMP_NUM_THREADS": "1",
+        }
+        self._manager.start_kernel(env=environment, cwd=str(self._home))
+        self._client = self._manager.blocking_client()
+        self._client.start_channels()
+        try:
+            self._client.wait_for_ready(timeout=TIMEOUT_S)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the process and what belongs to it."""
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+        self._manager.cleanup_resources()
+        self._client.context.destroy(linger=0)
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def run(
+        self,
+        code: str,
+        *,
+        silent: bool = False,
+        interrupt_at: str | None = None,
+        answers: tuple[str, ...] = (),
+        timeout_s: float = TIMEOUT_S,
+    ) -> Reply:
+        """Run a cell as a front end does.
+
+        Parameters
+        ----------
+        code
+            The cell.
+        silent
+            Ask the kernel for a silent run.
+        interrupt_at
+            Send SIGINT when this text has been printed.
+        answers
+            What a person types where the cell asks for input.
+        timeout_s
+            Fail after so many seconds.
+        """
+        client = self._client
+        request = client.execute(code, silent=silent, allow_stdin=bool(answers))
+        left = list(answers)
+        outputs: list[dict[str, Any]] = []
+        end = time.monotonic() + timeout_s
+        while True:
+            assert time.monotonic() < end, f"the cell did not end: {code}"
+            if left and self._asked():
+                client.input(left.pop(0))
+            try:
+                message = client.get_iopub_msg(timeout=0.1)
+            except queue.Empty:
+                continue
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if kind == "status" and content["execution_state"] == "idle":
+                break
+            if kind in {"stream", "error", "execute_result", "display_data"}:
+                outputs.append({"type": kind, **content})
+            if interrupt_at is not None and interrupt_at in content.get("text", ""):
+                interrupt_at = None
+                self.interrupt()
+        return self._reply(request, outputs)
+
+    def _asked(self) -> bool:
+        """Tell whether the kernel waits for input."""
+        try:
+            self._client.get_stdin_msg(timeout=0.05)
+        except queue.Empty:
+            return False
+        return True
+
+    def _reply(self, request: str, outputs: list[dict[str, Any]]) -> Reply:
+        """Read the reply to a request."""
+        while True:
+            message = self._client.get_shell_msg(timeout=TIMEOUT_S)
+            if message["parent_header"].get("msg_id") == request:
+                break
+        content = message["content"]
+        self.count = content.get("execution_count") or self.count
+        return Reply(
+            status=content["status"],
+            ename=content.get("ename", ""),
+            evalue=content.get("evalue", ""),
+            execution_count=content.get("execution_count"),
+            outputs=outputs,
+        )
+
+    def value(self, expression: str) -> Any:  # noqa: ANN401 (whatever the literal is)
+        """Return the value of an expression, by way of its repr."""
+        import ast
+
+        reply = self.run(f"print('VALUE', repr({expression}))")
+        assert reply.status == "ok", reply.shown
+        return ast.literal_eval(reply.stdout.partition("VALUE ")[2])
+
+    def complete(self, code: str) -> tuple[list[str], int, int]:
+        """Ask what Tab would offer at the end of a text."""
+        request = self._client.complete(code, len(code))
+        while True:
+            message = self._client.get_shell_msg(timeout=TIMEOUT_S)
+            if message["parent_header"].get("msg_id") == request:
+                break
+        content = message["content"]
+        return content["matches"], content["cursor_start"], content["cursor_end"]
+
+    def interrupt(self) -> None:
+        """Send SIGINT, as the front end's stop button does."""
+        self._manager.interrupt_kernel()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 from IPython import get_ipython
 from IPython.core.error import UsageError
@@ -14,9 +13,6 @@ from IPython.display import display
 from colabmagic.gpu.check import GpuReport, check
 from colabmagic.gpu.probe import DEADLINE_S
 from colabmagic.magics._base import parse
-
-if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
 
 
 @magics_class
@@ -53,7 +49,7 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
             print(report.to_json())  # noqa: T201 (one document, to be copied or piped)
         if options.json or options.quiet:
             report.hide()
-        elif not _is_whole_terminal_cell(self.shell):
+        elif not _is_whole_terminal_cell():
             display(report)
         return report
 
@@ -90,9 +86,12 @@ def _cell_number() -> int:
     return -1 if shell is None else int(shell.execution_count)
 
 
-def _is_whole_terminal_cell(shell: InteractiveShell) -> bool:
+def _is_whole_terminal_cell() -> bool:
     """Tell whether a terminal would print an empty ``Out`` after our own output."""
-    if getattr(shell, "kernel", None) is not None or shell.history_manager is None:
+    shell = get_ipython()
+    if getattr(shell, "kernel", None) is not None:
+        return False
+    if shell is None or shell.history_manager is None:
         return False
     typed = shell.history_manager.input_hist_raw[-1].strip()
     is_alone = typed.lstrip("%").startswith("gpu_check") and "\n" not in typed

@@ -13,7 +13,6 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
-from traitlets.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +24,8 @@ CELL_TIMEOUT_S = 300
 
 # What the closing line quotes, asked of the kernel after the last cell.
 QUESTIONS = {
-    "device": "str(__import__('colabmagic.train.devices', fromlist=['*'])"
-    ".resolve('auto').device)",
+    "device": "__import__('colabmagic.train.service', fromlist=['*'])"
+    ".last_outcome().device",
     "accuracy": "format(accuracy, '.1%')",
 }
 
@@ -61,7 +60,7 @@ def main() -> int:
         notebook,
         timeout=CELL_TIMEOUT_S,
         kernel_name="python3",
-        config=Config({"KernelManager": {"transport": "ipc"}}),  # no open port
+        extra_arguments=["--log-level=ERROR"],  # no warning about loopback ports
         resources={"metadata": {"path": str(SOURCE.parent)}},
     )
     began = time.perf_counter()

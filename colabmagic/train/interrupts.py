@@ -1,7 +1,8 @@
-"""Steps that an interrupt must not cut in half."""
+"""Steps that neither an interrupt nor the garbage collector should come between."""
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from contextlib import contextmanager
@@ -31,3 +32,20 @@ def deferred_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, outer)
         if caught:
             outer(*caught[-1])
+
+
+@contextmanager
+def paused_collector() -> Iterator[None]:
+    """Hold the garbage collector back.
+
+    A big model means thousands of small objects at once, and each full collection that
+    they set off walks everything that torch has: more work than the block itself.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

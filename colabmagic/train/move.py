@@ -22,7 +22,7 @@ from colabmagic.train.exchange import (
 from colabmagic.train.interrupts import deferred_interrupts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
 Place = tuple[object, ...]
 READ_ONLY_NOTE = (
@@ -186,9 +186,7 @@ class Mover:
             pair = self.pairs.get(home_key)
             if pair is None and len(group) == 1 and fills_its_storage(group[0]):
                 made = copied(group[0], self.device)
-                pair = storage.Pair(
-                    group[0].untyped_storage(), made.untyped_storage(), 0
-                )
+                pair = lone_pair(group[0], made)
                 self._note(home_key, pair)
                 plans.append((group[0], made, pair))
                 continue
@@ -335,6 +333,14 @@ class Mover:
             self.pairs.clear()
         return notes
 
+    def leave_there(self, tensors: Container[torch.Tensor]) -> None:
+        """Forget travellers that the user himself put on the device meanwhile."""
+        self.travellers = {
+            key: each
+            for key, each in self.travellers.items()
+            if each.tensor not in tensors
+        }
+
     def _strangers(self, others: Iterable[torch.Tensor]) -> list[torch.Tensor]:
         """Return what must come home and was not moved there by us."""
         travelled = [each.tensor for each in self.travellers.values()]
@@ -352,7 +358,7 @@ class Mover:
                 away_key = int(pair.away._cdata)  # noqa: SLF001
                 landing.memory[away_key] = pair.home
                 landing.shift[away_key] = -pair.start
-            elif READ_ONLY_NOTE not in notes:
+            elif not pair.home.resizable() and READ_ONLY_NOTE not in notes:
                 notes.append(READ_ONLY_NOTE)
         groups: dict[int, list[torch.Tensor]] = {}
         travelled = [each.tensor for each in self.travellers.values()]
@@ -480,7 +486,7 @@ def place_of(tensor: torch.Tensor) -> Place:
     if not is_plain(tensor):
         return (id(tensor),)
     return (
-        storage.key(tensor),
+        tensor.untyped_storage()._cdata,  # noqa: SLF001 (the identity of a storage)
         tensor.storage_offset(),
         tensor.shape,
         tensor.stride(),
@@ -501,6 +507,15 @@ def fills_its_storage(tensor: torch.Tensor) -> bool:
         and not tensor.is_conj()
         and not tensor.is_neg()
     )
+
+
+def lone_pair(tensor: torch.Tensor, made: torch.Tensor) -> storage.Pair:
+    """Pair the storages of a tensor and its copy, which fill them."""
+    home, away = tensor.untyped_storage(), made.untyped_storage()
+    if tensor.is_inference():
+        return storage.Pair(home, away, 0)
+    # `.data` has a version counter of its own: a copy home is no change by the user.
+    return storage.Pair(home, away, 0, (tensor.data, made.data))
 
 
 def copied(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

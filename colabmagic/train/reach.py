@@ -76,6 +76,7 @@ class Reach:
     at_home: set[int] = field(default_factory=set)
     _seen: set[int] = field(default_factory=set)
     _pending: list[Any] = field(default_factory=list)
+    _kinds: set[type] = field(default_factory=set)
 
     def names(self, names: Iterable[str]) -> Reach:
         """Walk from dotted names of the namespace; unknown names are passed over."""
@@ -123,9 +124,8 @@ class Reach:
 
     def _tensor(self, value: torch.Tensor) -> None:
         self.tensors[id(value)] = value
-        attributes = object.__getattribute__(value, "__dict__")
-        if attributes:
-            self._dict(attributes)
+        if value_dict := object.__getattribute__(value, "__dict__"):
+            self._dict(value_dict)
 
     def _list(self, value: list[Any]) -> None:
         if not set(map(type, list.__iter__(value))) <= _ATOMS:
@@ -165,12 +165,17 @@ class Reach:
     def _module(self, value: torch.nn.Module) -> None:
         self.modules[id(value)] = value
         attributes = object.__getattribute__(value, "__dict__")
-        for inner in list(dict.values(attributes)):
+        pending = self._pending
+        for inner in dict.copy(attributes).values():
             kind = type(inner)
-            if kind in _ATOMS or ((kind is OrderedDict or kind is dict) and not inner):
-                continue
-            self._pending.append(inner)
-        self._pending.append(type(value))
+            if kind is OrderedDict or kind is dict:
+                if inner:
+                    pending.extend(inner.values())
+            elif kind not in _ATOMS:
+                pending.append(inner)
+        if type(value) not in self._kinds:
+            self._kinds.add(type(value))
+            pending.append(type(value))
 
     def _optimizer(self, value: torch.optim.Optimizer) -> None:
         self.optimizers[id(value)] = value

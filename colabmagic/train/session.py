@@ -12,7 +12,7 @@ import torch
 from colabmagic.errors import DeviceFailedError, DeviceMemoryError, NotSupportedError
 from colabmagic.train import conversions, factories
 from colabmagic.train.exchange import no_subclass
-from colabmagic.train.interrupts import deferred_interrupts
+from colabmagic.train.interrupts import deferred_interrupts, paused_collector
 from colabmagic.train.loading import Loading, named_datasets
 from colabmagic.train.modules import Modules
 from colabmagic.train.move import Mover
@@ -80,9 +80,9 @@ class Session:
         DeviceMemoryError
             It does not fit; nothing was moved then.
         """
-        reach = Reach(self.namespace).names(self.names)
-        self._remember(reach)
-        with deferred_interrupts():
+        with deferred_interrupts(), paused_collector():
+            reach = Reach(self.namespace).names(self.names)
+            self._remember(reach)
             self._choose_device()
             try:
                 self._move_in(reach)
@@ -209,7 +209,7 @@ class Session:
             The device could not be read any more. What was moved there has its values
             from before the cell.
         """
-        with deferred_interrupts():
+        with deferred_interrupts(), paused_collector():
             self._unpatch()
             try:
                 if not self.options.keep:
@@ -238,9 +238,8 @@ class Session:
         reach.names(self.names)
         reach.values([result, *self._rebound(), *_frame_values(error)])
         self._let_states_stay(reach)
-        for key, each in list(mover.travellers.items()):
-            if each.tensor in self.scope.on_device:
-                del mover.travellers[key]
+        if self.scope.on_device:
+            mover.leave_there(self.scope.on_device)
         try:
             notes = mover.home(self._going_home(reach.tensors.values()))
             if self._allocated() > self._entry_bytes:

@@ -1,0 +1,91 @@
+"""The stop button."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.kernel.support import Kernel
+
+LOOP = """%%probe
+import time
+print("going", flush=True)
+for step in range(400):
+    time.sleep(0.05)
+"""
+
+
+def test_it_stops_a_loop_within_a_step(kernel: Kernel) -> None:
+    """KeyboardInterrupt at the user's line; the session is closed with it, once."""
+    start = time.monotonic()
+    reply = kernel.run(LOOP, interrupt_at="going")
+    assert time.monotonic() - start < 10
+    assert reply.status == "error"
+    assert reply.ename == "KeyboardInterrupt"
+    (text,) = reply.errors
+    assert "----> 5     time.sleep(0.05)" in text
+    assert "colabmagic" not in text
+    assert kernel.value("step < 300")
+    assert kernel.value("probe_magic.EVENTS") == [
+        ("begin", ""),
+        ("finish", "None", "KeyboardInterrupt"),
+    ]
+
+
+def test_it_waits_until_a_session_is_closed(kernel: Kernel) -> None:
+    """An interrupt while things go home lets them arrive, then stops the cell."""
+    reply = kernel.run("%%probe slow\nx = 1\nx", interrupt_at="finishing")
+    assert reply.status == "error"
+    assert reply.ename == "KeyboardInterrupt"
+    assert len(reply.errors) == 1
+    assert "colabmagic" not in reply.errors[0]
+    assert kernel.value("probe_magic.EVENTS[1:]") == [
+        ("finished slowly",),
+        ("finish", "1", None),
+    ]
+
+
+def test_it_waits_until_a_failed_cell_is_closed(kernel: Kernel) -> None:
+    """The same after an error: the error stays the only one that is shown."""
+    reply = kernel.run("%%probe slow\n1/0", interrupt_at="finishing")
+    assert reply.ename == "ZeroDivisionError"
+    assert "KeyboardInterrupt" not in reply.shown
+    assert kernel.value("probe_magic.EVENTS[1:]") == [
+        ("finished slowly",),
+        ("finish", "None", "ZeroDivisionError"),
+    ]
+
+
+def test_it_waits_until_a_session_is_open(kernel: Kernel) -> None:
+    """An interrupt while a session opens: it opens, the body does not run, it closes."""
+    reply = kernel.run("%%probe slow-begin\nran = True", interrupt_at="beginning")
+    assert reply.ename == "KeyboardInterrupt"
+    assert len(reply.errors) == 1
+    assert "colabmagic" not in reply.errors[0]
+    assert kernel.value("'ran' in globals()") is False
+    assert kernel.value("probe_magic.EVENTS[-1]")[2] == "KeyboardInterrupt"
+    assert kernel.value("len(probe_magic.OPEN)") == 0
+
+
+def test_the_next_cell_can_be_interrupted_again(kernel: Kernel) -> None:
+    """Our handler is gone when the cell is over."""
+    kernel.run("%%probe slow\n1", interrupt_at="finishing")
+    reply = kernel.run(LOOP.removeprefix("%%probe\n"), interrupt_at="going")
+    assert reply.ename == "KeyboardInterrupt"
+    assert kernel.value(
+        "__import__('signal').getsignal(2).__name__ == 'default_int_handler'"
+    )
+
+
+def test_it_stops_the_back_door(kernel: Kernel) -> None:
+    """The same for a body that comes from code."""
+    body = LOOP.removeprefix("%%probe\n")
+    reply = kernel.run(
+        f"get_ipython().run_cell_magic('probe', '', {body!r})", interrupt_at="going"
+    )
+    assert reply.ename == "KeyboardInterrupt"
+    (text,) = reply.errors
+    assert "time.sleep(0.05)" in text
+    assert "colabmagic" not in text
+    assert kernel.value("probe_magic.EVENTS[-1]")[2] == "KeyboardInterrupt"

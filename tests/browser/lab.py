@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from playwright.sync_api import Locator, Page
 
@@ -180,13 +181,42 @@ def page_is_dark(page: Page) -> bool:
 
 def screenshot(page: Page, name: str) -> Path:
     """Keep a picture of the whole notebook under build/screenshots."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    path = SCREENSHOTS / f"{name}.png"
+    with _all_in_view(page):
+        page.screenshot(path=path)
+    return path
+
+
+def picture_of_cells(page: Page, path: Path) -> Path:
+    """Keep a picture of the cells alone, without what lies around them."""
+    cells = page.locator(".jp-Notebook .jp-Cell")
+    with _all_in_view(page):
+        # The last cell is the empty one that Shift+Enter made.
+        boxes = [cells.nth(index).bounding_box() for index in (0, cells.count() - 2)]
+        first, last = boxes
+        assert first
+        assert last
+        page.screenshot(
+            path=path,
+            clip={
+                "x": first["x"],
+                "y": first["y"],
+                "width": first["width"],
+                "height": last["y"] + last["height"] - first["y"],
+            },
+        )
+    return path
+
+
+@contextmanager
+def _all_in_view(page: Page) -> Iterator[None]:
+    """Make the window as high as the notebook, and hide the side bars."""
     page.evaluate(SHOW_NOTEBOOK_ONLY)
-    size = page.viewport_size or {"width": 1200, "height": 1000}
+    size = page.viewport_size
+    assert size is not None
     bottom = page.evaluate(NOTEBOOK_BOTTOM)
     page.set_viewport_size({"width": size["width"], "height": min(int(bottom), 8000)})
     page.evaluate(SCROLL_TO_TOP)
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    path = SCREENSHOTS / f"{name}.png"
-    page.screenshot(path=path)
+    yield
     page.set_viewport_size(size)
-    return path

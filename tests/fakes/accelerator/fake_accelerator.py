@@ -111,20 +111,27 @@ def register(devices: int = DEVICES) -> types.ModuleType:
         return known
     library = build()
     torch.set_num_threads(1)
-    os.environ["FAKE_DEVICES"] = str(
-        devices
-    )  # read once, when the device is first asked for
     loader = importlib.machinery.ExtensionFileLoader(_EXTENSION, str(library))
     spec = importlib.util.spec_from_loader(_EXTENSION, loader)
     assert spec is not None
     extension = importlib.util.module_from_spec(spec)
     loader.exec_module(extension)
+    _set_device_count(extension, devices)
     torch.utils.rename_privateuse1_backend("fake")
     module = _device_module(extension)
     torch._register_device_module("fake", module)  # type: ignore[no-untyped-call]
     torch.utils.generate_methods_for_privateuse1_backend()  # type: ignore[no-untyped-call]
     _register_recurrent_layers()
     return module
+
+
+def _set_device_count(extension: Unchecked, devices: int) -> None:
+    """Say how many devices exist; read once, at the first question."""
+    os.environ["FAKE_DEVICES"] = str(devices)
+    try:
+        assert extension.device_count() == devices
+    finally:
+        del os.environ["FAKE_DEVICES"]
 
 
 def kernel_code(devices: int = DEVICES) -> str:

@@ -1,0 +1,119 @@
+"""A bare IPython shell that runs the cells of a case, one by one, as a person does."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class CellFailedError(Exception):
+    """A cell of a case ended with an error."""
+
+
+@dataclass(slots=True)
+class Printed:
+    """What a cell wrote.
+
+    Attributes
+    ----------
+    text
+        Standard output and the shown results.
+    warnings
+        One line for each warning.
+    """
+
+    text: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+
+class Notebook:
+    """One shell; `restart` gives it an empty namespace."""
+
+    def __init__(self) -> None:
+        config = Config()
+        config.HistoryManager.enabled = False
+        config.InteractiveShell.colors = "nocolor"
+        if InteractiveShell.initialized():
+            self.shell = InteractiveShell.instance()
+        else:
+            self.shell = InteractiveShell.instance(config=config)
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """Return the user's names."""
+        names: dict[str, Any] = self.shell.user_ns
+        return names
+
+    def restart(self, *, extension: bool) -> None:
+        """Forget all names, seed everything, load or unload the extension."""
+        self.close()
+        manager = self.shell.extension_manager
+        if extension:
+            manager.load_extension("colabmagic")
+        random.seed(0)
+        np.random.seed(0)
+        torch.manual_seed(0)
+
+    def close(self) -> None:
+        """Forget all names, results and errors, and unload the extension."""
+        import sys
+
+        manager = self.shell.extension_manager
+        if "colabmagic" in manager.loaded:
+            manager.unload_extension("colabmagic")
+        self.shell.reset(new_session=True)
+        self.shell.last_execution_result = None
+        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+            if hasattr(sys, name):
+                delattr(sys, name)
+        self.shell.InteractiveTB.tb = None
+
+    def run(self, source: str) -> Printed:
+        """Run a cell.
+
+        Raises
+        ------
+        CellFailedError
+            The cell raised; the error is the cause.
+        """
+        printed = Printed()
+        with warnings.catch_warnings(record=True) as caught, capture_output() as output:
+            warnings.simplefilter("default")
+            result = self.shell.run_cell(source, store_history=True)
+        printed.text = output.stdout
+        printed.warnings = [str(each.message).partition("\n")[0] for each in caught]
+        error = result.error_before_exec or result.error_in_exec
+        if error is not None:
+            lines = output.stdout.strip().splitlines()
+            message = f"{type(error).__name__}: {error}\n" + "\n".join(lines[-25:])
+            raise CellFailedError(message) from error
+        return printed
+
+    def evaluate(self, expression: str) -> object:
+        """Return the value of an expression in the user's namespace."""
+        return eval(expression, self.namespace)
+
+    def counting(self, source: str, count: Callable[[str], None]) -> None:
+        """Run a cell and report the name of each operator that runs."""
+        from torch.utils._python_dispatch import TorchDispatchMode
+
+        class Count(TorchDispatchMode):
+            def __torch_dispatch__(
+                self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+            ) -> Any:
+                count(func._schema.name)
+                return func(*args, **(kwargs or {}))
+
+        with Count():
+            self.run(source)

@@ -51,7 +51,16 @@ class Modules:
             if hasattr(nn.Module, name):
                 original = getattr(nn.Module, name)
                 patches.set(nn.Module, name, self._placing(name, original))
+        for module in modules.values():
+            self._watch_lazy(module)
         self.watch_calls(modules)
+
+    def _watch_lazy(self, module: nn.Module) -> None:
+        """Replace the hook that a lazy module of an earlier cell has taken already."""
+        hook = module.__dict__.get("_initialize_hook")
+        if LazyModuleMixin in type(module).__mro__ and hook is not None:
+            infer = LazyModuleMixin._infer_parameters.__get__(module)  # noqa: SLF001
+            self.patches.set_item(module._forward_pre_hooks, hook.id, infer)  # noqa: SLF001
 
     def close(self) -> None:
         """Take the forward hook back."""

@@ -16,7 +16,7 @@ class Patches:
     is inherited again afterwards.
     """
 
-    _undo: list[tuple[Any, str, object, object]] = field(default_factory=list)
+    _undo: list[tuple[Any, Any, object, object]] = field(default_factory=list)
 
     def set(self, owner: Any, name: str, value: object) -> None:  # noqa: ANN401
         """Set an attribute until `undo`."""
@@ -24,7 +24,7 @@ class Patches:
         setattr(owner, name, value)
         self._undo.append((owner, name, own, vars(owner)[name]))
 
-    def set_item(self, owner: dict[str, Any], name: str, value: object) -> None:
+    def set_item(self, owner: dict[Any, Any], name: object, value: object) -> None:
         """Set the value of an existing key until `undo`."""
         own = owner[name]
         owner[name] = value

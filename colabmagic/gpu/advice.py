@@ -105,7 +105,7 @@ def restart(facts: GpuFacts) -> str:
 def pip_install(facts: GpuFacts, arguments: str) -> str:
     """Return the command that installs into the running Python."""
     if facts.host.kind is HostKind.PLAIN:
-        return f"python -m pip install {arguments}"
+        return f"pip install {arguments}"
     return f"%pip install {arguments}"
 
 

@@ -40,7 +40,7 @@ class GpuReport:
     device: str
     findings: tuple[Finding, ...]
     facts: GpuFacts
-    elapsed_s: float
+    elapsed_s: float | None  # None for a machine that was captured before
 
     @property
     def ok(self) -> bool:
@@ -86,13 +86,14 @@ class GpuReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; `facts` in it can be judged again."""
+        elapsed_s = self.elapsed_s
         return {
             "schema": SCHEMA,
             "ok": self.ok,
             "device": self.device,
             "headline": self.headline,
             "reason": self.reason,
-            "elapsed_ms": round(self.elapsed_s * 1000),
+            "elapsed_ms": None if elapsed_s is None else round(elapsed_s * 1000),
             "findings": to_plain(self.findings),
             "facts": to_plain(self.facts),
         }
@@ -133,10 +134,11 @@ def check(facts: GpuFacts | None = None, deadline_s: float = DEADLINE_S) -> GpuR
         A machine that was captured before; this one where left out.
     """
     started = time.monotonic()
+    captured = facts is not None
     facts = probe_all(deadline_s) if facts is None else facts
     return GpuReport(
         device=usable_device(facts),
         findings=judge(facts),
         facts=facts,
-        elapsed_s=time.monotonic() - started,
+        elapsed_s=None if captured else time.monotonic() - started,
     )

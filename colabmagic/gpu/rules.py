@@ -48,8 +48,8 @@ _CAUSE: tuple[Rule, ...] = (
     driver.compat_wrong,
     driver.fabric_not_ready,
     driver.gpu_lost,
-    driver.cuda_init_failed,
     install.nvml_error,
+    driver.cuda_init_failed,
     place.no_gpu,
 )
 _TORCH: tuple[Rule, ...] = (

@@ -113,7 +113,8 @@ def cvd_hides_all(facts: GpuFacts) -> Finding | None:
 
 def libcuda_missing(facts: GpuFacts) -> Finding | None:
     """Notice a driver whose CUDA library is not found."""
-    if facts.driver.state is not SourceState.NO_LIBRARY or not facts.nvml.devices:
+    there = facts.nvml.devices or facts.platform.nvidia_nodes
+    if facts.driver.state is not SourceState.NO_LIBRARY or not there:
         return None
     fix: tuple[str, ...]
     if facts.host.kind is HostKind.COLAB:
@@ -131,7 +132,7 @@ def libcuda_missing(facts: GpuFacts) -> Finding | None:
     return Finding(
         code="libcuda-missing",
         severity=Severity.ERROR,
-        title="The driver works, but its CUDA library is not found.",
+        title="The GPU is there, but the driver's CUDA library is not found.",
         evidence=(
             seen_nvml(facts),
             seen_driver(facts),

@@ -155,12 +155,13 @@ def container_no_gpus(facts: GpuFacts) -> Finding | None:
 
 def no_gpu(facts: GpuFacts) -> Finding | None:
     """Notice a machine of one's own without a GPU for PyTorch."""
-    if gpu_is_seen(facts) or facts.platform.nvidia_nodes or facts.platform.has_kfd:
+    if gpu_is_seen(facts) or facts.platform.has_kfd:
         return None
-    if facts.driver.state not in SILENT and facts.driver.code != CUDA_NO_DEVICE:
-        return None
-    nvml = facts.nvml.state
-    if nvml not in SILENT and nvml is not SourceState.OK:
+    driver_knows_none = facts.nvml.state is SourceState.OK
+    cuda_knows_none = (
+        facts.driver.state in SILENT or facts.driver.code == CUDA_NO_DEVICE
+    )
+    if not driver_knows_none and not (is_bare(facts) and cuda_knows_none):
         return None
     return Finding(
         code="no-gpu",

@@ -84,7 +84,10 @@ def driver_too_old(facts: GpuFacts) -> Finding | None:
     needs = f"driver {oldest} or newer" if oldest else f"CUDA {dotted(torch)}"
     label = driver_label(facts).replace(" (", ", ").rstrip(")")
     if facts.host.is_managed:
-        last = "The driver of this service cannot be changed from a notebook."
+        last = (
+            "The driver cannot be changed here; a new session brings back the"
+            " service's own PyTorch, which fits it."
+        )
     elif facts.host.is_container:
         last = "Or update the driver, on the host and not in the container."
     else:

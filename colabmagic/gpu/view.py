@@ -19,7 +19,10 @@ _NOTHING = "?"
 
 
 def view(
-    facts: GpuFacts, device: str, findings: tuple[Finding, ...], elapsed_s: float
+    facts: GpuFacts,
+    device: str,
+    findings: tuple[Finding, ...],
+    elapsed_s: float | None,
 ) -> Report:
     """Return the report that is shown."""
     table = _table(facts)

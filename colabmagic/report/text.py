@@ -92,7 +92,7 @@ def _fit(widths: Sequence[int], limit: int) -> list[int]:
 def _render_row(cells: Sequence[str], widths: Sequence[int]) -> Iterable[str]:
     """Yield the lines of one row; a cell that is too long takes several."""
     wrapped = [
-        textwrap.wrap(cell, width) or [""]
+        textwrap.wrap(cell, width, break_on_hyphens=False) or [""]
         for cell, width in zip(cells, widths, strict=True)
     ]
     for number in range(max(map(len, wrapped))):

@@ -1,0 +1,77 @@
+"""Each rule on usable devices: a machine that triggers it and one that nearly does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from colabmagic.gpu import rules_device as rules
+from colabmagic.gpu.facts import Accelerator, Unknown
+from tests.gpu.machines import change, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from colabmagic.gpu.facts import GpuFacts
+    from colabmagic.report.model import Finding
+
+    Rule = Callable[[GpuFacts], Finding | None]
+
+GIB = 2**30
+
+
+def with_free(free_gib: float) -> GpuFacts:
+    """Return a T4 with so much free memory."""
+    facts = load("colab_t4")
+    (device,) = facts.nvml.devices
+    free = int(free_gib * GIB)
+    return change(facts, nvml={"devices": (replace(device, memory_free_bytes=free),)})
+
+
+def with_power(reason: str) -> GpuFacts:
+    """Return a T4 without a power limit, for this reason."""
+    facts = load("colab_t4")
+    (device,) = facts.nvml.devices
+    late = replace(device, power_limit_w=Unknown(reason))
+    return change(facts, nvml={"devices": (late,)})
+
+
+def accelerator(kind: str) -> GpuFacts:
+    """Return a machine whose PyTorch offers this type."""
+    return change(
+        load("own_no_gpu"), torch={"accelerator": Accelerator(kind=kind, count=1)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "hit", "miss"),
+    [
+        (rules.torch_accelerator, accelerator("fake"), accelerator("mps")),
+        (rules.mem_held, load("zombie"), load("colab_t4")),
+        (rules.mem_held, with_free(2.9), with_free(3.1)),
+        (rules.insane, load("insane"), load("colab_t4")),
+        (
+            rules.driver_slow,
+            with_power("the driver did not answer in time"),
+            with_power("Not Supported"),
+        ),
+        (
+            rules.probe_failed,
+            replace(load("colab_t4"), failures=("files: OSError",)),
+            load("colab_t4"),
+        ),
+    ],
+)
+def test_rule(rule: Rule, hit: GpuFacts, miss: GpuFacts) -> None:
+    """The rule speaks on the one machine and is silent on the other."""
+    assert rule(hit) is not None
+    assert rule(miss) is None
+
+
+def test_insane_values_are_named() -> None:
+    """Each impossible value is shown as the driver gave it."""
+    finding = rules.insane(load("insane"))
+    assert finding is not None
+    assert "GPU 0: utilization_percent = 4294967295" in finding.evidence

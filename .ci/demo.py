@@ -22,6 +22,9 @@ SOURCE = ROOT / "examples" / "quickstart.ipynb"
 BUILD = ROOT / "build" / "demo"
 CELL_TIMEOUT_S = 300
 
+# The pages need no network: they have no formulas, widgets or diagrams.
+NOTHING_FROM_OUTSIDE = {"require_js_url": "", "mathjax_url": "", "mermaid_js_url": ""}
+
 # What the closing line quotes, asked of the kernel after the last cell.
 QUESTIONS = {
     "device": "__import__('colabmagic.train.service', fromlist=['*'])"
@@ -73,12 +76,19 @@ def main() -> int:
 
     BUILD.mkdir(parents=True, exist_ok=True)
     executed = BUILD / SOURCE.name
-    page = executed.with_suffix(".html")
+    pages = {
+        "light": executed.with_suffix(".html"),
+        "dark": executed.with_name(f"{executed.stem}-dark.html"),
+    }
     nbformat.write(notebook, executed)
-    html, _ = HTMLExporter().from_notebook_node(notebook)
-    page.write_text(html, encoding="utf-8")
+    for theme, page in pages.items():
+        html, _ = HTMLExporter(theme=theme, **NOTHING_FROM_OUTSIDE).from_notebook_node(
+            notebook
+        )
+        page.write_text(html, encoding="utf-8")
     print(f"notebook: {executed.relative_to(ROOT)}")
-    print(f"web page: {page.relative_to(ROOT)}")
+    for theme, page in pages.items():
+        print(f"web page, {theme}: {page.relative_to(ROOT)}")
     if failure is not None:
         print(f"a cell failed:\n{failure}", file=sys.stderr)
         return 1

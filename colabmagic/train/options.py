@@ -16,6 +16,7 @@ WELL_KNOWN_DEVICES: Final[tuple[str, ...]] = ("auto", "cpu", "cuda", "mps", "xpu
 
 _DEVICE = re.compile(r"(?P<kind>[A-Za-z_][A-Za-z_0-9]*)(?::(?P<index>[0-9]{1,4}))?")
 _SEVERAL = re.compile(r"\w+:(?:\*|[0-9]+(?:,[0-9]+)+)|[0-9]+\s+gpus?|@\w+")
+_SHOWN_LENGTH: Final = 40
 _ALIASES: Final[dict[str, str]] = {"gpu": "cuda", "best": "auto"}
 
 
@@ -75,14 +76,18 @@ class DeviceSpec:
 def bad_device(text: str, known: tuple[str, ...]) -> BadDeviceError:
     """Return the error for a text that names no device, with the nearest one."""
     lower = text.lower()
-    near = difflib.get_close_matches(lower, known, n=1, cutoff=0.5)
-    if not near:
-        near = [name for name in known if name.partition(":")[0] == lower.partition(":")[0]]
-    shown = text if len(text) <= 40 else text[:37] + "..."  # noqa: PLR2004 (one line)
+    candidates = dict.fromkeys((*known, *WELL_KNOWN_DEVICES))
+    near = difflib.get_close_matches(lower, candidates, n=1, cutoff=0.6)
+    hint = f"%%train_on {near[0]}" if near else f"%%train_on {known[-1]}"
+    if near and near[0] not in known and not any(
+        name.partition(":")[0] == near[0] for name in known
+    ):
+        hint = f"%%train_on auto   ({near[0]!r} is not on this machine)"
+    shown = text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 3] + "..."
     return BadDeviceError(
         f"there is no device {shown!r}",
         seen="devices here: " + ", ".join(known),
-        hint=f"%%train_on {near[-1] if near else 'auto'}",
+        hint=hint,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
@@ -161,14 +162,8 @@ class Session:
 
     def _described(self, taken: set[int]) -> tuple[str, ...]:
         """Return the names whose values moved, as the user knows them."""
-        found = []
-        for name in dict.fromkeys(name.partition(".")[0] for name in self.names):
-            value = self.namespace.get(name)
-            kinds = type(value).__mro__
-            if torch.nn.Module in kinds or torch.optim.Optimizer in kinds or (
-                torch.Tensor in kinds and id(value) in taken
-            ):
-                found.append(name)
+        names = dict.fromkeys(name.partition(".")[0] for name in self.names)
+        found = [name for name in names if _owns(self.namespace.get(name), taken)]
         if taken and not found:
             return (f"{len(taken)} tensors",)
         rest = len(found) - _MANY_NAMES
@@ -310,6 +305,20 @@ class Session:
                 for each in gc.get_objects()
                 if torch.Tensor in type(each).__mro__ and self.mover.is_away(each)
             ]
+
+
+def _owns(value: object, taken: set[int]) -> bool:
+    """Tell whether a value is, or visibly holds, a tensor that was moved."""
+    kinds = type(value).__mro__
+    if torch.Tensor in kinds:
+        return id(value) in taken
+    if torch.nn.Module in kinds:
+        tensors = itertools.chain(value.parameters(), value.buffers())  # type: ignore[attr-defined]
+        return any(id(each) in taken for each in tensors)
+    if torch.optim.Optimizer in kinds:
+        groups = value.param_groups  # type: ignore[attr-defined]
+        return any(id(each) in taken for group in groups for each in group["params"])
+    return False
 
 
 def _keeps_identity(device: torch.device) -> bool:

@@ -18,7 +18,7 @@ from tests.browser.jupyter import (  # noqa: E402
 from tests.repo.session import session_cells  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
-WIDTH = 900
+WIDTH = 960
 
 
 def main() -> int:

@@ -105,7 +105,9 @@ class JupyterServer:
             "MPLCONFIGDIR": "matplotlib",
         }
         own = {name: str(self.root / folder) for name, folder in folders.items()}
-        return {**os.environ, **own, "JUPYTER_PREFER_ENV_PATH": "1"}
+        # One thread: several would only wait for each other on a busy machine.
+        fixed = {"JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1"}
+        return {**os.environ, **own, **fixed}
 
     def _write_settings(self) -> None:
         settings: dict[str, dict[str, Any]] = {

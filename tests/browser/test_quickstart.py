@@ -123,19 +123,15 @@ def test_the_saved_notebook_reads_well_untrusted(
 def test_a_wrong_device_is_one_short_error(
     page: Page, page_log: PageLog, server: JupyterServer
 ) -> None:
-    """A typing error gets the nearest device, no traceback, and stops a Run-all."""
-    cells = [
-        "%load_ext colabmagic",
-        "%%train_on cdua\nran = True",
-        "'ran' in globals()",
-    ]
-    lab.open_lab(page, server, server.add_notebook(cells))
+    """A typing error names the devices that exist, in three lines; nothing ran."""
+    lab.open_lab(page, server, server.add_notebook(WRONG_DEVICE))
     done = lab.run_all_cells(page)
     lab.screenshot(page, f"wrong-device-{server.theme}")
     error = done.nth(1).locator(".jp-OutputArea-output")
     expect(error).to_have_count(1)
-    expect(error).to_contain_text("cdua")
-    expect(error).to_contain_text("cuda")
+    expect(error).to_contain_text("BadDeviceError: there is no device 'cdua'")
+    expect(error).to_contain_text("devices here: auto, cpu")
+    expect(error).to_contain_text("%%train_on")
     expect(error).not_to_contain_text("Traceback")
     assert len(error.inner_text().strip().splitlines()) <= 3
     expect(done.nth(2)).to_contain_text("False")

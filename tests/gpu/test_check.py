@@ -1,0 +1,150 @@
+"""The report of ``check``, whole."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from colabmagic.gpu import check
+from colabmagic.gpu.check import MIME_TYPE
+from colabmagic.gpu.facts import Accelerator
+from colabmagic.report.text import WIDTH
+from tests.gpu.machines import change, change_system, load
+from tests.gpu.scenarios import SCENARIOS
+
+COLAB_CPU = """\
+GPU check: NOT USABLE BY PYTORCH
+  Why     This Colab runtime has no GPU. [colab-cpu-runtime]
+  Seen    Colab (COLAB_RELEASE_TAG, /var/colab/hostname)
+          no /dev/nvidia* device
+          torch 2.11.0+cpu, built without CUDA
+  Fix     Runtime > Change runtime type > T4 GPU, then run all cells again
+          (variables are lost).
+          If Colab says "Cannot connect to GPU backend", your GPU quota is used
+          up: wait (a day or more), use Kaggle, or pay.
+Driver none   PyTorch 2.11.0+cpu (not imported)   Python 3.13.15
+on Colab, Ubuntu 22.04.5 LTS"""
+
+COLAB_T4 = """\
+GPU check: READY  Tesla T4, 14.6 GiB free, use device='cuda'
+GPU  Name      Free memory       Use  Temp   Power       Compute  Driver
+0    Tesla T4  14.6 of 15.0 GiB  0%   41 °C  10 of 70 W  7.5      OK
+Driver 550.54.15 (CUDA 12.4)   PyTorch 2.11.0+cu128 (not imported)
+Python 3.13.15   on Colab, Ubuntu 22.04.5 LTS"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("colab_cpu", COLAB_CPU), ("colab_t4", COLAB_T4)]
+)
+def test_text(name: str, text: str) -> None:
+    """The whole text of the two reports that most people will see."""
+    facts = change_system(load(name), python="3.13.15")
+    assert check(facts).text == text
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_machine_renders(name: str) -> None:
+    """Text fits in 80 columns; HTML is complete and needs nothing from outside."""
+    report = check(load(name))
+    assert max(map(len, report.text.splitlines())) <= WIDTH
+    for finding in report.findings:
+        assert finding.code in report.text
+        assert finding.code in report.html
+    assert not re.search(r"<(script|style|svg|img|link|iframe)|url\(", report.html)
+
+
+def test_driver_strings_are_escaped() -> None:
+    """What the driver calls a GPU never becomes markup."""
+    html = check(load("insane")).html
+    assert "<script>" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+
+
+def test_bundle_has_no_plain_json() -> None:
+    """Front ends could prefer application/json to HTML."""
+    bundle = check(load("colab_t4"))._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html", MIME_TYPE}
+    assert MIME_TYPE == "application/vnd.colabmagic.gpu+json"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_dict_is_plain_and_consistent(name: str) -> None:
+    """The dict holds what JSON can, and agrees with the object."""
+    report = check(load(name))
+    data = json.loads(report.to_json())
+    assert data == report.to_dict()
+    assert data["schema"] == 1
+    assert (data["ok"], data["device"]) == (report.ok, report.device)
+    assert [one["code"] for one in data["findings"]] == list(SCENARIOS[name].codes)
+    keys = {"code", "severity", "title", "evidence", "fix"}
+    assert all(one.keys() == keys for one in data["findings"])
+
+
+def test_reason_is_one_line_with_what_to_type() -> None:
+    """The fallback line of a training cell can use it as it is."""
+    reason = check(load("colab_cpu")).reason
+    assert reason == (
+        "This Colab runtime has no GPU. Runtime > Change runtime type > T4 GPU,"
+        " then run all cells again (variables are lost)."
+    )
+    assert check(load("colab_t4")).reason == ""
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_reason_exists_where_cuda_does_not(name: str) -> None:
+    """There is a reason exactly where CUDA cannot be used."""
+    report = check(load(name))
+    assert bool(report.reason) == (not report.device.startswith("cuda"))
+    assert "\n" not in report.reason
+
+
+def test_mac() -> None:
+    """An Apple GPU is ready under its own name, and says why there is no CUDA."""
+    report = check(change_system(load("own_no_gpu"), os="Darwin", machine="arm64"))
+    assert (report.ok, report.device) == (True, "mps")
+    assert "no CUDA on macOS" in report.reason
+    assert report.headline == "GPU check: READY  Apple GPU, use device='mps'"
+
+
+def test_registered_back_end() -> None:
+    """A back end that the imported PyTorch knows is usable; CUDA's absence is told."""
+    facts = change(
+        load("own_no_gpu"), torch={"accelerator": Accelerator(kind="fake", count=2)}
+    )
+    report = check(facts)
+    assert (report.ok, report.device) == (True, "fake:0")
+    assert "no GPU" in report.reason
+
+
+def test_short_repr() -> None:
+    """A debugger or a list shows the answer, not the facts."""
+    assert repr(check(load("colab_t4"))) == (
+        "<GpuReport: Tesla T4, 14.6 GiB free, use device='cuda'>"
+    )
+
+
+THIS_MACHINE = """
+import sys, threading
+from colabmagic.gpu import check
+report = check()
+assert report.headline and report.elapsed_s < 5, report
+for name in ("torch", "numpy", "IPython", "requests", "google"):
+    assert name not in sys.modules, name
+assert not [one for one in threading.enumerate() if "colabmagic" in one.name]
+"""
+
+
+def test_this_machine_without_importing_torch() -> None:
+    """Whatever this machine is, the check ends, and imports nothing heavy."""
+    done = subprocess.run(
+        [sys.executable, "-c", THIS_MACHINE],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr

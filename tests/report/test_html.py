@@ -1,0 +1,95 @@
+"""Reports as HTML."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from colabmagic.report.html import render_html
+from colabmagic.report.model import Field, Finding, Report, Severity, Table
+
+EVIL = "<script>alert('x')</script>&\"'"
+REPORT = Report(
+    title="Check",
+    verdict="BAD",
+    summary=EVIL,
+    findings=(
+        Finding(
+            code="c", severity=Severity.ERROR, title=EVIL, evidence=(EVIL,), fix=(EVIL,)
+        ),
+        Finding(code="d", severity=Severity.INFO, title="Only a title."),
+    ),
+    tables=(Table(caption=EVIL, columns=(EVIL, "B"), rows=((EVIL, EVIL),)),),
+    fields=(Field(label=EVIL, value=EVIL),),
+    elapsed_s=0.5,
+)
+
+
+class Reader(HTMLParser):
+    """Collects tags, and checks that they are closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag."""
+        self.tags.append((tag, dict(attrs)))
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Check that it closes the last open one."""
+        assert self.open.pop() == tag
+
+
+def read(html: str) -> Reader:
+    """Return what is in a page."""
+    reader = Reader()
+    reader.feed(html)
+    assert not reader.open
+    return reader
+
+
+def test_only_plain_tags() -> None:
+    """No script, style sheet, picture or link; nothing foreign becomes a tag."""
+    names = {tag for tag, _ in read(render_html(REPORT)).tags}
+    assert names == {
+        "div", "p", "strong", "table", "caption", "thead", "tbody", "tr", "th", "td",
+    }  # fmt: skip
+
+
+def test_tables_are_semantic() -> None:
+    """Each table has a caption, each header cell a scope, the whole a label."""
+    tags = read(render_html(REPORT)).tags
+    names = [tag for tag, _ in tags]
+    assert names.count("table") == names.count("caption") == 2
+    scopes = [attributes["scope"] for tag, attributes in tags if tag == "th"]
+    assert set(scopes) == {"row", "col"}
+    assert tags[0][1]["role"] == "region"
+    assert tags[0][1]["aria-label"] == "Check"
+
+
+def test_reads_in_light_and_dark() -> None:
+    """Every style takes the page's colours; none is fixed."""
+    for _, attributes in read(render_html(REPORT)).tags:
+        style = attributes.get("style")
+        if style is not None:
+            assert "color:inherit" in style
+            assert "background:transparent" in style
+            assert "#" not in style
+            assert "rgb" not in style
+
+
+def test_severity_is_a_word() -> None:
+    """What matters is said, not coloured."""
+    html = render_html(REPORT)
+    assert "Why: " in html
+    assert "Note: Only a title. [d]" in html
+
+
+def test_empty_report() -> None:
+    """A report of one line has no empty parts."""
+    html = render_html(Report(title="T", verdict="V"))
+    assert "<table" not in html
+    assert html.count("<p") == 1

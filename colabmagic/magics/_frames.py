@@ -71,7 +71,9 @@ def _hide_in_syntax_error(
     def show(*args: Any, **options: Any) -> None:  # noqa: ANN401 (IPython's, passed on)
         del shell.showsyntaxerror  # the instance's: from now on the class's again
         if sys.exc_info()[1] is error:
-            error.__traceback__ = _cut(error.__traceback__, last, all_below)
+            traceback = _cut(error.__traceback__, last, all_below)
+            # IPython lists its own first frame here: without it, only the user's.
+            error.__traceback__ = traceback and traceback.tb_next
         shell.showsyntaxerror(*args, **options)
 
     shell.showsyntaxerror = show  # type: ignore[method-assign]

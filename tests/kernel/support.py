@@ -172,7 +172,10 @@ class Kernel:
             Fail after so many seconds.
         """
         client = self._client
-        request = client.execute(code, silent=silent, allow_stdin=bool(answers))
+        # Cells that follow at once would be given up after an error; tests go on.
+        request = client.execute(
+            code, silent=silent, allow_stdin=bool(answers), stop_on_error=False
+        )
         left = list(answers)
         outputs: list[dict[str, Any]] = []
         end = time.monotonic() + timeout_s
@@ -193,6 +196,7 @@ class Kernel:
                 outputs.append({"type": kind, **content})
             if interrupt_at is not None and interrupt_at in content.get("text", ""):
                 interrupt_at = None
+                time.sleep(0.2)  # until the printing is over, and the next step runs
                 self.interrupt()
         return self._reply(request, outputs)
 
@@ -213,18 +217,23 @@ class Kernel:
         content = message["content"]
         self.count = content.get("execution_count") or self.count
         return Reply(
-            status=content["status"],
+            status=content["status"],  # "aborted": a cell before it failed
             ename=content.get("ename", ""),
             evalue=content.get("evalue", ""),
             execution_count=content.get("execution_count"),
             outputs=outputs,
         )
 
+    def run_all(self, *cells: str) -> list[str]:
+        """Queue cells as "Run all" does; return the status of each."""
+        requests = [self._client.execute(cell) for cell in cells]
+        return [self._reply(request, []).status for request in requests]
+
     def value(self, expression: str) -> Any:  # noqa: ANN401 (whatever the literal is)
         """Return the value of an expression, by way of its repr."""
         import ast
 
-        reply = self.run(f"print('VALUE', repr({expression}))")
+        reply = self.run(f"print('VALUE', repr(({expression})))")
         assert reply.status == "ok", reply.shown
         return ast.literal_eval(reply.stdout.partition("VALUE ")[2])
 

@@ -17,6 +17,8 @@ def test_a_failing_cell_stops_run_all(kernel: Kernel) -> None:
     reply = kernel.run("%%probe\n1/0")
     assert reply.status == "error"
     assert reply.ename == "ZeroDivisionError"
+    cells = ("%%probe\n1", "%%probe\n1/0", "%%probe\nran_on = True")
+    assert kernel.run_all(*cells) == ["ok", "error", "aborted"]
 
 
 def test_the_error_is_shown_once_at_the_users_line(kernel: Kernel) -> None:

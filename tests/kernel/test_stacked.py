@@ -64,12 +64,26 @@ def test_bash_below(kernel: Kernel) -> None:
     assert kernel.value("probe_magic.EVENTS[-1]")[0] == "finish"
 
 
-def test_timeit_above_is_refused_clearly(kernel: Kernel) -> None:
-    """A magic that runs the body many times cannot close it: say what to do."""
-    reply = kernel.run("%%timeit -n1 -r1\n%%probe\nx = 1")
-    assert "NotSupportedError" in reply.shown
-    assert "%%probe on the first line" in reply.shown
-    assert kernel.value("len(probe_magic.OPEN)") == 0
+def test_timeit_above(kernel: Kernel) -> None:
+    """A magic that runs the body many times opens and closes a session each time."""
+    reply = kernel.run("%%timeit -n2 -r1\n%%probe\nx = 1\nx")
+    assert reply.status == "ok", reply.shown
+    assert "per loop" in reply.stdout
+    assert kernel.value("[e[0] for e in probe_magic.EVENTS]") == ["begin", "finish"] * 2
+
+
+def test_a_magic_that_skips_ast_transformers(kernel: Kernel) -> None:
+    """Where the cell would not be closed it is refused, with what to do."""
+    kernel.run(
+        "from IPython.core.magic import register_cell_magic\n"
+        "@register_cell_magic\n"
+        "def raw(line, cell):\n"
+        "    exec(get_ipython().transform_cell(cell), get_ipython().user_ns)\n"
+    )
+    reply = kernel.run("%%raw\n%%probe\nx = 1")
+    assert reply.ename == "NotSupportedError"
+    assert "put %%probe on the first line" in reply.errors[0]
+    assert kernel.value("probe_magic.EVENTS") == []
 
 
 @pytest.mark.parametrize("line", ["%%probe?", "%probe?"])

@@ -60,7 +60,7 @@ sys.addaudithook(_refuse_network)
 # --- what a test must leave as it was ---------------------------------------------
 
 # Variables that others set, once, when they are imported.
-FOREIGN_VARIABLES = ("PYTEST_", "KMP_", "COV_")
+FOREIGN_VARIABLES = ("PYTEST_", "KMP_", "TORCHINDUCTOR_", "TRITON_")
 # Threads that others start and keep.
 FOREIGN_THREADS = (
     "IPythonHistorySavingThread",

@@ -25,7 +25,9 @@ FORBIDDEN = {
     "a path of one machine": re.compile(
         "/" + r"(?:root|home|work|Users)/(?!\.|USER|you\b)[A-Za-z0-9_.-]+"
     ),
-    "a path of one temporary folder": re.compile("/" + r"tmp/(?!ipykernel)[\w.-]+"),
+    "a path of one temporary folder": re.compile(
+        "/" + r"tmp/(?!ipykernel|fake)[\w.-]+"
+    ),
     "a package registry": re.compile(
         "|".join(
             re.escape(host)
@@ -89,6 +91,12 @@ def test_all_errors_are_in_errors() -> None:
                 r"^class (\w+Error)\b", path.read_text("utf-8"), re.MULTILINE
             )
             assert not found, f"{path.relative_to(ROOT)}: move {found} to errors.py"
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the length of a function without its docstring."""
+    body = function.body[ast.get_docstring(function) is not None :]
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,11 @@ class Loading:
 
     def _visits(self, owner: Any) -> list[Traveller]:  # noqa: ANN401
         """Find the tensors on the device that Dataset code would meet."""
-        dataset = getattr(owner, "dataset", None) or getattr(owner, "_dataset", owner)
+        dataset = owner
+        if isinstance(owner, torch_data.DataLoader):
+            dataset = owner.dataset
+        elif isinstance(owner, _BaseDataLoaderIter):
+            dataset = owner._dataset  # noqa: SLF001
         found = Reach({}, into_data=True).values([owner, dataset]).tensors
         away = [
             each
@@ -128,7 +132,7 @@ class Loading:
             if self.mover.is_away(each) and each not in self.scope.on_device
         ]
         visits = self.mover.adopt(away)
-        if isinstance(owner, (torch_data.DataLoader, _BaseDataLoaderIter)):
+        if dataset is not owner:
             self._shared[id(dataset)] = (dataset, visits)
         return visits
 

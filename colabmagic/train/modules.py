@@ -200,21 +200,23 @@ class Modules:
 
     def _call(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap the call of a module: tensors on the CPU are moved on their way in."""
-        scope = self.scope
+        scope, device = self.scope, self.scope.device
         tensor = torch.Tensor
 
         @functools.wraps(original)
         def __call__(module: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, N807
             for value in args:
-                if value.__class__ is tensor:
-                    if value.is_cpu and _enters(scope, module):
-                        args = batch.moved(args, scope.device)
-                        break
-                elif value.__class__ in _CONTAINERS and _enters(scope, module):
-                    args = batch.moved(args, scope.device)
-                    break
+                kind = value.__class__
+                if kind is tensor:
+                    if value.device == device or not value.is_cpu:
+                        continue
+                elif kind not in _CONTAINERS:
+                    continue
+                if _enters(scope, module):
+                    args = batch.moved(args, device)
+                break
             if kwargs and _enters(scope, module):
-                kwargs = batch.moved(kwargs, scope.device)
+                kwargs = batch.moved(kwargs, device)
             return original(module, *args, **kwargs)
 
         return __call__

@@ -107,7 +107,7 @@ class Session:
 
     def _choose_device(self) -> None:
         """Make the device current, so that the user's ``"cuda"`` means it."""
-        if self.device.type == "meta" or not hasattr(torch, "accelerator"):
+        if self.device.index is None or not hasattr(torch, "accelerator"):
             return
         if torch.accelerator.current_device_index() != self.device.index:
             self._outer_device = torch.accelerator.current_device_index()

@@ -1,0 +1,67 @@
+"""What entering and leaving ``%%train_on`` costs, on the test accelerator or a real one."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from pathlib import Path
+
+import torch
+from _measure import ROUNDS, cpu_seconds, table
+from torch import nn
+
+from colabmagic.train import service
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+
+def device() -> str:
+    """Return the best accelerator; the test double where there is none."""
+    if torch.accelerator.is_available():
+        return "auto"
+    from tests.fakes.accelerator import fake_accelerator  # noqa: PLC0415
+
+    fake_accelerator.register()
+    return "fake:1"
+
+
+def milliseconds(namespace: dict[str, object], where: str, rounds: int) -> list[float]:
+    """Enter and leave with a cell that mentions all names and does nothing."""
+
+    def once() -> None:
+        names = tuple(namespace)
+        service.start(namespace=namespace, device=where, names=names).finish()
+
+    once()
+    return [cpu_seconds(once) * 1e3 for _ in range(rounds)]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    rounds = parser.parse_args().rounds
+    where = device()
+    layers = nn.Sequential(*(nn.Linear(8, 8) for _ in range(2000)))
+    cases: dict[str, tuple[dict[str, object], str]] = {
+        "no names (an empty cell)": ({}, "5"),
+        "10 names: small models": ({f"n{i}": nn.Linear(8, 8) for i in range(10)}, "5"),
+        "a model of 2,000 layers": ({"model": layers}, "50"),
+        "2,000 layers, not named by the cell": ({}, "5"),
+    }
+    rows = []
+    for name, (namespace, budget) in cases.items():
+        taken = milliseconds(namespace, where, rounds)
+        rows.append(
+            (name, f"{min(taken):.1f}", f"{statistics.median(taken):.1f}", budget)
+        )
+    table(
+        f"Enter and leave `%%train_on {where}`, CPU ms, {rounds} rounds",
+        ("the cell mentions", "min", "median", "budget"),
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    main()

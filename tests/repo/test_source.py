@@ -23,7 +23,7 @@ LONGEST_FUNCTION = 60
 # Put together from parts, so that this file does not hold what it looks for.
 FORBIDDEN = {
     "a path of one machine": re.compile(
-        "/" + r"(?:root|home|work|Users)/(?!\.|USER|you\b)[A-Za-z0-9_.-]+"
+        "/" + r"(?:root|home|work|Users)/(?!\.|USER|(?:you|me)\b)[A-Za-z0-9_.-]+"
     ),
     "a path of one temporary folder": re.compile(
         "/" + r"tmp/(?!ipykernel|fake)[\w.-]+"
@@ -109,7 +109,7 @@ def test_a_module_is_small_and_silent(path: Path) -> None:
     shows = path.parent.name == "magics" or path.name == "__main__.py"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            lines = code_lines(node)
             assert lines <= LONGEST_FUNCTION, f"{node.name} has {lines} lines"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert shows or node.func.id != "print", f"line {node.lineno} prints"

@@ -24,8 +24,12 @@ _ASSIGNMENT = re.compile(
     r"^(__version__|cuda|hip)\s*(?::[^=\n]*)?=\s*(None|'[^'\n]*'|\"[^\"\n]*\")",
     re.MULTILINE,
 )
-# The list that torch.cuda.get_arch_list() splits lies in the library as one string.
-_ARCHS = re.compile(rb"(?:(?:sm|compute)_\d{2,3}[af]? )+(?:sm|compute)_\d{2,3}[af]?")
+# The list that torch.cuda.get_arch_list() splits lies in the library as one string. The
+# pattern begins with plain text, for which `re` scans 30 MB in 10 ms.
+_ARCH = rb"(?:sm|compute)_\d{2,3}[af]?"
+_ARCHS = re.compile(rb"sm_\d{2,3}[af]?(?: " + _ARCH + rb")*")
+_ARCHS_BEFORE = re.compile(rb"(?:" + _ARCH + rb" )+\Z")
+_LOOK_BACK_BYTES = 200
 _LIBRARIES = ("libtorch_python.so", "torch_python.dll")
 _UNNAMED = "privateuseone"  # what the extension key is called until a back end comes
 
@@ -119,16 +123,14 @@ def _search(path: str, _mtime_ns: int, size: int) -> tuple[str, ...] | Unknown:
 
 def _longest(data: mmap.mmap) -> tuple[str, ...] | Unknown:
     """Return the longest list of architectures in the bytes of a library."""
-    # A plain search for the start of a word is 20 times faster than the pattern.
-    best: bytes = b""
-    for start in (b"sm_", b"compute_"):
-        at = data.find(start)
-        while at >= 0:
-            found = _ARCHS.match(data, at)
-            if found and len(found[0]) > len(best):
-                best = found[0]
-            at = data.find(start, found.end() if found else at + len(start))
-    return tuple(best.decode("ascii").split()) or Unknown("its library has no list")
+    best = max(_ARCHS.finditer(data), key=lambda found: len(found[0]), default=None)
+    if best is None:
+        return Unknown("its library has no list")
+    start = best.start()
+    # A list may begin with PTX, which the pattern does not look for.
+    before = _ARCHS_BEFORE.search(data[max(0, start - _LOOK_BACK_BYTES) : start])
+    found = (before[0] if before else b"") + best[0]
+    return tuple(found.decode("ascii").split())
 
 
 def _is_initialized(torch: Any) -> bool:  # noqa: ANN401 (any PyTorch, or a stub)

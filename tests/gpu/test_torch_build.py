@@ -73,6 +73,13 @@ def test_library_without_list(content: bytes, tmp_path: Path) -> None:
     assert isinstance(probe_torch({}, folder).archs, Unknown)
 
 
+def test_list_that_begins_with_ptx(tmp_path: Path) -> None:
+    """No entry is lost, wherever PTX stands in the list."""
+    archs = "compute_50 sm_60 sm_90a compute_90"
+    folder = write_torch(tmp_path, "2.6.0+cu126", "12.6", archs) / "torch"
+    assert probe_torch({}, folder).archs == tuple(archs.split())
+
+
 class Imported(SimpleNamespace):
     """An imported PyTorch with an accelerator; counts what is asked of it."""
 

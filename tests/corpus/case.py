@@ -6,6 +6,7 @@ what it shows. Comments above the first cell name what the harness looks at::
 
     # results: model, losses        expressions that have to come out equal
     # rng: shared                   the device draws from the CPU's stream (dropout …)
+    # atol: 0.02                    how far numbers may be apart, with the reason below
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 CELLS = Path(__file__).parent / "cells"
 
 _MARK = re.compile(r"^# %%(.*)$", re.MULTILINE)
-_FIELD = re.compile(r"^# (results|rng): (.+)$", re.MULTILINE)
+_FIELD = re.compile(r"^# (results|rng|atol): (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ class Case:
         Whether the device draws from the CPU's stream. Dropout and sampling layers
         draw inside a kernel, so that on a device of their own stream they never give
         the CPU's numbers.
+    atol
+        How far numbers may be apart, where rounding is amplified; else None.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Case:
     cells: tuple[Cell, ...]
     results: tuple[str, ...]
     shared_rng: bool
+    atol: float | None
 
 
 def read_case(path: Path) -> Case:
@@ -79,6 +83,7 @@ def read_case(path: Path) -> Case:
         ),
         results=_expressions(fields["results"]),
         shared_rng=fields.get("rng") == "shared",
+        atol=float(fields["atol"]) if "atol" in fields else None,
     )
 
 

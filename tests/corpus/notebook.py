@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import matplotlib.pyplot  # noqa: F401 (loaded before the freeze, as the cells use it)
+import sklearn.datasets  # noqa: F401
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
@@ -41,6 +44,8 @@ class Notebook:
     """One shell; `restart` gives it an empty namespace."""
 
     def __init__(self) -> None:
+        gc.collect()
+        gc.freeze()  # what was imported so far is not searched again and again
         config = Config()
         config.HistoryManager.enabled = False
         config.InteractiveShell.colors = "nocolor"

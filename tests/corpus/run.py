@@ -80,6 +80,9 @@ def run_case(
     tolerance
         How equal results have to be.
     """
+    tolerance = tolerance or Tolerance()
+    if case.atol is not None:
+        tolerance = Tolerance(rtol=tolerance.rtol, atol=max(case.atol, tolerance.atol))
     verdict = Verdict(case=case, expected_matmuls=expected_work().get(case.name))
     try:
         expected, plain_warnings, verdict.cpu_s = _plainly(notebook, case)
@@ -89,7 +92,7 @@ def run_case(
     finally:
         notebook.close()
     try:
-        _on_device(notebook, case, device, verdict, (expected, plain_warnings), tolerance or Tolerance())
+        _on_device(notebook, case, device, verdict, (expected, plain_warnings), tolerance)
     except CellFailedError as error:
         verdict.problems.append(f"on {device}: {error}")
     finally:
@@ -122,15 +125,17 @@ def _on_device(
     notebook.restart(extension=True)
     meter = Meter(device, shared_rng=case.shared_rng)
     before = witness.entry_points()
-    began = time.perf_counter()
     for number, cell in enumerate(case.cells):
+        began = time.perf_counter()
         if not cell.under_test:
             printed = notebook.run(cell.source)
+            verdict.device_s += time.perf_counter() - began
             if device.partition(":")[0] + ":" in printed.text:
                 verdict.problems.append(f"cell {number} shows something on the device")
             continue
         with meter:
             printed = notebook.run(f"%%train_on {device}\n{cell.source}")
+        verdict.device_s += time.perf_counter() - began
         verdict.lines += [line for line in printed.text.splitlines() if "train_on" in line]
         new = set(printed.warnings) - plain_warnings
         verdict.problems += [f"new warning: {each}" for each in sorted(new)]
@@ -138,7 +143,6 @@ def _on_device(
         if patched:
             verdict.problems.append("still patched: " + ", ".join(patched[:8]))
         _note_leftovers(notebook, verdict, f"after cell {number}")
-    verdict.device_s = time.perf_counter() - began
     actual = {each: frozen(notebook.evaluate(each)) for each in case.results}
     found = [
         difference

@@ -198,15 +198,16 @@ def entry_points() -> dict[str, object]:
         owner = _resolve(path)
         if owner is None:
             continue
-        for name, value in list(vars(owner).items()):
+        for name, value in list(getattr(owner, "__dict__", {}).items()):
             if callable(value) or isinstance(value, (property, classmethod, staticmethod)):
                 found[f"{path}.{name}"] = value
     hooks = torch.nn.modules.module
     for name in GLOBAL_HOOKS:
         found[f"number of {name}"] = len(getattr(hooks, name, ()))
+    optimizers: Any = sys.modules["torch.optim.optimizer"]
     found["number of optimizer hooks"] = len(
-        torch.optim.optimizer._global_optimizer_pre_hooks
-    ) + len(torch.optim.optimizer._global_optimizer_post_hooks)
+        optimizers._global_optimizer_pre_hooks
+    ) + len(optimizers._global_optimizer_post_hooks)
     found["default device"] = str(torch.get_default_device())
     found["function modes"] = torch._C._len_torch_function_stack()
     found["current device"] = torch.accelerator.current_device_index()
@@ -216,6 +217,8 @@ def entry_points() -> dict[str, object]:
 
 def _resolve(path: str) -> Any:
     """Return the object of a dotted path, without importing anything new."""
+    if path in sys.modules:
+        return sys.modules[path]
     first, *rest = path.split(".")
     value: Any = sys.modules.get(first)
     for part in rest:
@@ -246,7 +249,6 @@ def matmuls(counts: Iterable[tuple[str, int]]) -> int:
         *("convolution_backward_overrideable", "_convolution", "linear", "matmul"),
         *("_scaled_dot_product_flash_attention_for_cpu",),
         *("_scaled_dot_product_flash_attention_for_cpu_backward",),
-        *("embedding", "embedding_dense_backward"),
     }
     return sum(
         count

@@ -22,6 +22,9 @@ _data: Any = torch._C.TensorBase.data  # type: ignore[attr-defined]  # noqa: SLF
 swap: Any = getattr(torch._C, "_swap_tensor_impl", torch.utils.swap_tensors)  # noqa: SLF001
 
 
+_ORDINARY = frozenset({torch.Tensor, torch.nn.Parameter})
+
+
 class ForeignGraph(torch.autograd.Function):
     """Stands at the end of a history that was left on a device."""
 
@@ -66,10 +69,12 @@ def exchange(tensor: torch.Tensor, made: torch.Tensor) -> None:
 
 def carry_hooks(tensor: torch.Tensor, made: torch.Tensor) -> None:
     """Let `made` call the same hooks; handles that the user holds stay valid."""
-    for name in ("_backward_hooks", "_post_accumulate_grad_hooks"):
-        hooks = getattr(tensor, name, None)
-        if hooks is not None or getattr(made, name, None) is not None:
-            setattr(made, name, hooks)
+    hooks = tensor._backward_hooks  # noqa: SLF001 (no other way to reach them)
+    if hooks is not None or made._backward_hooks is not None:  # noqa: SLF001
+        made._backward_hooks = hooks  # noqa: SLF001
+    later = tensor._post_accumulate_grad_hooks  # type: ignore[attr-defined]  # noqa: SLF001
+    if later is not None or made._post_accumulate_grad_hooks is not None:  # type: ignore[attr-defined]  # noqa: SLF001
+        made._post_accumulate_grad_hooks = later  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def is_plain(tensor: torch.Tensor) -> bool:
@@ -84,6 +89,8 @@ def is_plain(tensor: torch.Tensor) -> bool:
 
 def is_movable(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor can be moved at all."""
+    if type(tensor) in _ORDINARY:
+        return True
     if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
         return False  # a lazy parameter moves when it has a size
     return type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__

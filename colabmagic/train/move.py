@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
 Place = tuple[object, ...]
+Plan = tuple[torch.Tensor, torch.Tensor, storage.Pair | None]
 READ_ONLY_NOTE = (
     "the cell changed a tensor whose memory is read-only at home; "
     "it has memory of its own now"
@@ -47,7 +48,8 @@ class Traveller:
     pair
         The storages; None for kinds of tensors that have none (sparse …).
     place
-        Storage and geometry on the device that stand for the home memory.
+        Storage and geometry on the device that stand for the home memory; None where
+        the tensor filled its storage, and looked there as at home.
     version
         Version counter on arrival.
     synced
@@ -56,6 +58,8 @@ class Traveller:
         Whether the data was moved again on the device, by torch itself.
     visiting
         What to point to again after a visit at home.
+    had_gradient
+        Whether a gradient was attached on leaving.
     history
         The node that computed the tensor, on arrival.
     """
@@ -64,12 +68,27 @@ class Traveller:
     shadow: torch.Tensor | None
     home: torch.Tensor
     pair: storage.Pair | None
-    place: Place
+    place: Place | None
     version: int
     history: object
     synced: int = 0
     by_value: bool = False
     visiting: torch.Tensor | None = None
+    had_gradient: bool = False
+
+    def is_in_place(self) -> bool:
+        """Tell whether the tensor is on the device as it arrived there."""
+        tensor, home = self.tensor, self.home
+        if self.place is not None:
+            return self.place == place_of(tensor)
+        return (
+            self.pair is not None
+            and tensor.untyped_storage()._cdata == self.pair.away_key  # noqa: SLF001
+            and tensor.shape == home.shape
+            and tensor.stride() == home.stride()
+            and tensor.dtype is home.dtype
+            and tensor.storage_offset() == 0
+        )
 
 
 @dataclass(slots=True)
@@ -147,10 +166,8 @@ class Mover:
             chosen = [
                 tensor
                 for tensor in with_gradients(tensors)
-                if tensor.device.type == "cpu" and is_movable(tensor)
+                if tensor.is_cpu and is_movable(tensor)
             ]
-            if not chosen:
-                return []
             gradients = [(each, each.grad) for each in chosen if has_gradient(each)]
             before, bytes_before = dict(self.pairs), self.moved_bytes
             done: list[Traveller] = []
@@ -168,28 +185,30 @@ class Mover:
                 self.travellers.update((id(each.tensor), each) for each in done)
         return chosen
 
-    def _plan(
-        self, tensors: list[torch.Tensor]
-    ) -> list[tuple[torch.Tensor, torch.Tensor, storage.Pair | None]]:
+    def _plan(self, tensors: list[torch.Tensor]) -> list[Plan]:
         """Copy all memory to the device and make the new tensors; change none yet."""
         groups: dict[int, list[torch.Tensor]] = {}
-        plans: list[tuple[torch.Tensor, torch.Tensor, storage.Pair | None]] = []
+        plans: list[Plan] = []
         for tensor in tensors:
             if tensor.grad_fn is not None:
                 with torch.enable_grad():
                     plans.append((tensor, tensor.to(self.device), None))
             elif is_plain(tensor):
-                groups.setdefault(storage.key(tensor), []).append(tensor)
+                home_key = tensor.untyped_storage()._cdata  # noqa: SLF001 (its identity)
+                group = groups.get(home_key)
+                if group is None:
+                    groups[home_key] = [tensor]
+                else:
+                    group.append(tensor)
             else:
                 plans.append((tensor, tensor.detach().to(self.device), None))
         for home_key, group in groups.items():
+            if len(group) == 1 and home_key not in self.pairs:
+                memory = group[0].untyped_storage()
+                if fills(group[0], memory):
+                    plans.append(self._plan_lone(home_key, group[0], memory))
+                    continue
             pair = self.pairs.get(home_key)
-            if pair is None and len(group) == 1 and fills_its_storage(group[0]):
-                made = copied(group[0], self.device)
-                pair = lone_pair(group[0], made)
-                self._note(home_key, pair)
-                plans.append((group[0], made, pair))
-                continue
             if pair is None or not pair.covers(*storage.span(group)):
                 pair = self._widened(pair, group)
                 self._note(home_key, pair)
@@ -199,10 +218,26 @@ class Mover:
             ]
         return plans
 
+    def _plan_lone(
+        self, home_key: int, tensor: torch.Tensor, memory: torch.UntypedStorage
+    ) -> Plan:
+        """Copy a tensor that has its storage for itself: the common case, made quick."""
+        if tensor.is_inference():
+            with torch.inference_mode():
+                made = tensor.to(self.device)
+            pair = storage.Pair(memory, made.untyped_storage(), 0)
+        else:
+            # `.data` has a version counter of its own: a copy home is no change.
+            here = tensor.data
+            made = here.to(self.device)
+            pair = storage.Pair(memory, made.untyped_storage(), 0, (here, made.data))
+        self._note(home_key, pair)
+        return tensor, made, pair
+
     def _note(self, home_key: int, pair: storage.Pair) -> None:
         """Remember which storages belong together."""
         self.pairs[home_key] = pair
-        self.moved_bytes += pair.away.nbytes()
+        self.moved_bytes += pair.size
 
     def _widened(
         self, old: storage.Pair | None, group: list[torch.Tensor]
@@ -214,7 +249,7 @@ class Mover:
         away = storage.raw(old.home, 0, old.home.nbytes()).to(self.device)
         pair = storage.Pair(old.home, away.untyped_storage(), 0)
         for each in self.travellers.values():
-            if each.pair is old and each.place == place_of(each.tensor):
+            if each.pair is old and each.is_in_place():
                 set_data(each.tensor, on_storage(each.tensor, pair.away, -old.start))
                 each.pair, each.place = pair, place_of(each.tensor)
         return pair
@@ -257,7 +292,7 @@ class Mover:
         with torch.no_grad(), no_subclass():
             for each in travellers:
                 tensor = each.tensor
-                if not self.is_away(tensor) or each.place != place_of(tensor):
+                if not self.is_away(tensor) or not each.is_in_place():
                     continue
                 version = version_of(tensor)
                 if version != max(each.synced, each.version) and each.pair is not None:
@@ -286,7 +321,7 @@ class Mover:
         """Take note that torch moved tensors to other memory of the device."""
         for tensor in tensors:
             traveller = self.travellers.get(id(tensor))
-            if traveller is not None and traveller.place != place_of(tensor):
+            if traveller is not None and not traveller.is_in_place():
                 traveller.place = place_of(tensor)
                 traveller.by_value = True
 
@@ -318,12 +353,7 @@ class Mover:
             else:
                 strangers = self._strangers(others)
                 landing = self._land(strangers, notes)
-                moved = [each.tensor for each in self.travellers.values()]
-                gradients = [
-                    (tensor, tensor.grad)
-                    for tensor in [*moved, *strangers]
-                    if tensor.is_leaf and not tensor.is_inference()
-                ]
+                gradients = self._gradients(strangers)
                 for each in self.travellers.values():
                     self._return(each, landing)
                 for tensor in strangers:
@@ -343,25 +373,49 @@ class Mover:
 
     def _strangers(self, others: Iterable[torch.Tensor]) -> list[torch.Tensor]:
         """Return what must come home and was not moved there by us."""
-        travelled = [each.tensor for each in self.travellers.values()]
+        travellers = self.travellers
+        fresh = [each for each in others if id(each) not in travellers]
+        for traveller in travellers.values():
+            tensor = traveller.tensor
+            if tensor.requires_grad and tensor.is_leaf:
+                gradient = tensor.grad
+                if gradient is not None and id(gradient) not in travellers:
+                    fresh.append(gradient)
         return [
             tensor
-            for tensor in with_gradients([*others, *travelled])
-            if id(tensor) not in self.travellers and self.is_away(tensor)
+            for tensor in with_gradients(fresh)
+            if self.is_away(tensor) and id(tensor) not in travellers
         ]
+
+    def _gradients(
+        self, strangers: list[torch.Tensor]
+    ) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
+        """Return the gradients that an exchange would leave behind, or bring back."""
+        found: list[tuple[torch.Tensor, torch.Tensor | None]] = []
+        for each in self.travellers.values():
+            if each.shadow is None or not each.tensor.is_leaf:
+                continue
+            gradient = each.tensor.grad
+            if gradient is not None or each.had_gradient:
+                found.append((each.tensor, gradient))
+        return found + [(each, each.grad) for each in strangers if has_gradient(each)]
 
     def _land(self, strangers: list[torch.Tensor], notes: list[str]) -> Landing:
         """Copy all memory from the device; tensors still point to the device."""
         landing = Landing()
         for pair in self.pairs.values():
             if storage.fetch(pair):
-                away_key = int(pair.away._cdata)  # noqa: SLF001
+                away_key = pair.away_key
                 landing.memory[away_key] = pair.home
                 landing.shift[away_key] = -pair.start
             elif not pair.home.resizable() and READ_ONLY_NOTE not in notes:
                 notes.append(READ_ONLY_NOTE)
         groups: dict[int, list[torch.Tensor]] = {}
-        travelled = [each.tensor for each in self.travellers.values()]
+        travelled = [
+            each.tensor
+            for each in self.travellers.values()
+            if each.pair is None or not landed(each, landing)
+        ]
         for tensor in [*strangers, *travelled]:
             if self.is_away(tensor) and is_plain(tensor):
                 groups.setdefault(storage.key(tensor), []).append(tensor)
@@ -380,7 +434,7 @@ class Mover:
         if not self.is_away(tensor):
             return  # the user put it elsewhere
         same_history = tensor.grad_fn is traveller.history
-        untouched = same_history and traveller.place == place_of(tensor)
+        untouched = same_history and traveller.is_in_place()
         if traveller.history is not None:  # a computed value, copied with its history
             if untouched and tensor._version == traveller.version:  # noqa: SLF001
                 bring_back(traveller, traveller.home)
@@ -390,27 +444,42 @@ class Mover:
             settle(tensor, landing.tensor(tensor), self.device)
         elif traveller.by_value and untouched:
             bring_back(traveller, traveller.home, tensor.detach().cpu())
-        elif untouched and traveller.pair is not None:
-            away_key = int(traveller.pair.away._cdata)  # noqa: SLF001
-            kept = landing.memory.get(away_key) is traveller.pair.home
-            home = traveller.home if kept else landing.tensor(tensor)
-            bring_back(traveller, home)
+        elif untouched and landed(traveller, landing):
+            bring_back(traveller, traveller.home)
         else:
             bring_back(traveller, landing.tensor(tensor))
+
+
+def landed(traveller: Traveller, landing: Landing) -> bool:
+    """Tell whether the memory of a moved tensor was copied to its own home."""
+    pair = traveller.pair
+    return pair is not None and landing.memory.get(pair.away_key) is pair.home
 
 
 def leave(
     tensor: torch.Tensor, made: torch.Tensor, pair: storage.Pair | None
 ) -> Traveller:
     """Make one tensor object stand for its copy on the device."""
-    if tensor.grad_fn is None and compatible(tensor, made):
+    had_gradient = has_gradient(tensor)
+    history = tensor.grad_fn
+    if history is None and compatible(tensor, made):
         home, shadow = tensor.detach(), None
         set_data(tensor, made)
     else:
         home = shadow = made
         exchange(tensor, made)
+        history = tensor.grad_fn
+    # A tensor that fills its storage looks there as it does at home.
+    place = None if pair is not None and pair.views is not None else place_of(tensor)
     return Traveller(
-        tensor, shadow, home, pair, place_of(tensor), version_of(tensor), tensor.grad_fn
+        tensor,
+        shadow,
+        home,
+        pair,
+        place,
+        version_of(tensor),
+        history,
+        had_gradient=had_gradient,
     )
 
 
@@ -499,31 +568,14 @@ def version_of(tensor: torch.Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
 
 
-def fills_its_storage(tensor: torch.Tensor) -> bool:
+def fills(tensor: torch.Tensor, memory: torch.UntypedStorage) -> bool:
     """Tell whether a tensor is all there is in its storage, in order."""
     return (
-        tensor.is_contiguous()
-        and tensor.nbytes == tensor.untyped_storage().nbytes()
+        tensor.nbytes == memory.nbytes()
+        and tensor.is_contiguous()
         and not tensor.is_conj()
         and not tensor.is_neg()
     )
-
-
-def lone_pair(tensor: torch.Tensor, made: torch.Tensor) -> storage.Pair:
-    """Pair the storages of a tensor and its copy, which fill them."""
-    home, away = tensor.untyped_storage(), made.untyped_storage()
-    if tensor.is_inference():
-        return storage.Pair(home, away, 0)
-    # `.data` has a version counter of its own: a copy home is no change by the user.
-    return storage.Pair(home, away, 0, (tensor.data, made.data))
-
-
-def copied(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Copy a tensor to a device; an inference tensor stays one."""
-    if tensor.is_inference():
-        with torch.inference_mode():
-            return tensor.to(device)
-    return tensor.detach().to(device)
 
 
 def on_storage(

@@ -170,7 +170,7 @@ class Reach:
             kind = type(inner)
             if kind is OrderedDict or kind is dict:
                 if inner:
-                    pending.extend(inner.values())
+                    pending += inner.values()
             elif kind not in _ATOMS:
                 pending.append(inner)
         if type(value) not in self._kinds:

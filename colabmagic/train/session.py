@@ -263,7 +263,8 @@ class Session:
         return [
             each
             for each in tensors
-            if self.mover.is_away(each)
+            if id(each) not in self.mover.travellers
+            and self.mover.is_away(each)
             and each not in self._stay
             and each not in self.scope.on_device
         ]

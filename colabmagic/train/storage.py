@@ -40,6 +40,8 @@ class Pair:
         First byte of `home` that `away` stands for; `away` begins there.
     size
         Number of bytes on the device when they were copied there.
+    away_key
+        What is equal for tensors on `away`.
     views
         Tensors over both memories where one tensor fills each: copied more quickly.
     """
@@ -49,9 +51,11 @@ class Pair:
     start: int
     views: tuple[torch.Tensor, torch.Tensor] | None = None
     size: int = 0
+    away_key: int = 0
 
     def __post_init__(self) -> None:
         self.size = self.away.nbytes()
+        self.away_key = self.away._cdata  # noqa: SLF001 (the identity of a storage)
 
     def covers(self, first: int, last: int) -> bool:
         """Tell whether the bytes ``first <= i < last`` of `home` are on the device."""

@@ -126,6 +126,13 @@ def test_unproven_driver_rests_on_nvml() -> None:
     assert rules.usable_device(hidden) == "cpu"
 
 
+def test_cuda_that_shows_no_gpu_is_not_usable() -> None:
+    """A CUDA driver that starts but lists nothing leaves the CPU."""
+    facts = change(load("colab_t4"), driver={"devices": ()})
+    assert rules.usable_device(facts) == "cpu"
+    assert any(one.severity is Severity.ERROR for one in rules.judge(facts))
+
+
 def test_facts_survive_json() -> None:
     """A captured machine is read back as the very same facts."""
     from colabmagic.report.plain import from_plain, to_plain

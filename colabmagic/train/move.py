@@ -433,6 +433,16 @@ class Mover:
         tensor = traveller.tensor
         if not self.is_away(tensor):
             return  # the user put it elsewhere
+        pair = traveller.pair
+        if (
+            traveller.place is None
+            and tensor.grad_fn is None
+            and not traveller.by_value
+            and traveller.is_in_place()
+            and landing.memory.get(pair.away_key) is pair.home  # type: ignore[union-attr]
+        ):
+            bring_back(traveller, traveller.home)  # nearly always
+            return
         same_history = tensor.grad_fn is traveller.history
         untouched = same_history and traveller.is_in_place()
         if traveller.history is not None:  # a computed value, copied with its history

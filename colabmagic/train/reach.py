@@ -166,16 +166,27 @@ class Reach:
         self.modules[id(value)] = value
         attributes = object.__getattribute__(value, "__dict__")
         pending = self._pending
-        for inner in dict.copy(attributes).values():
+        for name, inner in dict.copy(attributes).items():
             kind = type(inner)
             if kind is OrderedDict or kind is dict:
-                if inner:
+                if name == "_parameters":
+                    self._parameters(inner.values())
+                elif inner:
                     pending += inner.values()
             elif kind not in _ATOMS:
                 pending.append(inner)
         if type(value) not in self._kinds:
             self._kinds.add(type(value))
             pending.append(type(value))
+
+    def _parameters(self, values: Iterable[Any]) -> None:
+        """Visit the parameters of one module: most of all that there is to visit."""
+        for value in values:
+            if type(value) is torch.nn.Parameter and not value.__dict__:
+                self._seen.add(id(value))
+                self.tensors[id(value)] = value
+            else:
+                self._pending.append(value)
 
     def _optimizer(self, value: torch.optim.Optimizer) -> None:
         self.optimizers[id(value)] = value

@@ -24,6 +24,7 @@ class LazyMagic:
     def __init__(self, shell: InteractiveShell, name: str, path: str) -> None:
         self._shell = shell
         self._method: Callable[..., Any] | None = None
+        self.instance: Any = None  # of the class, when it is imported
         self.name = name
         self.path = path
 
@@ -31,7 +32,8 @@ class LazyMagic:
     def __wrapped__(self) -> Callable[..., Any]:
         """The method itself; IPython asks for it to find the source."""
         if self._method is None:
-            self._method = getattr(import_object(self.path)(self._shell), self.name)
+            self.instance = import_object(self.path)(self._shell)
+            self._method = getattr(self.instance, self.name)
         return self._method
 
     @property

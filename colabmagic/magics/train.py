@@ -9,6 +9,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from colabmagic.errors import NotSupportedError
 from colabmagic.magics import cells
 from colabmagic.magics._base import parse
 from colabmagic.magics._completion import completes
@@ -16,6 +17,8 @@ from colabmagic.magics._config import ColabMagic
 from colabmagic.train.options import RNG_CHOICES, WELL_KNOWN_DEVICES, TrainOptions
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from IPython.core.interactiveshell import InteractiveShell
 
     from colabmagic.train.options import Rng
@@ -115,9 +118,7 @@ def open_session(
         rng=cast("Rng", arguments.rng or settings.rng),
         quiet=arguments.quiet or settings.quiet,
     )
-    from colabmagic.train import service  # noqa: PLC0415 (brings in torch)
-
-    session = service.start(
+    session = _service().start(
         namespace=shell.user_ns,
         device=arguments.device or settings.device,
         names=names,
@@ -125,6 +126,21 @@ def open_session(
         out=_print,
     )
     return _ShowsResult(session)
+
+
+def _service() -> ModuleType:
+    """Import the backend, which brings in torch; say it in our way where that fails."""
+    try:
+        from colabmagic.train import service  # noqa: PLC0415 (brings in torch)
+    except (ImportError, OSError) as error:  # OSError: a library of torch is missing
+        if getattr(error, "name", None) == "torch":
+            raise NotSupportedError(
+                "PyTorch is not installed here", hint="%pip install torch"
+            ) from error
+        raise NotSupportedError(
+            "PyTorch cannot be imported", seen=str(error), hint="%gpu_check"
+        ) from error
+    return service
 
 
 class _ShowsResult:

@@ -46,7 +46,7 @@ def shared_kernel(interpreter_path: str) -> Iterator[Kernel]:
 
 @pytest.fixture
 def kernel(shared_kernel: Kernel) -> Kernel:
-    """The shared kernel, with nothing of the test before."""
+    """Return the shared kernel, with nothing of the test before."""
     reply = shared_kernel.run(
         "%reset -f\nimport probe_magic\n"
         "probe_magic.EVENTS.clear(); probe_magic.NAMES.clear()"

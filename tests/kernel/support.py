@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
@@ -107,7 +107,7 @@ class Kernel:
         self._client: Any = None
         self.count = 0
 
-    def __enter__(self) -> Kernel:
+    def __enter__(self) -> Self:
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -210,11 +210,7 @@ class Kernel:
 
     def _reply(self, request: str, outputs: list[dict[str, Any]]) -> Reply:
         """Read the reply to a request."""
-        while True:
-            message = self._client.get_shell_msg(timeout=TIMEOUT_S)
-            if message["parent_header"].get("msg_id") == request:
-                break
-        content = message["content"]
+        content = self._shell_reply(request)
         self.count = content.get("execution_count") or self.count
         return Reply(
             status=content["status"],  # "aborted": a cell before it failed
@@ -224,27 +220,39 @@ class Kernel:
             outputs=outputs,
         )
 
+    def _shell_reply(self, request: str) -> dict[str, Any]:
+        """Wait for the reply to a request; return its content."""
+        while True:
+            message = self._client.get_shell_msg(timeout=TIMEOUT_S)
+            if message["parent_header"].get("msg_id") == request:
+                content: dict[str, Any] = message["content"]
+                return content
+
     def run_all(self, *cells: str) -> list[str]:
         """Queue cells as "Run all" does; return the status of each."""
         requests = [self._client.execute(cell) for cell in cells]
         return [self._reply(request, []).status for request in requests]
 
-    def value(self, expression: str) -> Any:  # noqa: ANN401 (whatever the literal is)
+    def help(self, question: str) -> str:
+        """Return what the pager would show for a question like ``%magic?``."""
+        request = self._client.execute(question)
+        content = self._shell_reply(request)
+        assert content["status"] == "ok", content
+        pages = [part["data"]["text/plain"] for part in content["payload"]]
+        return _ANSI.sub("", "\n".join(pages))
+
+    def value(self, expression: str, before: str = "") -> Any:  # noqa: ANN401 (a literal)
         """Return the value of an expression, by way of its repr."""
         import ast
 
-        reply = self.run(f"print('VALUE', repr(({expression})))")
+        reply = self.run(f"{before}\nprint('VALUE', repr(({expression})))")
         assert reply.status == "ok", reply.shown
         return ast.literal_eval(reply.stdout.partition("VALUE ")[2])
 
     def complete(self, code: str) -> tuple[list[str], int, int]:
         """Ask what Tab would offer at the end of a text."""
         request = self._client.complete(code, len(code))
-        while True:
-            message = self._client.get_shell_msg(timeout=TIMEOUT_S)
-            if message["parent_header"].get("msg_id") == request:
-                break
-        content = message["content"]
+        content = self._shell_reply(request)
         return content["matches"], content["cursor_start"], content["cursor_end"]
 
     def interrupt(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import ipaddress
 import os
+import re
 import socket
 import sys
 import threading
@@ -158,6 +159,7 @@ def _leaves_the_process_as_it_was() -> Iterator[None]:
 
 # --- which kernels ran ------------------------------------------------------------
 
+KERNELS = ("default", ".venv-old", ".venv-colab")
 KERNEL_PARAMETERS = ("kernel", "kernel_name", "interpreter")
 
 
@@ -183,28 +185,33 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:  # noqa: ANN401 (pyt
                 ran[properties["kernel"], outcome] += 1
             if outcome == "skipped" and isinstance(report.longrepr, tuple):
                 reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
-    write = terminalreporter.write_line
     terminalreporter.section("kernels and skips")
-    version = ".".join(map(str, sys.version_info[:3]))
-    write(f"tests themselves: Python {version}, IPython {_version('IPython')}")
-    for kernel in sorted({kernel for kernel, _ in ran}):
-        counts = ", ".join(
+    for name in sorted({*KERNELS, *(kernel for kernel, _ in ran)}):
+        counts = [
             f"{count} {outcome}"
-            for (name, outcome), count in sorted(ran.items())
-            if name == kernel
+            for (kernel, outcome), count in sorted(ran.items())
+            if kernel == name
+        ]
+        folder = Path(sys.prefix) if name == "default" else ROOT / name
+        terminalreporter.write_line(
+            f"kernel {name} ({_versions(folder)}): {', '.join(counts) or 'not used'}"
         )
-        write(f"kernel {kernel}: {counts}")
-    for folder in (".venv-old", ".venv-colab"):
-        if not (ROOT / folder / "bin" / "python").exists():
-            write(f"kernel {folder}: not set up here, so nothing ran on it")
     for reason, count in sorted(reasons.items()):
-        write(f"skipped {count}: {reason}")
+        terminalreporter.write_line(f"skipped {count}: {reason}")
     if not reasons:
-        write("skipped: none")
+        terminalreporter.write_line("skipped: none")
 
 
-def _version(module: str) -> str:
-    """Return the version of a distribution without importing it."""
-    from importlib.metadata import version
-
-    return version(module)
+def _versions(environment: Path) -> str:
+    """Say what a virtual environment holds, from its files."""
+    settings = environment / "pyvenv.cfg"
+    if not settings.exists():
+        return "not set up here: make venvs"
+    python = re.search(r"(?m)^version\s*=\s*(\S+)", settings.read_text("utf-8"))
+    found = [f"Python {python[1] if python else '?'}"]
+    for name in ("ipython", "ipykernel", "torch"):
+        pattern = f"lib/python3*/site-packages/{name}-*.dist-info"
+        version = [path.name.split("-")[1] for path in environment.glob(pattern)]
+        shown = version[0].removesuffix(".dist") if version else "none"
+        found.append(f"{name} {shown}")
+    return ", ".join(found)

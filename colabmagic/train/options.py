@@ -78,7 +78,7 @@ def bad_device(text: str, known: tuple[str, ...]) -> BadDeviceError:
     lower = text.lower()
     candidates = dict.fromkeys((*known, *WELL_KNOWN_DEVICES))
     near = difflib.get_close_matches(lower, candidates, n=1, cutoff=0.6)
-    hint = f"%%train_on {near[0]}" if near else f"%%train_on {known[-1]}"
+    hint = f"%%train_on {(*near, *known[-1:], 'auto')[0]}"
     if near and near[0] not in known and not any(
         name.partition(":")[0] == near[0] for name in known
     ):

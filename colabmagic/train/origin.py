@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import site
 import sys
 import sysconfig
@@ -14,14 +15,18 @@ _LIBRARY_MARKS = ("site-packages", "dist-packages", "<frozen", "<__array_functio
 def _library_folders() -> tuple[str, ...]:
     """Return where libraries are installed in this Python."""
     folders = {
-        sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+        sysconfig.get_path(name)
+        for name in ("stdlib", "platstdlib", "purelib", "platlib")
     }
     folders.update(site.getsitepackages() if hasattr(site, "getsitepackages") else ())
     folders.add(site.getusersitepackages())
     return tuple(sorted(folder for folder in folders if folder))
 
 
-_FOLDERS = (*_library_folders(), _OWN)
+_FOLDERS = tuple(
+    folder.rstrip(os.sep) + os.sep for folder in (*_library_folders(), _OWN)
+)
+_module_of = type.__dict__["__module__"].__get__
 _known: dict[str, bool] = {}
 
 
@@ -42,9 +47,18 @@ def is_user_file(filename: str) -> bool:
 
 
 def is_user_type(kind: type) -> bool:
-    """Tell whether a class was written by the user."""
-    module = sys.modules.get(kind.__module__)
-    if kind.__module__ == "__main__":
+    """Tell whether a class was written by the user; its metaclass is not asked."""
+    name = module_name(kind)
+    if name == "__main__":
         return True
-    filename = getattr(module, "__file__", None)
+    filename = getattr(sys.modules.get(name), "__file__", None)
     return isinstance(filename, str) and is_user_file(filename)
+
+
+def module_name(kind: type) -> str:
+    """Return the name of a class's module; "" where it is no text or was deleted."""
+    try:
+        name = _module_of(kind)
+    except AttributeError:
+        return ""
+    return name if type(name) is str else ""

@@ -83,7 +83,8 @@ class TrainOutcome:
 def in_words(size_bytes: float) -> str:
     """Return a number of bytes for people."""
     for unit in ("bytes", "KB", "MB"):
-        if size_bytes < 1000:  # noqa: PLR2004 (decimal units)
-            return f"{size_bytes:.0f} {unit}" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
+        shown = f"{size_bytes:.0f}" if unit == "bytes" else f"{size_bytes:.1f}"
+        if float(shown) < 1000:  # noqa: PLR2004 (decimal units)
+            return f"{shown} {unit}"
         size_bytes /= 1000
     return f"{size_bytes:.1f} GB"

@@ -26,7 +26,7 @@ PACKAGES = sysconfig.get_path("purelib")
         "<ipython-input-3-0123456789ab>",
         "<string>",
         "<stdin>",
-        "/var/tmp/ipykernel_77/1234.py",
+        "/home/me/ipykernel_77/1234.py",
         "/content/my_project/train.py",
         "utils.py",
         __file__,

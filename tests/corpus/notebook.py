@@ -44,8 +44,7 @@ class Notebook:
     """One shell; `restart` gives it an empty namespace."""
 
     def __init__(self) -> None:
-        gc.collect()
-        gc.freeze()  # what was imported so far is not searched again and again
+        self._clean = False
         config = Config()
         config.HistoryManager.enabled = False
         config.InteractiveShell.colors = "nocolor"
@@ -62,10 +61,11 @@ class Notebook:
 
     def restart(self, *, extension: bool) -> None:
         """Forget all names, seed everything, load or unload the extension."""
-        self.close()
-        manager = self.shell.extension_manager
+        if not self._clean:
+            self.close()
+        gc.freeze()  # what torch has loaded so far is not searched again and again
         if extension:
-            manager.load_extension("colabmagic")
+            self.shell.extension_manager.load_extension("colabmagic")
         random.seed(0)
         np.random.seed(0)
         torch.manual_seed(0)
@@ -83,6 +83,7 @@ class Notebook:
             if hasattr(sys, name):
                 delattr(sys, name)
         self.shell.InteractiveTB.tb = None
+        self._clean = True
 
     def run(self, source: str) -> Printed:
         """Run a cell.
@@ -92,6 +93,7 @@ class Notebook:
         CellFailedError
             The cell raised; the error is the cause.
         """
+        self._clean = False
         printed = Printed()
         with warnings.catch_warnings(record=True) as caught, capture_output() as output:
             warnings.simplefilter("default")

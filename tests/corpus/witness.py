@@ -29,7 +29,7 @@ def tensors_off_cpu() -> list[torch.Tensor]:
     gc.collect()
     found = []
     for value in gc.get_objects():
-        if issubclass(type(value), torch.Tensor):
+        if torch.Tensor in type(value).__mro__:
             try:
                 kind = value.device.type
             except (RuntimeError, ReferenceError):  # half dead, or a fake one of torch

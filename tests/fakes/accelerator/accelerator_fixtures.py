@@ -20,7 +20,13 @@ def registered_fake() -> types.ModuleType:
     missing = fake_accelerator.missing_tools()
     if missing and os.environ.get("CI", "").lower() != "true":
         pytest.skip("the fake accelerator needs " + ", ".join(missing))
-    return fake_accelerator.register()
+    fake = fake_accelerator.register()
+    # Comes with the first optimizer step otherwise, and replaces torch.manual_seed:
+    # a test would be blamed for it.
+    import torch._dynamo
+
+    assert torch._dynamo
+    return fake
 
 
 @pytest.fixture

@@ -510,6 +510,18 @@ at::Tensor& set_storage(at::Tensor& tensor, at::Storage storage) {
   return at::native::set_storage_cpu_(tensor, storage, 0, {elements}, {});
 }
 
+at::Tensor& set_tensor(at::Tensor& tensor, const at::Tensor& source) {
+  return at::native::set_tensor_(tensor, source);
+}
+
+// `set_()` without a source: no memory at all.
+at::Tensor& set_empty(at::Tensor& tensor) {
+  const c10::DeviceGuard guard(tensor.device());
+  at::Storage storage(c10::Storage::use_byte_size_t(), 0, g_device_memory.allocate(0),
+                      &g_device_memory, true);
+  return at::native::set_storage_cpu_(tensor, storage, 0, {0}, {});
+}
+
 void record_stream(at::Tensor&, c10::Stream) {}
 
 // The schema of native_batch_norm does not say that it writes to the running statistics, so
@@ -719,6 +731,8 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("unfold", &unfold);
   m.impl("set_.source_Storage_storage_offset", &set_storage_offset);
   m.impl("set_.source_Storage", &set_storage);
+  m.impl("set_.source_Tensor", &set_tensor);
+  m.impl("set_", &set_empty);
   m.impl("record_stream", &record_stream);
   m.impl("native_batch_norm", &batch_norm);
   m.impl("native_dropout", &native_dropout);

@@ -339,3 +339,15 @@ def test_losses_equal_the_cpu(loss: type[nn.Module]) -> None:
     assert torch.equal(result.detach().cpu(), loss()(here, target))
     with pytest.raises(RuntimeError, match="same device"):
         loss()(there, target)
+
+
+@pytest.mark.usefixtures("fake")
+def test_set_changes_the_memory_and_copies_nothing() -> None:
+    """A tensor that is set to another one shares its memory; the old memory stays."""
+    old = torch.zeros(4, device="fake:1")
+    tensor, new = old.detach(), torch.ones(3, device="fake:1")
+    tensor.set_(new)
+    assert tensor.data_ptr() == new.data_ptr()
+    assert old.eq(0).all()
+    tensor.set_()
+    assert tensor.shape == (0,)

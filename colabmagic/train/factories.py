@@ -23,6 +23,11 @@ PLAIN: Final = (
 )  # fmt: skip
 DRAWS: Final = ("rand", "randn", "randint", "randperm", "normal")
 DRAWS_LIKE: Final = ("rand_like", "randn_like", "randint_like")
+DRAWS_FROM: Final = ("bernoulli", "multinomial", "poisson")
+IN_PLACE: Final = (
+    "normal_", "uniform_", "random_", "bernoulli_", "exponential_", "log_normal_",
+    "geometric_", "cauchy_",
+)  # fmt: skip
 WITHOUT_DEVICE: Final = ("from_numpy", "frombuffer", "load")
 LEGACY: Final = (
     "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "LongTensor",
@@ -43,6 +48,7 @@ def install(scope: Scope, patches: Patches, namespace: dict[str, Any], names: se
         (PLAIN, _plain),
         (DRAWS, _draw),
         (DRAWS_LIKE, _draw_like),
+        (DRAWS_FROM, _draw_from),
         (WITHOUT_DEVICE, _converted),
         (LEGACY, LegacyType),
     )
@@ -58,6 +64,8 @@ def install(scope: Scope, patches: Patches, namespace: dict[str, Any], names: se
         by_name = wrapped.get(id(namespace.get(name)))
         if by_name is not None:
             patches.set_item(namespace, name, by_name)
+    for name in IN_PLACE:
+        patches.set(torch.Tensor, name, _fill(scope, getattr(torch.Tensor, name)))
     patches.set(torch.Tensor, "__new__", _legacy_new(scope))
     patches.set(torch.Tensor, "type", _type(scope))
 
@@ -89,6 +97,7 @@ def _draw(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a factory of random numbers."""
     device = scope.device
     indices = original.__name__ == "randperm"
+    drawn_from = _draw_from(scope, original, depth=3)
 
     @functools.wraps(original)
     def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
@@ -97,7 +106,7 @@ def _draw(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
         if not scope.applies(caller()):
             return original(*args, **kwargs)
         if _follows_an_argument(args, kwargs):  # torch.normal(mean, std) of tensors
-            return original(*args, **kwargs)
+            return drawn_from(*args, **kwargs)
         if kwargs.get("generator") is None and not indices:
             on_device = scope.rng == "device"
             if scope.rng == "auto":
@@ -131,16 +140,20 @@ def _follows_an_argument(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     )
 
 
+def _is_small(scope: Scope, tensor: torch.Tensor) -> bool:
+    """Tell whether a draw of this size comes from the CPU's stream."""
+    return scope.rng == "cpu" or (scope.rng == "auto" and tensor.nbytes <= SMALL_BYTES)
+
+
 def _draw_like(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a draw that follows its argument: only its stream is chosen."""
 
     @functools.wraps(original)
     def factory(like: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        small = scope.rng == "cpu" or (scope.rng == "auto" and like.nbytes <= SMALL_BYTES)
         if (
-            not small
-            or "device" in kwargs
+            "device" in kwargs
             or like.device != scope.device
+            or not _is_small(scope, like)
             or not scope.applies(caller())
         ):
             return original(like, *args, **kwargs)
@@ -148,6 +161,66 @@ def _draw_like(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]
         return _moved(scope, original, (here, *args), kwargs)
 
     return factory
+
+
+def _draw_from(
+    scope: Scope, original: Callable[..., Any], depth: int = 2
+) -> Callable[..., Any]:
+    """Wrap a draw whose probabilities are tensors: they are fetched if small."""
+
+    @functools.wraps(original)
+    def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        tensors = [
+            each
+            for each in (*args, *kwargs.values())
+            if isinstance(each, torch.Tensor) and each.device == scope.device
+        ]
+        if (
+            not tensors
+            or "out" in kwargs
+            or kwargs.get("generator") is not None
+            or not all(_is_small(scope, each) for each in tensors)
+            or any(each.requires_grad for each in tensors)
+            or not scope.applies(caller(depth))
+        ):
+            return original(*args, **kwargs)
+        here = [_on_cpu(each) for each in args]
+        named = {name: _on_cpu(each) for name, each in kwargs.items()}
+        return _moved(scope, original, tuple(here), named)
+
+    return factory
+
+
+def _on_cpu(value: Any) -> Any:  # noqa: ANN401
+    """Return a tensor on the CPU, and anything else as it is."""
+    return value.cpu() if isinstance(value, torch.Tensor) else value
+
+
+def _fill(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a method that fills a tensor with random numbers.
+
+    Weights that are initialised (``torch.nn.init``) always take the CPU's stream, with
+    ``--rng auto`` too: a model made anew in the cell is the one made on the CPU.
+    """
+
+    @functools.wraps(original)
+    def fill(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        if (
+            self.device != scope.device
+            or scope.rng == "device"
+            or kwargs.get("generator") is not None
+            or any(isinstance(each, torch.Tensor) for each in args)
+        ):
+            return original(self, *args, **kwargs)
+        frame = caller()
+        initialises = frame.f_globals.get("__name__") == "torch.nn.init"
+        if not initialises and not (_is_small(scope, self) and scope.applies(frame)):
+            return original(self, *args, **kwargs)
+        here = torch.empty_like(self, device="cpu", requires_grad=False)
+        original(here, *args, **kwargs)
+        return self.copy_(here, non_blocking=scope.non_blocking)
+
+    return fill
 
 
 def _converted(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:

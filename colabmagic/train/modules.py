@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import weakref
 from dataclasses import dataclass, field
@@ -18,13 +19,14 @@ from colabmagic.train.reach import Reach
 from colabmagic.train.scope import caller, constructs_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from colabmagic.train.move import Mover
     from colabmagic.train.patches import Patches
     from colabmagic.train.scope import Scope
 
 _PLACING = ("to", "cuda", "cpu", "xpu", "ipu", "to_empty")
+_KEEP_IDENTITY = frozenset({"cpu", "cuda", "mps", "xpu", "meta"})
 _MAX_FRAMES = 64
 
 
@@ -163,7 +165,8 @@ class Modules:
 
         @functools.wraps(original)
         def place(module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            result = original(module, *args, **kwargs)
+            with self._identity_kept():
+                result = original(module, *args, **kwargs)
             if is_user_file(caller().f_code.co_filename):
                 target = _target(name, args, kwargs)
                 if target is not None:
@@ -171,6 +174,23 @@ class Modules:
             return result
 
         return place
+
+    @contextlib.contextmanager
+    def _identity_kept(self) -> Iterator[None]:
+        """Keep Parameter objects where torch would put new ones in their place.
+
+        It does so between the CPU and back ends on its PrivateUse1 key.
+        """
+        if self.scope.device.type in _KEEP_IDENTITY:
+            yield
+            return
+        future = torch.__future__
+        outer = future.get_swap_module_params_on_conversion()
+        future.set_swap_module_params_on_conversion(True)
+        try:
+            yield
+        finally:
+            future.set_swap_module_params_on_conversion(outer)
 
     def _mark(self, module: nn.Module, target: torch.device) -> None:
         """Remember where the user put a module with all that belongs to it."""

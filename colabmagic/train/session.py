@@ -69,7 +69,6 @@ class Session:
         self._guards: list[Any] = []
         self._entry_bytes = 0
         self._outer_device: int | None = None
-        self._outer_swap = False
 
     # ---- enter ---------------------------------------------------------------------
 
@@ -177,9 +176,6 @@ class Session:
         named = named_datasets(self.namespace.get(name) for name in names)
         self.loading.install(self.patches, named)
         self.modules.install(reach.modules)
-        if not _keeps_identity(self.device):
-            self._outer_swap = torch.__future__.get_swap_module_params_on_conversion()
-            torch.__future__.set_swap_module_params_on_conversion(True)
 
     # ---- exit ------------------------------------------------------------------------
 
@@ -220,8 +216,6 @@ class Session:
         for guard in self._guards:
             guard.remove()
         self._guards.clear()
-        if not _keeps_identity(self.device):
-            torch.__future__.set_swap_module_params_on_conversion(self._outer_swap)
 
     def _bring_home(self, result: object, error: BaseException | None) -> None:
         """Bring home what was moved and what the cell made."""
@@ -320,11 +314,6 @@ def _owns(value: object, taken: set[int]) -> bool:
         groups = value.param_groups  # type: ignore[attr-defined]
         return any(id(each) in taken for group in groups for each in group["params"])
     return False
-
-
-def _keeps_identity(device: torch.device) -> bool:
-    """Tell whether ``module.to(device)`` keeps its Parameter objects by itself."""
-    return device.type in {"cpu", "cuda", "mps", "xpu", "meta"}
 
 
 def _memory(name: str, device: torch.device) -> int | None:

@@ -317,6 +317,11 @@ class Mover:
                     swap(each.tensor, each.shadow)
                 each.visiting = None
 
+    def is_alone(self, tensor: torch.Tensor) -> bool:
+        """Tell whether a moved tensor shares its memory with no other."""
+        traveller = self.travellers.get(id(tensor))
+        return traveller is not None and traveller.place is None
+
     def accept_place(self, tensors: Iterable[torch.Tensor]) -> None:
         """Take note that torch moved tensors to other memory of the device."""
         for tensor in tensors:

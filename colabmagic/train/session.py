@@ -89,7 +89,7 @@ class Session:
                 self._patch(reach)
             except BaseException:
                 self._unpatch()
-                self.mover.home()
+                self._return_all([])
                 self._release()
                 raise
 
@@ -126,6 +126,13 @@ class Session:
                 seen=f"{in_words(size)} to move; {_first_line(error)}",
                 hint="free memory, use a smaller model or batch, or %%train_on cpu",
             ) from error
+        except (RuntimeError, TypeError) as error:  # a type that the device has not
+            kinds = sorted({str(each.dtype) for each in chosen})
+            raise NotSupportedError(
+                f"what the cell uses cannot go to {self.device}; nothing was moved",
+                seen=f"{_first_line(error)} (element types: {', '.join(kinds)})",
+                hint="convert it, as in X = X.float(), or %%train_on cpu",
+            ) from error
         self._guard_graphs(reach)
         if self.device.type == "cuda":
             self._flatten(reach)
@@ -155,9 +162,12 @@ class Session:
     def _flatten(self, reach: Reach) -> None:
         """Lay out the weights of recurrent layers as cuDNN wants them."""
         for module in reach.modules.values():
-            if isinstance(module, torch.nn.RNNBase):
+            if not isinstance(module, torch.nn.RNNBase):
+                continue
+            weights = module._flat_weights  # noqa: SLF001
+            if all(self.mover.is_alone(each) for each in weights):
                 module.flatten_parameters()
-                self.mover.accept_place(module._flat_weights)  # noqa: SLF001
+                self.mover.accept_place(weights)
 
     def _described(self, taken: set[int]) -> tuple[str, ...]:
         """Return the names whose values moved, as the user knows them."""
@@ -219,18 +229,30 @@ class Session:
 
     def _bring_home(self, result: object, error: BaseException | None) -> None:
         """Bring home what was moved and what the cell made."""
+        others = self._found(result, error)
+        if self.scope.on_device:
+            self.mover.leave_there(self.scope.on_device)
+        self._return_all(others)
+
+    def _found(self, result: object, error: BaseException | None) -> list[torch.Tensor]:
+        """Return the tensors that the cell made and that somebody can still reach."""
+        reach = Reach(self.namespace, into_data=True)
+        try:
+            reach.names(self.names)
+            reach.values([result, *self._rebound(), *_frame_values(error)])
+            self._let_states_stay(reach)
+        except Exception:  # noqa: BLE001 (an object that cannot be walked must not keep the rest away)
+            return self._going_home(self._alive_on_device())
+        return self._going_home(reach.tensors.values())
+
+    def _return_all(self, others: list[torch.Tensor]) -> None:
+        """Bring home what was moved and others; look for what was overlooked."""
         mover = self.mover
-        if self.device.type == "meta":
+        if self.device.type == "meta":  # it holds no values
             mover.home(copy=False)
             return
-        reach = Reach(self.namespace, into_data=True)
-        reach.names(self.names)
-        reach.values([result, *self._rebound(), *_frame_values(error)])
-        self._let_states_stay(reach)
-        if self.scope.on_device:
-            mover.leave_there(self.scope.on_device)
         try:
-            notes = mover.home(self._going_home(reach.tensors.values()))
+            notes = mover.home(others)
             if self._allocated() > self._entry_bytes:
                 notes += mover.home(self._going_home(self._alive_on_device()))
         except RuntimeError as failure:

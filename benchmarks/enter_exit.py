@@ -20,7 +20,7 @@ def device() -> str:
     """Return the best accelerator; the test double where there is none."""
     if torch.accelerator.is_available():
         return "auto"
-    from tests.fakes.accelerator import fake_accelerator  # noqa: PLC0415
+    from tests.fakes.accelerator import fake_accelerator
 
     fake_accelerator.register()
     return "fake:1"

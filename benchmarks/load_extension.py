@@ -47,7 +47,7 @@ def kernels() -> dict[str, str]:
 
 def run(python: str, code: str) -> tuple[int, float]:
     """Run code in a fresh process; return modules and milliseconds."""
-    done = subprocess.run(  # noqa: S603 (our own interpreters)
+    done = subprocess.run(
         [python, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     modules, taken = json.loads(done.stdout.splitlines()[-1])

@@ -83,7 +83,7 @@ def ours(loop: Callable[..., None], *values: Any) -> float:  # noqa: ANN401
 
 def accelerate_loop() -> float:
     """Run the loop as accelerate's documentation writes it."""
-    from accelerate import Accelerator  # noqa: PLC0415 (a peer)
+    from accelerate import Accelerator
 
     accelerator = Accelerator(cpu=True)
     model, optimizer, loader = accelerator.prepare(*parts())
@@ -100,7 +100,7 @@ def accelerate_loop() -> float:
 
 def fabric_loop() -> float:
     """Run the loop as Lightning Fabric's documentation writes it."""
-    from lightning_fabric import Fabric  # noqa: PLC0415 (a peer)
+    from lightning_fabric import Fabric
 
     fabric = Fabric(accelerator="cpu", devices=1)
     model, optimizer, loader = parts()
@@ -125,7 +125,7 @@ def device_context(loop: Callable[..., None], *values: Any) -> float:  # noqa: A
 
 def available(name: str) -> bool:
     """Tell whether a peer is installed."""
-    import importlib.util  # noqa: PLC0415 (only here)
+    import importlib.util
 
     return importlib.util.find_spec(name) is not None
 
@@ -140,7 +140,9 @@ def main() -> None:
     start = time.monotonic()
 
     contestants = {
-        "hand-written `.to(device)`": lambda: cpu_seconds(lambda: hand_loop(*parts_now)),
+        "hand-written `.to(device)`": lambda: cpu_seconds(
+            lambda: hand_loop(*parts_now)
+        ),
         "**%%train_on**, unedited": lambda: ours(plain_loop, *parts_now),
         "`with torch.device`": lambda: device_context(plain_loop, *parts_now),
     }
@@ -165,7 +167,7 @@ def main() -> None:
         "`with torch.device`": lambda: device_context(slices_plain, *values),
     }
     ratio_table("Tensor-slice loop, same model", interleaved(slices, rounds))
-    print(f"\n({time.monotonic() - start:.0f} s)")  # noqa: T201 (a script)
+    print(f"\n({time.monotonic() - start:.0f} s)")
 
 
 if __name__ == "__main__":

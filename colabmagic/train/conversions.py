@@ -61,17 +61,16 @@ def _location_tag(scope: Scope) -> Callable[..., Any]:
 
 def _pack() -> Callable[..., Any]:
     """Return the function under ``pack_padded_sequence``; it wants lengths on the CPU."""
-    original = torch._VF._pack_padded_sequence  # type: ignore[attr-defined]  # noqa: SLF001
+    original = torch._VF._pack_padded_sequence  # noqa: SLF001
 
-    def pack(values: torch.Tensor, lengths: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, E501
-        return original(values, lengths.cpu(), *args, **kwargs)
+    def pack(values: torch.Tensor, lengths: torch.Tensor, *rest: Any) -> Any:  # noqa: ANN401
+        return original(values, lengths.cpu(), *rest)
 
     return pack
 
 
 def _placing(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap ``tensor.to(device)``: what the user puts on the device stays there."""
-
     names_device = original.__name__ == "to"
 
     @functools.wraps(original)

@@ -30,7 +30,7 @@ class Resolved:
 
 
 def accelerator() -> str | None:
-    """Return torch's accelerator that can be used now: "cuda", "mps", "xpu" …"""
+    """Return torch's accelerator that can be used now, as "cuda" or "mps"."""
     if hasattr(torch, "accelerator"):
         if not torch.accelerator.is_available():
             return None
@@ -92,7 +92,7 @@ def resolve(text: str, *, strict: bool = False) -> Resolved:
         if not _is_device_type(spec.kind):
             raise bad_device(text.strip(), known)
         return _absent(spec.kind, kind, strict=strict)
-    assert kind is not None  # noqa: S101 (for mypy: it equals spec.kind)
+    assert kind is not None
     index = _current(kind) if spec.index is None else spec.index
     if index >= count(kind):
         raise BadDeviceError(
@@ -149,12 +149,10 @@ def _reason(wanted: str) -> str:
         return f"this PyTorch sees no {wanted} device here"
     from colabmagic.gpu import check  # noqa: PLC0415 (only when there is no GPU)
 
-    return check.check().reason or "PyTorch sees no GPU"
+    return check().reason or "PyTorch sees no GPU"
 
 
-def _unusable(
-    reason: str, *, strict: bool, hint: str = "%gpu_check"
-) -> Resolved:
+def _unusable(reason: str, *, strict: bool, hint: str = "%gpu_check") -> Resolved:
     """Fall back to the CPU, or raise."""
     if strict:
         raise DeviceUnavailableError(

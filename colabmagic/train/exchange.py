@@ -11,12 +11,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.nn.parameter import (  # type: ignore[attr-defined]  # not in its stubs
+    UninitializedTensorMixin,
+)
 
 from colabmagic.errors import NotSupportedError
 
 no_subclass = torch._C.DisableTorchFunctionSubclass  # noqa: SLF001 (user classes stay out)
 compatible = torch._has_compatible_shallow_copy_type  # noqa: SLF001 (what `.data =` asks)
-_data: Any = torch._C.TensorBase.data  # type: ignore[attr-defined]  # noqa: SLF001
+_data: Any = torch._C.TensorBase.data  # noqa: SLF001
 # swap_tensors refuses where something holds a weak reference (RNN layers do); the
 # function below it does not.
 swap: Any = getattr(torch._C, "_swap_tensor_impl", torch.utils.swap_tensors)  # noqa: SLF001
@@ -29,7 +32,12 @@ class ForeignGraph(torch.autograd.Function):
     """Stands at the end of a history that was left on a device."""
 
     @staticmethod
-    def forward(ctx: Any, anchor: torch.Tensor, value: torch.Tensor, device: str) -> Any:  # noqa: ANN401, ARG004
+    def forward(
+        ctx: Any,  # noqa: ANN401 (torch gives it no type)
+        _anchor: torch.Tensor,
+        value: torch.Tensor,
+        device: str,
+    ) -> torch.Tensor:
         """Return the value; only its history is another."""
         ctx.device = device
         return value.detach()
@@ -72,9 +80,9 @@ def carry_hooks(tensor: torch.Tensor, made: torch.Tensor) -> None:
     hooks = tensor._backward_hooks  # noqa: SLF001 (no other way to reach them)
     if hooks is not None or made._backward_hooks is not None:  # noqa: SLF001
         made._backward_hooks = hooks  # noqa: SLF001
-    later = tensor._post_accumulate_grad_hooks  # type: ignore[attr-defined]  # noqa: SLF001
-    if later is not None or made._post_accumulate_grad_hooks is not None:  # type: ignore[attr-defined]  # noqa: SLF001
-        made._post_accumulate_grad_hooks = later  # type: ignore[attr-defined]  # noqa: SLF001
+    later = tensor._post_accumulate_grad_hooks  # noqa: SLF001
+    if later is not None or made._post_accumulate_grad_hooks is not None:  # noqa: SLF001
+        made._post_accumulate_grad_hooks = later  # noqa: SLF001
 
 
 def is_plain(tensor: torch.Tensor) -> bool:
@@ -91,6 +99,6 @@ def is_movable(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor can be moved at all."""
     if type(tensor) in _ORDINARY:
         return True
-    if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+    if isinstance(tensor, UninitializedTensorMixin):
         return False  # a lazy parameter moves when it has a size
     return type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__

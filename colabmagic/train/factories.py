@@ -41,7 +41,9 @@ NUMPY_NOTE: Final = (
 )
 
 
-def install(scope: Scope, patches: Patches, namespace: dict[str, Any], names: set[str]) -> None:
+def install(
+    scope: Scope, patches: Patches, namespace: dict[str, Any], names: set[str]
+) -> None:
     """Wrap the factories of torch, and the ones that the cell imported by name."""
     wrapped: dict[int, object] = {}
     makers: tuple[tuple[tuple[str, ...], Callable[..., object]], ...] = (
@@ -72,9 +74,9 @@ def install(scope: Scope, patches: Patches, namespace: dict[str, Any], names: se
 
 def _explicit(scope: Scope, kwargs: dict[str, Any], made: Any) -> Any:  # noqa: ANN401
     """Remember a tensor that the user himself put on the device."""
-    if kwargs.get("device") is not None and isinstance(made, torch.Tensor):
-        if made.device == scope.device:
-            scope.on_device.add(made)
+    named = kwargs.get("device") is not None and isinstance(made, torch.Tensor)
+    if named and made.device == scope.device:
+        scope.on_device.add(made)
     return made
 
 
@@ -282,11 +284,11 @@ def _legacy_new(scope: Scope) -> staticmethod[..., Any]:
     original = torch.Tensor.__new__
 
     def __new__(cls: type, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, N807
-        made = original(cls, *args, **kwargs)
-        if cls is torch.Tensor and "device" not in kwargs and scope.applies(caller()):
-            if not (args and isinstance(args[0], torch.Tensor)):
-                return made.to(scope.device)
-        return made
+        made: Any = original(cls, *args, **kwargs)
+        if cls is not torch.Tensor or "device" in kwargs or not scope.applies(caller()):
+            return made
+        copies = bool(args) and isinstance(args[0], torch.Tensor)
+        return made if copies else made.to(scope.device)
 
     return staticmethod(__new__)
 

@@ -139,7 +139,4 @@ class Loading:
 
 def named_datasets(reach_roots: Iterable[object]) -> list[object]:
     """Return the datasets among the values that a cell names."""
-    return [
-        value for value in reach_roots if torch_data.Dataset in type(value).__mro__
-    ]
-
+    return [value for value in reach_roots if torch_data.Dataset in type(value).__mro__]

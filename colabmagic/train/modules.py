@@ -261,8 +261,8 @@ def _target(
         if name == "to_empty" and device is not None:
             return torch.device(device)
         return torch.device(name) if name in {"cuda", "cpu", "xpu"} else None
-    parsed = torch._C._nn._parse_to(*args, **kwargs)[0]  # noqa: SLF001
-    return None if parsed is None else torch.device(parsed)
+    parsed: Any = torch._C._nn._parse_to(*args, **kwargs)[0]  # noqa: SLF001
+    return torch.device(parsed) if parsed is not None else None
 
 
 def _user_locals() -> Iterable[object]:

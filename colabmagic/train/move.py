@@ -262,9 +262,9 @@ class Mover:
             known = [each for each in tensors if id(each) in self.travellers]
             groups: dict[int, list[torch.Tensor]] = {}
             for tensor in tensors:
-                if id(tensor) not in self.travellers and tensor.grad_fn is None:
-                    if is_plain(tensor) and is_movable(tensor):
-                        groups.setdefault(storage.key(tensor), []).append(tensor)
+                free = id(tensor) not in self.travellers and tensor.grad_fn is None
+                if free and is_plain(tensor) and is_movable(tensor):
+                    groups.setdefault(storage.key(tensor), []).append(tensor)
             for group in groups.values():
                 self._adopt_group(group)
                 known += group

@@ -30,25 +30,27 @@ def mentioned_names(tree: ast.AST) -> tuple[str, ...]:
     found: dict[str, None] = {}
     inner_parts: set[int] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            if id(node) in inner_parts:
-                continue
-            chain = _chain(node, inner_parts)
-            if chain:
-                found[chain] = None
-        elif isinstance(node, ast.Name):
-            if id(node) not in inner_parts:
-                found[node.id] = None
-        elif isinstance(node, (ast.Global, ast.Nonlocal)):
-            found.update(dict.fromkeys(node.names))
-        elif isinstance(node, _SCOPES):
-            found[node.name] = None
-        elif isinstance(node, ast.Call):
-            found.update(dict.fromkeys(_names_in_texts(node)))
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            for alias in node.names:
-                found[(alias.asname or alias.name).partition(".")[0]] = None
+        if id(node) not in inner_parts:
+            found.update(dict.fromkeys(_names_of(node, inner_parts)))
     return tuple(found)
+
+
+def _names_of(node: ast.AST, inner_parts: set[int]) -> list[str]:  # noqa: PLR0911 (one line for each kind)
+    """Return the names that stand in one node; note the nodes that belong to it."""
+    if isinstance(node, ast.Attribute):
+        chain = _chain(node, inner_parts)
+        return [chain] if chain else []
+    if isinstance(node, ast.Name):
+        return [node.id]
+    if isinstance(node, ast.Global | ast.Nonlocal):
+        return node.names
+    if isinstance(node, _SCOPES):
+        return [node.name]
+    if isinstance(node, ast.Call):
+        return _names_in_texts(node)
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [(each.asname or each.name).partition(".")[0] for each in node.names]
+    return []
 
 
 def _chain(node: ast.Attribute, inner_parts: set[int]) -> str | None:

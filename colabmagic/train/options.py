@@ -40,8 +40,10 @@ class DeviceSpec:
         return self.kind if self.index is None else f"{self.kind}:{self.index}"
 
     @classmethod
-    def parse(cls, text: str, known: tuple[str, ...] = WELL_KNOWN_DEVICES) -> DeviceSpec:
-        """Parse ``auto``, ``cuda``, ``cuda:1`` …
+    def parse(
+        cls, text: str, known: tuple[str, ...] = WELL_KNOWN_DEVICES
+    ) -> DeviceSpec:
+        """Parse ``auto``, ``cuda``, ``cuda:1`` and the like.
 
         Parameters
         ----------
@@ -79,8 +81,10 @@ def bad_device(text: str, known: tuple[str, ...]) -> BadDeviceError:
     candidates = dict.fromkeys((*known, *WELL_KNOWN_DEVICES))
     near = difflib.get_close_matches(lower, candidates, n=1, cutoff=0.6)
     hint = f"%%train_on {(*near, *known[-1:], 'auto')[0]}"
-    if near and near[0] not in known and not any(
-        name.partition(":")[0] == near[0] for name in known
+    if (
+        near
+        and near[0] not in known
+        and not any(name.partition(":")[0] == near[0] for name in known)
     ):
         hint = f"%%train_on auto   ({near[0]!r} is not on this machine)"
     shown = text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 3] + "..."

@@ -1,4 +1,4 @@
-"""Whose code is it: the user's, or a library's?"""
+"""Tell whose code it is: the user's, or a library's."""
 
 from __future__ import annotations
 

@@ -38,7 +38,12 @@ _CLOSED: Final = (
     "zmq", "tornado", "sklearn", "scipy", "tqdm", "ipywidgets", "jupyter_client",
     "tensorboard", "wandb", "colabmagic", "google", "polars", "pyarrow", "h5py",
 }  # fmt: skip
-_CLOSED_PARTS: Final = ("torch.utils.data", "torch.utils.tensorboard", "torch._", "torch.jit")
+_CLOSED_PARTS: Final = (
+    "torch.utils.data",
+    "torch.utils.tensorboard",
+    "torch._",
+    "torch.jit",
+)
 _DATA_TYPES: Final = (
     torch_data.Dataset,
     torch_data.DataLoader,
@@ -255,7 +260,7 @@ class Reach:
 
     def _instance(self, value: object) -> None:
         """Visit attributes and slots, without running any code of the object."""
-        for slot in _slots(type(value)):
+        for slot in _slots(type(value)):  # type: ignore[arg-type]  # a type is hashable
             try:
                 self._pending.append(slot.__get__(value))
             except AttributeError:

@@ -122,9 +122,11 @@ _alive: weakref.WeakSet[Scope] = weakref.WeakSet()
 
 
 def _rest_in_child() -> None:
-    """A forked process works for a loader or for the user: nothing is moved in it."""
+    """Move nothing in a forked process: it works for a loader, or for the user."""
     for scope in _alive:
         scope.inside_loader += 1
 
 
-os.register_at_fork(after_in_child=_rest_in_child) if hasattr(os, "register_at_fork") else None
+os.register_at_fork(after_in_child=_rest_in_child) if hasattr(
+    os, "register_at_fork"
+) else None

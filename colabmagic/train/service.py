@@ -29,7 +29,10 @@ class RunningCell:
     """
 
     def __init__(
-        self, session: Session | None, outcome: dict[str, Any], out: Callable[[str], None]
+        self,
+        session: Session | None,
+        outcome: dict[str, Any],
+        out: Callable[[str], None],
     ) -> None:
         self._session = session
         self._known = outcome

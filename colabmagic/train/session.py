@@ -106,7 +106,7 @@ class Session:
 
     def _choose_device(self) -> None:
         """Make the device current, so that the user's ``"cuda"`` means it."""
-        if self.device.index is None or not hasattr(torch, "accelerator"):
+        if self.device.index is None or getattr(torch, "accelerator", None) is None:
             return
         if torch.accelerator.current_device_index() != self.device.index:
             self._outer_device = torch.accelerator.current_device_index()
@@ -145,7 +145,7 @@ class Session:
         leaves.update(
             id(each.shadow) for each in travellers.values() if each.shadow is not None
         )
-        pending = [
+        pending: list[Any] = [
             each.grad_fn for each in reach.tensors.values() if each.grad_fn is not None
         ]
         seen: set[Any] = set()
@@ -164,7 +164,7 @@ class Session:
         for module in reach.modules.values():
             if not isinstance(module, torch.nn.RNNBase):
                 continue
-            weights = module._flat_weights  # noqa: SLF001
+            weights: list[Any] = module._flat_weights  # noqa: SLF001
             if all(self.mover.is_alone(each) for each in weights):
                 module.flatten_parameters()
                 self.mover.accept_place(weights)
@@ -301,7 +301,7 @@ class Session:
             self._outer_device = None
         if self.device.type == "cuda" and not self.options.keep:
             with contextlib.suppress(RuntimeError):  # a lost device has no cache
-                torch._C._cuda_clearCublasWorkspaces()  # type: ignore[attr-defined]  # noqa: SLF001
+                torch._C._cuda_clearCublasWorkspaces()  # noqa: SLF001
                 torch.cuda.empty_cache()
 
     # ---- memory of the device ----------------------------------------------------------

@@ -70,13 +70,11 @@ def key(tensor: torch.Tensor) -> int:
 def extent(tensor: torch.Tensor) -> tuple[int, int]:
     """Return the first byte of a tensor in its storage, and the one after the last."""
     size = tensor.element_size()
-    first = tensor.storage_offset()
+    first = int(tensor.storage_offset())
     if tensor.numel() == 0:
         return first * size, first * size
-    last = first + sum(
-        (length - 1) * step
-        for length, step in zip(tensor.shape, tensor.stride(), strict=True)
-    )
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    last = first + sum((int(length) - 1) * int(step) for length, step in steps)
     return first * size, (last + 1) * size
 
 
@@ -99,7 +97,7 @@ def span(tensors: Iterable[torch.Tensor]) -> tuple[int, int]:
 def raw(storage: torch.UntypedStorage, start: int, end: int) -> torch.Tensor:
     """Return some bytes of a storage as a tensor over the same memory."""
     flat = _empty(0, dtype=_bytes, device=storage.device)
-    return flat.set_(storage, start, (end - start,), (1,))  # type: ignore[call-overload, no-any-return]
+    return flat.set_(storage, start, (end - start,), (1,))
 
 
 def send(tensors: list[torch.Tensor], device: torch.device) -> Pair:
@@ -183,9 +181,9 @@ def rebuild(
     """
     offset = like.storage_offset() - shift_bytes // like.element_size()
     made = _empty(0, dtype=like.dtype, device=storage.device)
-    made.set_(storage, offset, like.shape, like.stride())  # type: ignore[call-overload]
+    made.set_(storage, offset, like.shape, like.stride())
     if like.is_conj():
         made = made.conj()
     if like.is_neg():
-        made = torch._neg_view(made)  # type: ignore[attr-defined]  # noqa: SLF001
+        made = torch._neg_view(made)  # noqa: SLF001
     return made

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections import defaultdict, deque
+import types
+from collections import UserDict, deque
 from collections.abc import Mapping
-from typing import Any, Final
+from operator import is_
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-# Torch's own: `Tensor.to` is patched while a cell runs, to see what the user moves.
-_to: Final = torch._C.TensorBase.to  # noqa: SLF001
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _ATOMS: Final = frozenset({str, bytes, int, float, bool, complex, type(None)})
+# What owns tensors instead of carrying them, and what is no value at all.
+_CLOSED: Final = (
+    torch.nn.Module, torch.optim.Optimizer, torch.utils.data.Dataset,
+    torch.utils.data.DataLoader, torch.Generator, type, types.FunctionType,
+    types.MethodType, types.BuiltinFunctionType, types.ModuleType,
+)  # fmt: skip
+_PLAIN: Final = frozenset({torch.Tensor})
+_CARRIERS: Final = (torch.Tensor, list, tuple, dict, UserDict, deque, PackedSequence)
 
 
 def moved(batch: Any, device: torch.device, *, non_blocking: bool = False) -> Any:  # noqa: ANN401
     """Return a batch with its tensors on a device.
 
-    Containers are made anew with the same type; what holds no tensor is passed through
-    as it is. A tensor that occurs twice stays one tensor.
+    Containers are made anew with the same type; what holds nothing to move is passed
+    through as it is, so that a list which a model fills is the user's own. A tensor
+    that occurs twice stays one tensor.
 
     Parameters
     ----------
@@ -32,13 +44,11 @@ def moved(batch: Any, device: torch.device, *, non_blocking: bool = False) -> An
     non_blocking
         Whether copies may run on while Python goes on.
     """
-    if type(batch) is list and len(batch) == 2:  # noqa: PLR2004 (inputs and targets)
-        first, second = batch
-        if type(first) is type(second) is torch.Tensor and first is not second:
-            return [
-                _to(first, device, non_blocking=non_blocking),
-                _to(second, device, non_blocking=non_blocking),
-            ]
+    kind = type(batch)
+    if (kind is list or kind is tuple) and _PLAIN.issuperset(map(type, batch)):
+        if len(set(map(id, batch))) == len(batch):  # what most loaders give
+            there = [each.to(device, non_blocking=non_blocking) for each in batch]
+            return batch if all(map(is_, there, batch)) else kind(there)
     return _Batch(device, non_blocking).move(batch)
 
 
@@ -50,114 +60,137 @@ class _Batch:
         self._non_blocking = non_blocking
         self._seen: dict[int, tuple[object, object]] = {}
 
-    def move(self, value: Any) -> Any:  # noqa: ANN401, PLR0911 (one line for each kind)
+    def move(self, value: Any) -> Any:  # noqa: ANN401
         """Move one value."""
         kind = type(value)
-        if kind is torch.Tensor:
-            return self._tensor(value)
         if kind in _ATOMS:
             return value
-        if kind is list:
-            return [self.move(each) for each in value]
-        if kind is tuple:
-            return tuple([self.move(each) for each in value])
-        if kind is dict:
-            return {key: self.move(each) for key, each in value.items()}
         known = self._seen.get(id(value))
         if known is not None:
             return known[1]
-        result = self._other(value)
+        if kind is torch.Tensor:
+            result = value.to(self._device, non_blocking=self._non_blocking)
+        else:
+            self._seen[id(value)] = (value, value)  # a value that holds itself
+            result = self._other(kind, value)
         self._seen[id(value)] = (value, result)
         return result
 
-    def _tensor(self, value: torch.Tensor) -> torch.Tensor:
-        known = self._seen.get(id(value))
-        if known is not None:
-            return known[1]  # type: ignore[return-value]
-        there = _to(value, self._device, non_blocking=self._non_blocking)
-        self._seen[id(value)] = (value, there)
-        return there
-
-    def _other(self, value: Any) -> Any:  # noqa: ANN401, PLR0911
-        """Move a value of a rarer type."""
+    def _other(self, kind: type, value: Any) -> Any:  # noqa: ANN401
+        """Move a value that is no plain tensor."""
+        if kind is list or kind is tuple:
+            items = self._items(value)
+            return value if items is None else kind(items)
+        if kind is dict or kind is types.MappingProxyType:
+            changed = self._changed(value.items())
+            return kind({**value, **changed}) if changed else value
         if isinstance(value, torch.Tensor):
             return value.to(self._device, non_blocking=self._non_blocking)
         if isinstance(value, PackedSequence):
-            return value.to(self._device)
+            return value.to(self._device)  # type: ignore[arg-type]
+        return value if isinstance(value, _CLOSED) else self._rare(kind, value)
+
+    def _rare(self, kind: type, value: Any) -> Any:  # noqa: ANN401
+        """Move a value of a type that somebody wrote."""
         if isinstance(value, tuple) and hasattr(value, "_fields"):
-            return type(value)(*(self.move(each) for each in value))
-        if isinstance(value, defaultdict):
-            return defaultdict(
-                value.default_factory, {key: self.move(each) for key, each in value.items()}
-            )
-        if isinstance(value, deque):
-            return deque((self.move(each) for each in value), value.maxlen)
-        if callable(getattr(type(value), "to", None)):
-            return value.to(self._device)
-        if isinstance(value, (list, tuple)):
-            return type(value)([self.move(each) for each in value])
-        if isinstance(value, Mapping):
+            items = self._items(value)
+            return value if items is None else kind(*items)
+        if callable(getattr(kind, "to", None)):
+            return self._by_its_own_method(value)
+        if isinstance(value, (tuple, deque, list)):
+            return self._sequence(value)
+        if isinstance(value, (dict, UserDict)):
             return self._mapping(value)
         return self._attributes(value)
 
+    def _items(self, values: Iterable[Any]) -> list[Any] | None:
+        """Move the items of a sequence; None if there is nothing to move."""
+        differs = False
+        items = []
+        for each in values:
+            there = self.move(each)
+            differs = differs or there is not each
+            items.append(there)
+        return items if differs else None
+
+    def _changed(self, pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+        """Move values; return those that are others now, by their key."""
+        return {
+            key: there for key, each in pairs if (there := self.move(each)) is not each
+        }
+
+    def _by_its_own_method(self, value: Any) -> Any:  # noqa: ANN401
+        """Let an object move itself; where its ``to`` means another thing, we do."""
+        try:
+            there = value.to(self._device)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:  # noqa: BLE001 (a `to` of the user for units, dates, formats …)
+            return self._attributes(value)
+        return value if there is None else there
+
+    def _sequence(self, value: Any) -> Any:  # noqa: ANN401
+        """Move a list, tuple or deque of a type of its own."""
+        items = self._items(value)
+        if items is None:
+            return self._attributes(value)
+        if isinstance(value, tuple):
+            try:
+                return type(value)(items)
+            except TypeError:
+                return value  # it is made in another way: it stays as the user made it
+        result = copy.copy(value)
+        result.clear()
+        result.extend(items)
+        return self._with(result, self._changed(_attributes_of(result).items()))
+
     def _mapping(self, value: Any) -> Any:  # noqa: ANN401
-        """Move a mapping of a type of its own, through a shallow copy."""
+        """Move a dictionary of a type of its own, through a shallow copy."""
+        changed = self._changed(list(value.items()))
+        if not changed:
+            return self._attributes(value)
         try:
             result = copy.copy(value)
-            for key in value:
-                result[key] = self.move(value[key])
+            for key, each in changed.items():
+                result[key] = each
         except (TypeError, AttributeError, KeyError):
             return value  # read-only: it stays as the user made it
-        return result
+        return self._with(result, self._changed(_attributes_of(result).items()))
 
     def _attributes(self, value: Any) -> Any:  # noqa: ANN401
         """Move tensors held as attributes, in a copy of the object."""
-        found = {
-            name: each
-            for name, each in _attributes_of(value)
-            if isinstance(each, (torch.Tensor, list, tuple, dict))
-        }
-        changed = {name: self.move(each) for name, each in found.items()}
-        changed = {
-            name: each for name, each in changed.items() if _differs(each, found[name])
-        }
-        if not changed:
-            return value
-        result = copy.copy(value)
+        changed = self._changed(_attributes_of(value).items())
+        return self._with(copy.copy(value), changed) if changed else value
+
+    def _with(self, result: Any, changed: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Set attributes, also past a frozen dataclass."""
         for name, each in changed.items():
-            object.__setattr__(result, name, each)  # also past a frozen dataclass
+            object.__setattr__(result, name, each)
         return result
 
 
-def _attributes_of(value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
-    """Return the attributes of a plain object: fields, dictionary, slots."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [
-            (each.name, getattr(value, each.name))
-            for each in dataclasses.fields(value)
-            if hasattr(value, each.name)
-        ]
-    names = [
-        name
-        for kind in type(value).__mro__
-        for name in _as_tuple(kind.__dict__.get("__slots__", ()))
-        if name not in {"__dict__", "__weakref__"}
-    ]
-    slots = [(name, getattr(value, name)) for name in names if hasattr(value, name)]
-    return [*slots, *getattr(value, "__dict__", {}).items()]
+def _attributes_of(value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the attributes that may carry tensors, without running the user's code."""
+    found = {}
+    for kind in type(value).__mro__:
+        for name, member in vars(kind).items():
+            if type(member) is types.MemberDescriptorType:
+                try:
+                    found[name] = member.__get__(value)
+                except AttributeError:
+                    continue  # not set
+    try:
+        own = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        own = {}
+    if isinstance(own, dict) and own is not value:
+        found.update(own)
+    return {name: each for name, each in found.items() if _carries(each)}
 
 
-def _as_tuple(slots: Any) -> tuple[str, ...]:  # noqa: ANN401
-    """Return ``__slots__`` as a tuple; one name may stand alone."""
-    return (slots,) if isinstance(slots, str) else tuple(slots)
-
-
-def _differs(new: Any, old: Any) -> bool:  # noqa: ANN401
-    """Tell whether moving changed anything in a value."""
-    if isinstance(old, torch.Tensor):
-        return new is not old
-    if isinstance(old, dict):
-        return any(_differs(new[key], each) for key, each in old.items())
-    if isinstance(old, (list, tuple)):
-        return any(_differs(a, b) for a, b in zip(new, old, strict=True))
-    return new is not old
+def _carries(value: Any) -> bool:  # noqa: ANN401
+    """Tell whether an attribute may hold tensors that belong to the object."""
+    kind = type(value)
+    return kind not in _ATOMS and (
+        issubclass(kind, (*_CARRIERS, Mapping)) or dataclasses.is_dataclass(kind)
+    )

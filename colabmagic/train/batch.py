@@ -45,10 +45,13 @@ def moved(batch: Any, device: torch.device, *, non_blocking: bool = False) -> An
         Whether copies may run on while Python goes on.
     """
     kind = type(batch)
-    if (kind is list or kind is tuple) and _PLAIN.issuperset(map(type, batch)):
-        if len(set(map(id, batch))) == len(batch):  # what most loaders give
-            there = [each.to(device, non_blocking=non_blocking) for each in batch]
-            return batch if all(map(is_, there, batch)) else kind(there)
+    if (
+        (kind is list or kind is tuple)  # what most loaders give
+        and _PLAIN.issuperset(map(type, batch))
+        and len(set(map(id, batch))) == len(batch)
+    ):
+        there = [each.to(device, non_blocking=non_blocking) for each in batch]
+        return batch if all(map(is_, there, batch)) else kind(there)
     return _Batch(device, non_blocking).move(batch)
 
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from IPython.core.error import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from IPython.core.interactiveshell import InteractiveShell
 
+_OURS: Final = "colabmagic."
 _NOT_THE_USERS: Final = ("colabmagic.", "IPython.", "decorator")
 
 
@@ -45,11 +48,14 @@ def hide_frames(
         return  # drawn without frames
 
     def draw() -> list[str]:
-        del error._render_traceback_  # type: ignore[attr-defined]
-        error.__traceback__ = _cut(error.__traceback__, last, all_below)
-        sys.last_traceback = error.__traceback__
+        # Not the name from above: an error that refers to itself would stay in memory,
+        # with all that its frames hold, until the garbage collector comes.
+        drawn_error: Any = sys.last_value  # IPython sets it before it asks
+        del drawn_error._render_traceback_
+        traceback = _cut(drawn_error.__traceback__, last, all_below)
+        drawn_error.__traceback__ = sys.last_traceback = traceback
         drawn: list[str] = shell.InteractiveTB.structured_traceback(
-            type(error), error, error.__traceback__
+            type(drawn_error), drawn_error, traceback
         )
         return drawn
 
@@ -77,6 +83,59 @@ def _hide_in_syntax_error(
         shell.showsyntaxerror(*args, **options)
 
     shell.showsyntaxerror = show  # type: ignore[method-assign]
+
+
+def watch_shown_errors(shell: InteractiveShell) -> Callable[[], None]:
+    """Have IPython show errors of the cell without the frames of our wrappers.
+
+    A cell may call what a feature has wrapped for its length (a model, a loader), so
+    that a frame of ours stands in the middle of the traceback.
+
+    Parameters
+    ----------
+    shell
+        The shell that runs the cell.
+
+    Returns
+    -------
+    callable
+        Call it when the cell has ended.
+    """
+    original = shell._get_exc_info  # noqa: SLF001 (where all errors pass, old and new)
+
+    def _get_exc_info(*args: Any, **options: Any) -> Any:  # noqa: ANN401
+        kind, value, traceback = original(*args, **options)
+        if isinstance(value, BaseException):
+            drop_wrappers(value)
+        return kind, value, traceback
+
+    shell._get_exc_info = _get_exc_info  # type: ignore[method-assign]  # noqa: SLF001
+
+    def stop() -> None:
+        if vars(shell).get("_get_exc_info") is _get_exc_info:
+            del shell._get_exc_info  # noqa: SLF001 (the instance's: the class's again)
+
+    return stop
+
+
+def drop_wrappers(error: BaseException) -> None:
+    """Take our frames out of the middle of a traceback and of those it came from."""
+    pending: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while pending:
+        each = pending.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        pending += [each.__cause__, each.__context__]
+        entry = each.__traceback__
+        while entry is not None:
+            following = entry.tb_next
+            while following is not None and _module(following).startswith(_OURS):
+                following = following.tb_next
+            if following is not entry.tb_next:
+                entry.tb_next = following
+            entry = following
 
 
 def _cut(

@@ -27,6 +27,8 @@ _SINGLE_TARGET = (ast.AnnAssign, ast.AugAssign)
 def open_front_door(lines: list[str]) -> list[str]:
     """Turn ``%%name arguments`` in the first line into a call, if the name is ours.
 
+    Remarks may stand above it (``#@title`` in Colab).
+
     Parameters
     ----------
     lines
@@ -37,14 +39,20 @@ def open_front_door(lines: list[str]) -> list[str]:
     list of str
         As many lines, unless the body begins with a cell magic itself.
     """
-    if not lines or not lines[0].startswith("%%"):
+    first = next((n for n, line in enumerate(lines) if not _is_remark(line)), None)
+    if first is None or not lines[first].startswith("%%"):
         return lines
-    name, _, arguments = lines[0][2:].strip().partition(" ")
+    name, _, arguments = lines[first][2:].strip().partition(" ")
     if name not in OPENERS:  # also `%%name?`, which asks for help
         return lines
     cells = f"__import__({CELLS!r}, fromlist=['*'])"
     call = f"{cells}.begin({name!r}, {arguments.strip()!r})\n"
-    return [call, *_body(lines[1:])]
+    return [*lines[:first], call, *_body(lines[first + 1 :])]
+
+
+def _is_remark(line: str) -> bool:
+    """Tell whether a line is blank or holds nothing but a comment."""
+    return not line.strip() or line.lstrip().startswith("#")
 
 
 def _body(lines: list[str]) -> list[str]:

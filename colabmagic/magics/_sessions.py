@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from colabmagic.errors import NestedCellError
 from colabmagic.magics import _front
+from colabmagic.magics._frames import watch_shown_errors
 from colabmagic.magics._lazy import import_object
 from colabmagic.magics._signals import interrupts_held
 
@@ -62,6 +63,8 @@ class OpenCell:
         IPython's own result object of the cell.
     last_value
         The last error that was shown before the cell.
+    stop_watching
+        Lets IPython show errors as ever.
     """
 
     name: str
@@ -71,6 +74,7 @@ class OpenCell:
     thread: int
     outcome: Any
     last_value: BaseException | None
+    stop_watching: Callable[[], None]
 
 
 _OPEN: list[OpenCell] = []
@@ -113,6 +117,7 @@ def open_cell(
             thread=threading.get_ident(),
             outcome=shell.displayhook.exec_result,
             last_value=getattr(sys, "last_value", None),
+            stop_watching=watch_shown_errors(shell),
         )
         _OPEN.append(opened)
         if _close_after_cell not in shell.events.callbacks["post_execute"]:
@@ -142,6 +147,7 @@ def close_cell(
     """
     with interrupts_held(deliver=deliver):
         _OPEN.remove(opened)
+        opened.stop_watching()
         if not any(cell.shell is opened.shell for cell in _OPEN):
             _forget_hook(opened.shell)
         return opened.session.finish(result, error)
@@ -204,9 +210,12 @@ def _show_beside(shell: InteractiveShell, failure: BaseException) -> None:
     """Show an error once, and leave ``%tb`` and ``%debug`` with the cell's own one."""
     names = ("last_type", "last_value", "last_traceback", "last_exc")
     before = {name: getattr(sys, name) for name in names if hasattr(sys, name)}
+    in_reply = getattr(shell, "_last_traceback", None)  # what a kernel replies with
     shell.showtraceback((type(failure), failure, failure.__traceback__))
     for name, value in before.items():
         setattr(sys, name, value)
+    if in_reply is not None:
+        vars(shell)["_last_traceback"] = in_reply
 
 
 def _forget_hook(shell: InteractiveShell) -> None:

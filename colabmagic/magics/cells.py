@@ -168,7 +168,8 @@ def _show_first_line_as_written(text: str) -> None:
     """
     filename = sys._getframe(2).f_code.co_filename  # noqa: SLF001 (the cell that calls)
     entry = linecache.cache.get(filename)
-    if entry is None or len(entry) != 4 or not entry[2]:  # noqa: PLR2004 (loaded entry)
-        return
-    if _front.CELLS in entry[2][0]:
-        entry[2][0] = f"# {text}\n"
+    lines = entry[2] if entry is not None and len(entry) == 4 else []  # noqa: PLR2004
+    for number, line in enumerate(lines):
+        if _front.CELLS in line:
+            lines[number] = f"# {text}\n"
+            return

@@ -43,6 +43,7 @@ class Reply:
     status: str
     ename: str
     evalue: str
+    traceback: str  # in the reply, for programs; a person sees `errors`
     execution_count: int | None
     outputs: list[dict[str, Any]]
 
@@ -216,6 +217,7 @@ class Kernel:
             status=content["status"],  # "aborted": a cell before it failed
             ename=content.get("ename", ""),
             evalue=content.get("evalue", ""),
+            traceback=_ANSI.sub("", "\n".join(content.get("traceback", []))),
             execution_count=content.get("execution_count"),
             outputs=outputs,
         )
@@ -231,7 +233,10 @@ class Kernel:
     def run_all(self, *cells: str) -> list[str]:
         """Queue cells as "Run all" does; return the status of each."""
         requests = [self._client.execute(cell) for cell in cells]
-        return [self._reply(request, []).status for request in requests]
+        statuses = [self._reply(request, []).status for request in requests]
+        while self.run("pass").status == "aborted":  # it gives up cells for a while
+            time.sleep(0.05)
+        return statuses
 
     def help(self, question: str) -> str:
         """Return what the pager would show for a question like ``%magic?``."""

@@ -139,3 +139,15 @@ def test_an_error_while_closing_fails_the_cell(kernel: Kernel) -> None:
     assert reply.ename == "RuntimeError"
     assert len(reply.errors) == 1
     assert kernel.value("len(probe_magic.OPEN)") == 0
+
+
+def test_a_caught_error_leaves_memory_at_once(kernel: Kernel) -> None:
+    """What its frames hold is freed without the garbage collector."""
+    body = "def f():\n    big = Big()\n    1 / 0\nf()"
+    kernel.run(
+        "import gc, weakref\nclass Big:\n    pass\nalive = weakref.WeakSet()\n"
+        "Big.__init__ = lambda self: alive.add(self)\ngc.disable()\n"
+        f"try:\n    {call(body)}\nexcept ZeroDivisionError:\n    pass\n"
+        "left = len(alive)\ngc.enable()"
+    )
+    assert kernel.value("left") == 0

@@ -136,6 +136,7 @@ def test_an_error_while_closing_a_failed_cell_is_shown_beside(kernel: Kernel) ->
     assert reply.ename == "ZeroDivisionError"
     assert reply.shown.count("ZeroDivisionError: division by zero") == 1
     assert reply.shown.count("RuntimeError: finish broke") == 1
+    assert "ZeroDivisionError" in reply.traceback
     assert "ZeroDivisionError" in kernel.run("%tb").shown
 
 

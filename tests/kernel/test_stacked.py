@@ -86,6 +86,14 @@ def test_a_magic_that_skips_ast_transformers(kernel: Kernel) -> None:
     assert kernel.value("probe_magic.EVENTS") == []
 
 
+def test_remarks_above(kernel: Kernel) -> None:
+    """A title of Colab, or any remark, may stand above it; lines keep their numbers."""
+    reply = kernel.run("#@title Train it\n\n# now\n%%probe cuda\nx = 1\nx / 0")
+    assert "----> 6 x / 0" in reply.errors[0]
+    assert "# %%probe cuda" in reply.errors[0]
+    assert kernel.value("probe_magic.EVENTS[0]") == ("begin", "cuda")
+
+
 @pytest.mark.parametrize("line", ["%%probe?", "%probe?"])
 def test_help_is_left_to_ipython(kernel: Kernel, line: str) -> None:
     """A question mark asks for help and opens nothing."""

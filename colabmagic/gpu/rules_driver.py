@@ -45,7 +45,7 @@ def _is_hidden(facts: GpuFacts) -> bool:
     first = visible.split(",")[0].strip()  # an invalid index hides all after it, too
     if first in _HIDING:
         return True
-    return first.isdigit() and int(first) >= len(facts.nvml.devices)
+    return first.isdecimal() and int(first) >= len(facts.nvml.devices)
 
 
 def driver_hung(facts: GpuFacts) -> Finding | None:

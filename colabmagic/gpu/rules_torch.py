@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from colabmagic.data.tables import oldest_driver
@@ -25,6 +26,7 @@ from colabmagic.report.model import Finding, Severity
 if TYPE_CHECKING:
     from colabmagic.gpu.facts import GpuFacts, Pair
 
+_ARCH = re.compile(r"(?:sm|compute)_\d{2,3}[af]?", re.ASCII)
 _MINOR_COMPATIBLE_SINCE = 11  # before CUDA 11 a driver ran no newer minor version
 
 
@@ -121,12 +123,12 @@ def arch_too_new(facts: GpuFacts) -> Finding | None:
 def _arch(facts: GpuFacts, code: str, *, is_older: bool) -> Finding | None:
     """Compare the GPU with the kernels in the build."""
     cc, archs = first_capability(facts), facts.torch.archs
-    if cc is None or isinstance(archs, Unknown) or not archs:
+    if cc is None or isinstance(archs, Unknown):
         return None
-    if any(_covers(arch, cc) for arch in archs):
+    known = [arch for arch in archs if _ARCH.fullmatch(arch)]
+    if not known or any(_covers(arch, cc) for arch in known):
         return None
-    oldest = min(_numbers(arch) for arch in archs)
-    if (cc < oldest) is not is_older:
+    if (cc < min(map(_numbers, known))) is not is_older:
         return None
     switch = {
         HostKind.KAGGLE: ("Or Settings > Accelerator > GPU T4 x2.",),

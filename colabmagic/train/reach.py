@@ -7,6 +7,8 @@ or ``isinstance`` on them, only the type and the memory of the built-in kinds.
 from __future__ import annotations
 
 import functools
+import gc
+import itertools
 import sys
 import types
 from collections import OrderedDict, deque
@@ -18,6 +20,7 @@ from torch.utils import data as torch_data
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from colabmagic.train import origin
+from colabmagic.train.exchange import no_subclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -50,6 +53,15 @@ _DATA_TYPES: Final = (
     torch_data.Sampler,
     _BaseDataLoaderIter,
 )
+# Iterators and views: no attributes, but something inside.
+_HOLDERS: Final = (
+    *map(type, map(iter, ([], (), {}, {}.values(), {}.items(), set()))),
+    *map(type, ({}.keys(), {}.values(), {}.items(), reversed([]))),
+    enumerate, zip, map, filter, reversed, types.MappingProxyType,
+    type(functools.lru_cache(int)),
+    *(each for each in vars(itertools).values() if isinstance(each, type)),
+)  # fmt: skip
+_hooks_of: Final = torch._C.TensorBase._backward_hooks.__get__  # type: ignore[union-attr]  # noqa: SLF001
 _SKIPPED_NAMES: Final = frozenset({"get_ipython", "exit", "quit"})
 
 
@@ -81,7 +93,7 @@ class Reach:
     at_home: set[int] = field(default_factory=set)
     _seen: set[int] = field(default_factory=set)
     _pending: list[Any] = field(default_factory=list)
-    _kinds: set[type] = field(default_factory=set)
+    _kinds: set[int] = field(default_factory=set)
 
     def names(self, names: Iterable[str]) -> Reach:
         """Walk from dotted names of the namespace; unknown names are passed over."""
@@ -114,12 +126,17 @@ class Reach:
         while pending:
             value = pending.pop()
             kind = type(value)
-            if kind in _ATOMS or id(value) in seen:
-                continue
+            try:
+                if kind in _ATOMS or id(value) in seen:
+                    continue
+                visit = _visitors.get(kind)
+                if visit is None:
+                    visit = _visitors.setdefault(kind, _visitor(kind))
+            except Exception:  # noqa: BLE001 (a metaclass whose instances have no hash)
+                if id(value) in seen:
+                    continue
+                visit = _visitor(kind)
             seen.add(id(value))
-            visit = _visitors.get(kind)
-            if visit is None:
-                visit = _visitors.setdefault(kind, _visitor(kind))
             visit(self, value)
 
     # ---- one method for each kind of object -----------------------------------
@@ -131,9 +148,13 @@ class Reach:
         self.tensors[id(value)] = value
         if value_dict := object.__getattribute__(value, "__dict__"):
             self._dict(value_dict)
+        with no_subclass():
+            hooks = _hooks_of(value)
+        if hooks:
+            self._pending.extend(hooks.values())
 
     def _list(self, value: list[Any]) -> None:
-        if not set(map(type, list.__iter__(value))) <= _ATOMS:
+        if not _only_atoms(list.__iter__(value)):
             self._pending.extend(list.__iter__(value))
         self._instance(value)
 
@@ -178,16 +199,20 @@ class Reach:
                     self._parameters(inner.values())
                 elif inner:
                     pending += inner.values()
-            elif kind not in _ATOMS:
+            elif type(kind) is not type or kind not in _ATOMS:
                 pending.append(inner)
-        if type(value) not in self._kinds:
-            self._kinds.add(type(value))
+        if id(type(value)) not in self._kinds:
+            self._kinds.add(id(type(value)))
             pending.append(type(value))
 
     def _parameters(self, values: Iterable[Any]) -> None:
         """Visit the parameters of one module: most of all that there is to visit."""
         for value in values:
-            if type(value) is torch.nn.Parameter and not value.__dict__:
+            if (
+                type(value) is torch.nn.Parameter
+                and not value.__dict__
+                and not _hooks_of(value)
+            ):
                 self._seen.add(id(value))
                 self.tensors[id(value)] = value
             else:
@@ -197,11 +222,14 @@ class Reach:
         self.optimizers[id(value)] = value
         attributes = object.__getattribute__(value, "__dict__")
         groups = attributes.get("param_groups") or []
+        states = attributes.get("state")
         on_device = any(
-            group.get("capturable") or group.get("fused") for group in groups
+            group.get("capturable") or group.get("fused")
+            for group in groups
+            if isinstance(group, dict)
         )
-        if not on_device:
-            for state in dict.values(attributes.get("state") or {}):
+        if not on_device and isinstance(states, dict):
+            for state in dict.values(states):
                 step = state.get("step") if type(state) is dict else None
                 # Read by Python at every step: on a device each one would wait.
                 if isinstance(step, torch.Tensor):
@@ -241,7 +269,11 @@ class Reach:
         self._pending.extend(_cells((value,)))
 
     def _suspended(self, value: Any) -> None:  # noqa: ANN401
-        frame = getattr(value, "gi_frame", None) or getattr(value, "cr_frame", None)
+        prefix = {types.GeneratorType: "gi", types.CoroutineType: "cr"}.get(
+            type(value), "ag"
+        )
+        frame = getattr(value, f"{prefix}_frame")
+        self._pending.append(getattr(value, f"{prefix}_yieldfrom", None))
         if frame is not None and origin.is_user_file(frame.f_code.co_filename):
             self._pending.extend(frame.f_locals.values())
             names = global_names(frame.f_code)
@@ -251,7 +283,7 @@ class Reach:
 
     def _class(self, value: type) -> None:
         for kind in type.__dict__["__mro__"].__get__(value):
-            if kind in _classes_done or not origin.is_user_type(kind):
+            if id(kind) in _classes_done or not origin.is_user_type(kind):
                 continue
             if id(kind) in self._seen and kind is not value:
                 continue
@@ -260,7 +292,12 @@ class Reach:
 
     def _instance(self, value: object) -> None:
         """Visit attributes and slots, without running any code of the object."""
-        for slot in _slots(type(value)):  # type: ignore[arg-type]  # a type is hashable
+        kind = type(value)
+        try:
+            slots = _slots(kind)  # type: ignore[arg-type]  # mostly, a type is hashable
+        except Exception:  # noqa: BLE001 (a metaclass whose instances have no hash)
+            slots = _slots.__wrapped__(kind)
+        for slot in slots:
             try:
                 self._pending.append(slot.__get__(value))
             except AttributeError:
@@ -272,12 +309,16 @@ class Reach:
         if type(attributes) is dict:
             self._dict(attributes)
 
+    def _holder(self, value: object) -> None:
+        """Visit what an iterator or a view holds; only C code knows where."""
+        self._pending.extend(gc.get_referents(value))
+
     def _user_instance(self, value: object) -> None:
         self._instance(value)
         self._pending.append(type(value))
 
 
-_classes_done: Final = frozenset({object, torch.nn.Module, torch.Tensor})
+_classes_done: Final = frozenset(map(id, (object, torch.nn.Module, torch.Tensor)))
 _visitors: dict[type, Callable[[Reach, Any], None]] = {
     list: Reach._list,  # noqa: SLF001 (the table of the class's own methods)
     tuple: Reach._tuple,  # noqa: SLF001
@@ -290,9 +331,11 @@ _visitors: dict[type, Callable[[Reach, Any], None]] = {
     types.CellType: Reach._cell,  # noqa: SLF001
     types.GeneratorType: Reach._suspended,  # noqa: SLF001
     types.CoroutineType: Reach._suspended,  # noqa: SLF001
+    types.AsyncGeneratorType: Reach._suspended,  # noqa: SLF001
     staticmethod: Reach._wrapper,  # noqa: SLF001
     classmethod: Reach._wrapper,  # noqa: SLF001
     property: Reach._property,  # noqa: SLF001
+    **dict.fromkeys(_HOLDERS, Reach._holder),  # noqa: SLF001
 }
 _BY_BASE: Final[tuple[tuple[type, Callable[[Reach, Any], None]], ...]] = (
     (torch.Tensor, Reach._tensor),  # noqa: SLF001
@@ -312,13 +355,11 @@ _BY_BASE: Final[tuple[tuple[type, Callable[[Reach, Any], None]], ...]] = (
 
 def _visitor(kind: type) -> Callable[[Reach, Any], None]:
     """Choose how objects of a type are visited."""
-    mro = type.__dict__["__mro__"].__get__(kind)
+    mro = set(map(id, type.__dict__["__mro__"].__get__(kind)))
     for base, visit in _BY_BASE:
-        if base in mro:
+        if id(base) in mro:
             return visit
-    module = type.__dict__["__module__"].__get__(kind)
-    if not isinstance(module, str):
-        module = ""
+    module = origin.module_name(kind)
     if module == "__main__" or origin.is_user_type(kind):
         return Reach._user_instance  # noqa: SLF001
     if module.partition(".")[0] in _CLOSED or module.startswith(_CLOSED_PARTS):
@@ -337,13 +378,21 @@ def _cells(cells: Iterable[types.CellType] | None) -> list[object]:
     return found
 
 
+def _only_atoms(values: Iterable[object]) -> bool:
+    """Tell whether nothing among many values needs a visit."""
+    try:
+        return _ATOMS.issuperset(map(type, values))
+    except Exception:  # noqa: BLE001 (a metaclass whose instances have no hash)
+        return False
+
+
 @functools.lru_cache(maxsize=1024)
 def _slots(kind: type) -> tuple[types.MemberDescriptorType, ...]:
     """Return the slots of a class and its bases."""
     return tuple(
         member
         for base in type.__dict__["__mro__"].__get__(kind)
-        if base.__module__ != "builtins"
+        if origin.module_name(base) != "builtins"
         for member in type.__dict__["__dict__"].__get__(base).values()
         if type(member) is types.MemberDescriptorType
     )

@@ -106,11 +106,13 @@ class Session:
 
     def _choose_device(self) -> None:
         """Make the device current, so that the user's ``"cuda"`` means it."""
-        if self.device.index is None or getattr(torch, "accelerator", None) is None:
+        accelerator: Any = getattr(torch, "accelerator", None)  # torch 2.6 and later
+        if self.device.index is None or accelerator is None:  # type: ignore[redundant-expr]  # its stub says int
             return
-        if torch.accelerator.current_device_index() != self.device.index:
-            self._outer_device = torch.accelerator.current_device_index()
-            torch.accelerator.set_device_index(self.device.index)
+        current = accelerator.current_device_index()
+        if current != self.device.index:
+            self._outer_device = current
+            accelerator.set_device_index(self.device.index)
 
     def _move_in(self, reach: Reach) -> None:
         """Move everything that the cell reaches."""

@@ -16,6 +16,7 @@ from colabmagic.errors import (
     BadDeviceError,
     DeviceFailedError,
     DeviceMemoryError,
+    DeviceUnavailableError,
     NestedCellError,
     NotSupportedError,
 )
@@ -123,16 +124,16 @@ def test_every_single_allocation_on_the_way_in_may_fail(
 ) -> None:
     """Whichever allocation fails, nothing is half moved."""
     before, failures = state(notebook), 0
-    for number in range(200):
+    for number in range(1, 200):  # the first one is a trial
         fake.fail_allocation(1, number)
         try:
             notebook.train_on("model, optimizer, X, y; entered = True")
         except DeviceMemoryError:
             failures += 1
+            assert "entered" not in notebook.names
             assert state(notebook) == before
             assert_home(notebook)
             assert fake.stats(1)["current"] == 0
-            assert "entered" not in notebook.names
         else:
             break
     assert failures > 10
@@ -154,7 +155,7 @@ def test_memory_runs_out_in_the_middle_of_the_cell(
     assert_works_on(notebook)
 
 
-@pytest.mark.parametrize("number", [0, 1, 5, 20, 60, 150, 300])
+@pytest.mark.parametrize("number", [0, 1, 5, 20, 60, 100])
 def test_any_allocation_in_the_cell_may_fail(
     notebook: Notebook, fake: types.ModuleType, number: int
 ) -> None:
@@ -229,7 +230,9 @@ def test_a_read_only_map_is_written(tmp_path: Path) -> None:
     assert "sum 78.0 66.0" in printed
 
 
-def test_a_file_mapped_for_writing_is_written(notebook: Notebook, tmp_path: Path) -> None:
+def test_a_file_mapped_for_writing_is_written(
+    notebook: Notebook, tmp_path: Path
+) -> None:
     """A shared map gets the new values, in the file too."""
     path = tmp_path / "shared"
     path.write_bytes(bytes(48))
@@ -311,7 +314,9 @@ def test_a_graph_of_an_earlier_cell_survives(notebook: Notebook) -> None:
 def test_backward_through_an_earlier_graph_is_refused(notebook: Notebook) -> None:
     """Gradients of a CPU graph for a model that has moved: a clear line, no wrong result."""
     notebook.run("model.zero_grad(set_to_none=True)\nold = model(X).square().sum()")
-    with pytest.raises(NotSupportedError, match="computed on the CPU in an earlier cell"):
+    with pytest.raises(
+        NotSupportedError, match="computed on the CPU in an earlier cell"
+    ):
         notebook.train_on("old.backward()\noptimizer.step()")
     assert all(each.grad is None for each in notebook["model"].parameters())
     notebook.run("old.backward()")
@@ -344,7 +349,9 @@ def test_a_hidden_state_with_a_graph_is_carried(notebook: Notebook) -> None:
 # --- devices ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("device", ["fake:2", "fake:77", "cudda", "fake:-1", "fake:x", "7"])
+@pytest.mark.parametrize(
+    "device", ["fake:2", "fake:77", "cudda", "fake:-1", "fake:x", "7"]
+)
 def test_a_device_that_does_not_exist(notebook: Notebook, device: str) -> None:
     """One line that lists the devices which exist; nothing was touched."""
     before = state(notebook)
@@ -380,12 +387,19 @@ def test_a_device_that_is_lost_at_the_end(
     fake.set_lost(1, lost=False)
 
 
-def test_a_device_that_is_lost_before(notebook: Notebook, fake: types.ModuleType) -> None:
-    """A device that cannot take anything: an error of ours, and nothing has changed."""
+def test_a_device_that_is_lost_before(
+    notebook: Notebook, fake: types.ModuleType
+) -> None:
+    """A device that takes nothing counts as absent: the CPU, and the reason."""
     before = state(notebook)
     fake.set_lost(1, lost=True)
-    with pytest.raises(DeviceFailedError):
-        notebook.train_on(TRAIN)
+    with pytest.raises(DeviceUnavailableError, match="fake:1"):
+        notebook.train_on(TRAIN, strict=True)
+    assert state(notebook) == before
+    outcome = notebook.train_on("where = X.device.type")
+    assert (outcome.device, notebook["where"]) == ("cpu", "cpu")
+    assert outcome.fallback is not None
+    assert "device lost" in outcome.fallback
     fake.set_lost(1, lost=False)
     assert state(notebook) == before
     assert_works_on(notebook)
@@ -524,8 +538,9 @@ def test_an_error_in_the_cell(notebook: Notebook, cell: str) -> None:
     expected = RuntimeError if "torch.ones(2, 7)" in cell else ZeroDivisionError
     with pytest.raises(expected) as caught:
         notebook.train_on(cell)
+    assert leftovers(notebook.names) == {}
+    del caught  # its traceback holds the locals of the cell, and their graphs
     assert_home(notebook)
-    del caught
     notebook.run("model[0].weight._backward_hooks = None\nmodel.zero_grad()")
     assert_works_on(notebook)
 
@@ -543,7 +558,9 @@ def test_an_interrupt(notebook: Notebook, error: type[BaseException]) -> None:
 def test_the_error_of_another_device_is_torchs_own(notebook: Notebook) -> None:
     """What the user placed himself stays there; a mix is torch's own error."""
     with pytest.raises(RuntimeError, match="same device"):
-        notebook.train_on("torch.ones(3, device='cpu') + torch.ones(3, device='fake:1')")
+        notebook.train_on(
+            "torch.ones(3, device='cpu') + torch.ones(3, device='fake:1')"
+        )
 
 
 # --- sizes ------------------------------------------------------------------------
@@ -563,7 +580,7 @@ def test_a_model_of_two_thousand_layers(notebook: Notebook) -> None:
     assert [each.data_ptr() for each in notebook["deep"].parameters()] == pointers
 
 
-def test_modules_nested_five_hundred_deep(notebook: Notebook) -> None:
+def test_modules_nested_a_hundred_and_fifty_deep(notebook: Notebook) -> None:
     """Depth of nesting is no limit of ours."""
     notebook.run(
         "nest = nn.Linear(2, 2)\nfor _ in range(150): nest = nn.Sequential(nest)"
@@ -602,7 +619,9 @@ def test_ten_thousand_names_and_containers_that_hold_themselves(
 ) -> None:
     """Only what the cell uses is looked at, and cycles end."""
     for number in range(10_000):
-        notebook.names[f"name_{number}"] = torch.zeros(1) if number % 10 == 0 else number
+        notebook.names[f"name_{number}"] = (
+            torch.zeros(1) if number % 10 == 0 else number
+        )
     notebook.run(
         "loop = []; loop.append(loop); loop.append(X)\n"
         "table = {}; table['me'] = table; table['loop'] = loop\n"

@@ -11,13 +11,15 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from colabmagic.train import batch
 from colabmagic.train.reach import Reach
+from colabmagic.train.visit import adopt, end_visit, visit_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from colabmagic.train.move import Mover, Traveller
+    from colabmagic.train.move import Mover
     from colabmagic.train.patches import Patches
     from colabmagic.train.scope import Scope
+    from colabmagic.train.traveller import Traveller
 
 
 @dataclass(eq=False)
@@ -61,11 +63,11 @@ class Loading:
             scope.inside_loader = 1
             try:
                 if visits:
-                    self.mover.visit_home(visits)
+                    visit_home(visits)
                 result = original(iterator)
             finally:
                 if visits:
-                    self.mover.end_visit(visits)
+                    end_visit(visits)
                 scope.inside_loader = 0
             scope.batches += 1
             return batch.moved(result, device, non_blocking=non_blocking)
@@ -112,10 +114,10 @@ class Loading:
         visits = self._visits(owner)
         self.scope.inside_loader += 1
         try:
-            self.mover.visit_home(visits)
+            visit_home(visits)
             return action()
         finally:
-            self.mover.end_visit(visits)
+            end_visit(visits)
             self.scope.inside_loader -= 1
 
     def _visits(self, owner: Any) -> list[Traveller]:  # noqa: ANN401
@@ -131,7 +133,7 @@ class Loading:
             for each in found.values()
             if self.mover.is_away(each) and each not in self.scope.on_device
         ]
-        visits = self.mover.adopt(away)
+        visits = adopt(self.mover, away)
         if dataset is not owner:
             self._shared[id(dataset)] = (dataset, visits)
         return visits

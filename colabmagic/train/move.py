@@ -8,110 +8,29 @@ from typing import TYPE_CHECKING
 import torch
 
 from colabmagic.train import storage
-from colabmagic.train.exchange import (
-    carry_hooks,
-    compatible,
-    exchange,
-    is_movable,
-    is_plain,
-    no_subclass,
-    set_data,
-    swap,
-    without_history,
-)
+from colabmagic.train.exchange import is_movable, is_plain, no_subclass, set_data
 from colabmagic.train.interrupts import deferred_interrupts
+from colabmagic.train.landing import Landing, landed
+from colabmagic.train.traveller import (
+    Traveller,
+    attach,
+    bring_back,
+    has_gradient,
+    leave,
+    on_storage,
+    place_of,
+    settle,
+    with_gradients,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-Place = tuple[object, ...]
 Plan = tuple[torch.Tensor, torch.Tensor, storage.Pair | None]
 READ_ONLY_NOTE = (
     "the cell changed a tensor whose memory is read-only at home; "
     "it has memory of its own now"
 )
-
-
-@dataclass(slots=True, eq=False)
-class Traveller:
-    """A tensor that was moved from home, and what is needed to bring it back.
-
-    Attributes
-    ----------
-    tensor
-        The user's object.
-    shadow
-        Holds the tensor's own implementation, with its autograd state, while another
-        one stands in for it; None where only the data was exchanged.
-    home
-        A tensor over the home memory, with size and strides of the beginning.
-    pair
-        The storages; None for kinds of tensors that have none (sparse …).
-    place
-        Storage and geometry on the device that stand for the home memory; None where
-        the tensor filled its storage, and looked there as at home.
-    version
-        Version counter on arrival.
-    synced
-        Version counter when home was last made equal.
-    by_value
-        Whether the data was moved again on the device, by torch itself.
-    visiting
-        What to point to again after a visit at home.
-    had_gradient
-        Whether a gradient was attached on leaving.
-    history
-        The node that computed the tensor, on arrival.
-    """
-
-    tensor: torch.Tensor
-    shadow: torch.Tensor | None
-    home: torch.Tensor
-    pair: storage.Pair | None
-    place: Place | None
-    version: int
-    history: object
-    synced: int = 0
-    by_value: bool = False
-    visiting: torch.Tensor | None = None
-    had_gradient: bool = False
-
-    def is_in_place(self) -> bool:
-        """Tell whether the tensor is on the device as it arrived there."""
-        tensor, home = self.tensor, self.home
-        if self.place is not None:
-            return self.place == place_of(tensor)
-        return (
-            self.pair is not None
-            and tensor.untyped_storage()._cdata == self.pair.away_key  # noqa: SLF001
-            and tensor.shape == home.shape
-            and tensor.stride() == home.stride()
-            and tensor.dtype is home.dtype
-            and tensor.storage_offset() == 0
-        )
-
-
-@dataclass(slots=True)
-class Landing:
-    """Where the storages of the device have their memory at home.
-
-    Attributes
-    ----------
-    memory
-        By the key of the device's storage.
-    shift
-        How many bytes nearer to the beginning the data lies there.
-    """
-
-    memory: dict[int, torch.UntypedStorage] = field(default_factory=dict)
-    shift: dict[int, int] = field(default_factory=dict)
-
-    def tensor(self, like: torch.Tensor) -> torch.Tensor:
-        """Return the CPU tensor that stands for one on the device."""
-        if not is_plain(like):
-            return like.detach().cpu()
-        away_key = storage.key(like)
-        return on_storage(like, self.memory[away_key], self.shift[away_key])
 
 
 @dataclass(eq=False)
@@ -253,69 +172,6 @@ class Mover:
                 set_data(each.tensor, on_storage(each.tensor, pair.away, -old.start))
                 each.pair, each.place = pair, place_of(each.tensor)
         return pair
-
-    # ---- visits: home for the length of a call, without a copy -----------------
-
-    def adopt(self, tensors: Iterable[torch.Tensor]) -> list[Traveller]:
-        """Give tensors that were made on the device a home; return them as travellers."""
-        with torch.no_grad(), no_subclass():
-            known = [each for each in tensors if id(each) in self.travellers]
-            groups: dict[int, list[torch.Tensor]] = {}
-            for tensor in tensors:
-                free = id(tensor) not in self.travellers and tensor.grad_fn is None
-                if free and is_plain(tensor) and is_movable(tensor):
-                    groups.setdefault(storage.key(tensor), []).append(tensor)
-            for group in groups.values():
-                self._adopt_group(group)
-                known += group
-            return [self.travellers[id(each)] for each in known]
-
-    def _adopt_group(self, group: list[torch.Tensor]) -> None:
-        """Make home memory for the tensors of one storage of the device."""
-        away = group[0].untyped_storage()
-        memory = storage.raw(away, 0, away.nbytes()).cpu().untyped_storage()
-        pair = storage.Pair(memory, away, 0)
-        self.pairs[int(memory._cdata)] = pair  # noqa: SLF001
-        for tensor in group:
-            home = on_storage(tensor, memory, 0)
-            shadow = None
-            if not compatible(tensor, home):
-                home.requires_grad_(tensor.requires_grad)
-                shadow = home
-            version = version_of(tensor)
-            self.travellers[id(tensor)] = Traveller(
-                tensor, shadow, home, pair, place_of(tensor), version, None, version
-            )
-
-    def visit_home(self, travellers: Iterable[Traveller]) -> None:
-        """Point tensors to their home memory, which is made equal if need be."""
-        with torch.no_grad(), no_subclass():
-            for each in travellers:
-                tensor = each.tensor
-                if not self.is_away(tensor) or not each.is_in_place():
-                    continue
-                version = version_of(tensor)
-                if version != max(each.synced, each.version) and each.pair is not None:
-                    storage.fetch(each.pair)
-                    each.synced = version
-                if each.shadow is None:
-                    each.visiting = tensor.detach()
-                    set_data(tensor, each.home)
-                else:
-                    each.visiting = each.shadow
-                    swap(tensor, each.shadow)
-
-    def end_visit(self, travellers: Iterable[Traveller]) -> None:
-        """Point tensors to the device again."""
-        with torch.no_grad(), no_subclass():
-            for each in travellers:
-                if each.visiting is None:
-                    continue
-                if each.shadow is None:
-                    set_data(each.tensor, each.visiting)
-                else:
-                    swap(each.tensor, each.shadow)
-                each.visiting = None
 
     def is_alone(self, tensor: torch.Tensor) -> bool:
         """Tell whether a moved tensor shares its memory with no other."""
@@ -465,124 +321,6 @@ class Mover:
             bring_back(traveller, landing.tensor(tensor))
 
 
-def landed(traveller: Traveller, landing: Landing) -> bool:
-    """Tell whether the memory of a moved tensor was copied to its own home."""
-    pair = traveller.pair
-    return pair is not None and landing.memory.get(pair.away_key) is pair.home
-
-
-def leave(
-    tensor: torch.Tensor, made: torch.Tensor, pair: storage.Pair | None
-) -> Traveller:
-    """Make one tensor object stand for its copy on the device."""
-    had_gradient = has_gradient(tensor)
-    history = tensor.grad_fn
-    if history is None and compatible(tensor, made):
-        home, shadow = tensor.detach(), None
-        set_data(tensor, made)
-    else:
-        home = shadow = made
-        exchange(tensor, made)
-        history = tensor.grad_fn
-    # A tensor that fills its storage looks there as it does at home.
-    place = None if pair is not None and pair.views is not None else place_of(tensor)
-    return Traveller(
-        tensor,
-        shadow,
-        home,
-        pair,
-        place,
-        version_of(tensor),
-        history,
-        had_gradient=had_gradient,
-    )
-
-
-def bring_back(
-    traveller: Traveller, home: torch.Tensor, value: torch.Tensor | None = None
-) -> None:
-    """Make a moved tensor object stand for its home memory again.
-
-    Parameters
-    ----------
-    traveller
-        The tensor.
-    home
-        What it becomes.
-    value
-        What to write there, if the memory does not hold it yet.
-    """
-    tensor, shadow = traveller.tensor, traveller.shadow
-    if value is not None:
-        home.copy_(value)
-    if shadow is None:
-        set_data(tensor, home)
-        return
-    if home is not shadow:
-        set_data(shadow, home)
-    if shadow.grad_fn is None and shadow.requires_grad != tensor.requires_grad:
-        shadow.requires_grad_(tensor.requires_grad)
-    carry_hooks(tensor, shadow)
-    changed = version_of(tensor) > traveller.version
-    swap(tensor, shadow)
-    if changed:
-        torch.autograd.graph.increment_version(tensor)
-
-
-def settle(tensor: torch.Tensor, made: torch.Tensor, device: torch.device) -> None:
-    """Bring a tensor home that has no home yet, or lost it to a computation."""
-    if tensor.grad_fn is not None:
-        swap(tensor, without_history(made, device))
-    elif compatible(tensor, made):
-        set_data(tensor, made)
-    else:
-        exchange(tensor, made)
-
-
-def attach(gradients: Iterable[tuple[torch.Tensor, torch.Tensor | None]]) -> None:
-    """Attach gradients again; an exchange leaves them behind."""
-    for tensor, gradient in gradients:
-        if tensor.is_leaf and tensor.grad is not gradient:
-            tensor.grad = gradient
-
-
-def has_gradient(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor has a gradient that goes with it."""
-    return tensor.requires_grad and tensor.is_leaf and tensor.grad is not None
-
-
-def with_gradients(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
-    """Return tensors and their gradients, each object once."""
-    found: dict[int, torch.Tensor] = {}
-    pending = list(tensors)
-    while pending:
-        tensor = pending.pop()
-        if id(tensor) in found:
-            continue
-        found[id(tensor)] = tensor
-        if has_gradient(tensor):
-            pending.append(tensor.grad)  # type: ignore[arg-type]
-    return list(found.values())
-
-
-def place_of(tensor: torch.Tensor) -> Place:
-    """Return what changes when a tensor is re-pointed or reshaped in place."""
-    if not is_plain(tensor):
-        return (id(tensor),)
-    return (
-        tensor.untyped_storage()._cdata,  # noqa: SLF001 (the identity of a storage)
-        tensor.storage_offset(),
-        tensor.shape,
-        tensor.stride(),
-        tensor.dtype,
-    )
-
-
-def version_of(tensor: torch.Tensor) -> int:
-    """Return how often a tensor was changed in place; inference tensors do not count."""
-    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
-
-
 def fills(tensor: torch.Tensor, memory: torch.UntypedStorage) -> bool:
     """Tell whether a tensor is all there is in its storage, in order."""
     return (
@@ -591,13 +329,3 @@ def fills(tensor: torch.Tensor, memory: torch.UntypedStorage) -> bool:
         and not tensor.is_conj()
         and not tensor.is_neg()
     )
-
-
-def on_storage(
-    like: torch.Tensor, memory: torch.UntypedStorage, shift_bytes: int
-) -> torch.Tensor:
-    """Rebuild a tensor over other memory; an inference tensor stays one."""
-    if like.is_inference():
-        with torch.inference_mode():
-            return storage.rebuild(like, memory, shift_bytes)
-    return storage.rebuild(like, memory, shift_bytes)

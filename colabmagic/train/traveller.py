@@ -1,0 +1,205 @@
+"""A tensor that was moved from home: how it leaves, and how it comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from colabmagic.train import storage
+from colabmagic.train.exchange import (
+    carry_hooks,
+    compatible,
+    exchange,
+    is_plain,
+    set_data,
+    swap,
+    without_history,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Place = tuple[object, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Traveller:
+    """A tensor that was moved from home, and what is needed to bring it back.
+
+    Attributes
+    ----------
+    tensor
+        The user's object.
+    shadow
+        Holds the tensor's own implementation, with its autograd state, while another
+        one stands in for it; None where only the data was exchanged.
+    home
+        A tensor over the home memory, with size and strides of the beginning.
+    pair
+        The storages; None for kinds of tensors that have none (sparse …).
+    place
+        Storage and geometry on the device that stand for the home memory; None where
+        the tensor filled its storage, and looked there as at home.
+    version
+        Version counter on arrival.
+    synced
+        Version counter when home was last made equal.
+    by_value
+        Whether the data was moved again on the device, by torch itself.
+    visiting
+        What to point to again after a visit at home.
+    had_gradient
+        Whether a gradient was attached on leaving.
+    history
+        The node that computed the tensor, on arrival.
+    """
+
+    tensor: torch.Tensor
+    shadow: torch.Tensor | None
+    home: torch.Tensor
+    pair: storage.Pair | None
+    place: Place | None
+    version: int
+    history: object
+    synced: int = 0
+    by_value: bool = False
+    visiting: torch.Tensor | None = None
+    had_gradient: bool = False
+
+    def is_in_place(self) -> bool:
+        """Tell whether the tensor is on the device as it arrived there."""
+        tensor, home = self.tensor, self.home
+        if self.place is not None:
+            return self.place == place_of(tensor)
+        return (
+            self.pair is not None
+            and tensor.untyped_storage()._cdata == self.pair.away_key  # noqa: SLF001
+            and tensor.shape == home.shape
+            and tensor.stride() == home.stride()
+            and tensor.dtype is home.dtype
+            and tensor.storage_offset() == 0
+        )
+
+
+def leave(
+    tensor: torch.Tensor, made: torch.Tensor, pair: storage.Pair | None
+) -> Traveller:
+    """Make one tensor object stand for its copy on the device."""
+    had_gradient = has_gradient(tensor)
+    history = tensor.grad_fn
+    if history is None and compatible(tensor, made):
+        home, shadow = tensor.detach(), None
+        set_data(tensor, made)
+    else:
+        home = shadow = made
+        exchange(tensor, made)
+        history = tensor.grad_fn
+    # A tensor that fills its storage looks there as it does at home.
+    place = None if pair is not None and pair.views is not None else place_of(tensor)
+    return Traveller(
+        tensor,
+        shadow,
+        home,
+        pair,
+        place,
+        version_of(tensor),
+        history,
+        had_gradient=had_gradient,
+    )
+
+
+def bring_back(
+    traveller: Traveller, home: torch.Tensor, value: torch.Tensor | None = None
+) -> None:
+    """Make a moved tensor object stand for its home memory again.
+
+    Parameters
+    ----------
+    traveller
+        The tensor.
+    home
+        What it becomes.
+    value
+        What to write there, if the memory does not hold it yet.
+    """
+    tensor, shadow = traveller.tensor, traveller.shadow
+    if value is not None:
+        home.copy_(value)
+    if shadow is None:
+        set_data(tensor, home)
+        return
+    if home is not shadow:
+        set_data(shadow, home)
+    if shadow.grad_fn is None and shadow.requires_grad != tensor.requires_grad:
+        shadow.requires_grad_(tensor.requires_grad)
+    carry_hooks(tensor, shadow)
+    changed = version_of(tensor) > traveller.version
+    swap(tensor, shadow)
+    if changed:
+        torch.autograd.graph.increment_version(tensor)
+
+
+def settle(tensor: torch.Tensor, made: torch.Tensor, device: torch.device) -> None:
+    """Bring a tensor home that has no home yet, or lost it to a computation."""
+    if tensor.grad_fn is not None:
+        swap(tensor, without_history(made, device))
+    elif compatible(tensor, made):
+        set_data(tensor, made)
+    else:
+        exchange(tensor, made)
+
+
+def attach(gradients: Iterable[tuple[torch.Tensor, torch.Tensor | None]]) -> None:
+    """Attach gradients again; an exchange leaves them behind."""
+    for tensor, gradient in gradients:
+        if tensor.is_leaf and tensor.grad is not gradient:
+            tensor.grad = gradient
+
+
+def has_gradient(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor has a gradient that goes with it."""
+    return tensor.requires_grad and tensor.is_leaf and tensor.grad is not None
+
+
+def with_gradients(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Return tensors and their gradients, each object once."""
+    found: dict[int, torch.Tensor] = {}
+    pending = list(tensors)
+    while pending:
+        tensor = pending.pop()
+        if id(tensor) in found:
+            continue
+        found[id(tensor)] = tensor
+        if has_gradient(tensor):
+            pending.append(tensor.grad)  # type: ignore[arg-type]
+    return list(found.values())
+
+
+def place_of(tensor: torch.Tensor) -> Place:
+    """Return what changes when a tensor is re-pointed or reshaped in place."""
+    if not is_plain(tensor):
+        return (id(tensor),)
+    return (
+        tensor.untyped_storage()._cdata,  # noqa: SLF001 (the identity of a storage)
+        tensor.storage_offset(),
+        tensor.shape,
+        tensor.stride(),
+        tensor.dtype,
+    )
+
+
+def version_of(tensor: torch.Tensor) -> int:
+    """Return how often a tensor was changed in place; inference tensors do not count."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
+
+
+def on_storage(
+    like: torch.Tensor, memory: torch.UntypedStorage, shift_bytes: int
+) -> torch.Tensor:
+    """Rebuild a tensor over other memory; an inference tensor stays one."""
+    if like.is_inference():
+        with torch.inference_mode():
+            return storage.rebuild(like, memory, shift_bytes)
+    return storage.rebuild(like, memory, shift_bytes)

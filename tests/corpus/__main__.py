@@ -22,7 +22,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rtol", type=float, default=Tolerance().rtol)
     parser.add_argument("--atol", type=float, default=Tolerance().atol)
     parser.add_argument(
-        "--count", action="store_true", help="count on the CPU what the cells have to do"
+        "--count",
+        action="store_true",
+        help="count on the CPU what the cells have to do",
     )
     options = parser.parse_args(arguments)
     cases = [
@@ -40,7 +42,9 @@ def main(arguments: list[str]) -> int:
     if options.count:
         counts = {case.name: count_work(notebook, case) for case in cases}
         known = json.loads(WORK.read_text()) if WORK.exists() and options.only else {}
-        WORK.write_text(json.dumps({**known, **counts}, indent=1, sort_keys=True) + "\n")
+        WORK.write_text(
+            json.dumps({**known, **counts}, indent=1, sort_keys=True) + "\n"
+        )
         return 0
     tolerance = Tolerance(rtol=options.rtol, atol=options.atol)
     began = time.perf_counter()
@@ -62,14 +66,18 @@ def main(arguments: list[str]) -> int:
 
 def row(verdict: Verdict, width: int) -> str:
     """Return the lines of the table for a case."""
-    word = "FAILED" if verdict.problems else "same bits" if verdict.same_bits else "equal"
+    word = (
+        "FAILED" if verdict.problems else "same bits" if verdict.same_bits else "equal"
+    )
     wanted = "" if verdict.expected_matmuls is None else f"/{verdict.expected_matmuls}"
     line = (
         f"{verdict.case.name:{width}}  {word:9} {verdict.device_ops:5}  "
         f"{f'{verdict.device_matmuls}{wanted}':>9} {verdict.cpu_s:5.2f} {verdict.device_s:5.2f}"
     )
     indented = [
-        "    " + text for problem in verdict.problems[:6] for text in problem.splitlines()
+        "    " + text
+        for problem in verdict.problems[:6]
+        for text in problem.splitlines()
     ]
     return "\n".join([line, *indented])
 

@@ -62,7 +62,9 @@ def frozen(value: object, _seen: tuple[int, ...] = ()) -> object:
             return [frozen(item, seen) for item in value.tolist()]
         return Numbers(value.copy(), (("kind", "array"), ("dtype", str(value.dtype))))
     if isinstance(value, np.generic):
-        return Numbers(np.asarray(value), (("kind", "number"), ("dtype", str(value.dtype))))
+        return Numbers(
+            np.asarray(value), (("kind", "number"), ("dtype", str(value.dtype)))
+        )
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return value
     if isinstance(value, torch.nn.Module):
@@ -162,18 +164,30 @@ def _numbers(
 ) -> Iterator[Difference]:
     """Compare two tensors or arrays."""
     facts, others = dict(expected.facts), dict(actual.facts)
-    yield from differences(facts.pop("grad", None), others.pop("grad", None), tolerance, f"{path}.grad")
+    yield from differences(
+        facts.pop("grad", None), others.pop("grad", None), tolerance, f"{path}.grad"
+    )
     for name in facts.keys() | others.keys():
         if facts.get(name) != others.get(name):
-            yield Difference(path=path, what=f"{name} {facts.get(name)} != {others.get(name)}")
+            yield Difference(
+                path=path, what=f"{name} {facts.get(name)} != {others.get(name)}"
+            )
     one, other = expected.values, actual.values
     if one.shape != other.shape or one.dtype != other.dtype:
-        yield Difference(path=path, what=f"{one.dtype}{one.shape} != {other.dtype}{other.shape}")
-    elif one.tobytes() != other.tobytes() and not np.array_equal(one, other, equal_nan=one.dtype.kind in "fc"):
+        yield Difference(
+            path=path, what=f"{one.dtype}{one.shape} != {other.dtype}{other.shape}"
+        )
+    elif one.tobytes() != other.tobytes() and not np.array_equal(
+        one, other, equal_nan=one.dtype.kind in "fc"
+    ):
         near = one.dtype.kind in "fc" and np.allclose(
             other, one, rtol=tolerance.rtol, atol=tolerance.atol, equal_nan=True
         )
-        gap = np.abs(one.astype(np.float64) - other.astype(np.float64)).max() if one.size else 0
+        gap = (
+            np.abs(one.astype(np.float64) - other.astype(np.float64)).max()
+            if one.size
+            else 0
+        )
         yield Difference(path=path, what=f"largest gap {gap:.3g}", rounding=bool(near))
 
 

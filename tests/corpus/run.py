@@ -92,7 +92,9 @@ def run_case(
     finally:
         notebook.close()
     try:
-        _on_device(notebook, case, device, verdict, (expected, plain_warnings), tolerance)
+        _on_device(
+            notebook, case, device, verdict, (expected, plain_warnings), tolerance
+        )
     except CellFailedError as error:
         verdict.problems.append(f"on {device}: {error}")
     finally:
@@ -101,7 +103,9 @@ def run_case(
     return verdict
 
 
-def _plainly(notebook: Notebook, case: Case) -> tuple[dict[str, object], set[str], float]:
+def _plainly(
+    notebook: Notebook, case: Case
+) -> tuple[dict[str, object], set[str], float]:
     """Return the results on the CPU, the warnings, and the seconds."""
     notebook.restart(extension=False)
     began = time.perf_counter()
@@ -136,7 +140,9 @@ def _on_device(
         with meter:
             printed = notebook.run(f"%%train_on {device}\n{cell.source}")
         verdict.device_s += time.perf_counter() - began
-        verdict.lines += [line for line in printed.text.splitlines() if "train_on" in line]
+        verdict.lines += [
+            line for line in printed.text.splitlines() if "train_on" in line
+        ]
         new = set(printed.warnings) - plain_warnings
         verdict.problems += [f"new warning: {each}" for each in sorted(new)]
         patched = witness.still_patched(before, witness.entry_points())
@@ -158,7 +164,9 @@ def _on_device(
 def _note_leftovers(notebook: Notebook, verdict: Verdict, when: str) -> None:
     """Note tensors that are not at home."""
     left = witness.leftovers(notebook.namespace)
-    verdict.problems += [f"{when}: {path} is on {where}" for path, where in left.items()]
+    verdict.problems += [
+        f"{when}: {path} is on {where}" for path, where in left.items()
+    ]
     others = witness.tensors_off_cpu()
     if others and not left:
         shapes = ", ".join(str(tuple(each.shape)) for each in others[:5])

@@ -33,7 +33,9 @@ def test_the_corpus_is_complete() -> None:
         assert case.results, case.name
         assert case.summary, case.name
     missing = {case.name for case in cases} - set(expected_work())
-    assert not missing, f"run `python -m tests.corpus --count --only {' '.join(missing)}`"
+    assert not missing, (
+        f"run `python -m tests.corpus --count --only {' '.join(missing)}`"
+    )
 
 
 def test_cells_say_nothing_about_devices() -> None:

@@ -62,7 +62,9 @@ def leftovers(namespace: dict[str, Any]) -> dict[str, str]:
         elif type(value) is torch.device and value.type not in {"cpu", "meta"}:
             found[path] = f"the device {value} itself"
         waiting.extend(
-            (f"{path}{step}", child) for step, child in _children(value) if _is_open(child)
+            (f"{path}{step}", child)
+            for step, child in _children(value)
+            if _is_open(child)
         )
     return found
 
@@ -78,7 +80,9 @@ def _is_open(value: object) -> bool:
 def _children(value: Any) -> Iterator[tuple[str, object]]:
     """Yield all that an object leads to, with the way there."""
     if isinstance(value, (dict, types.MappingProxyType)):
-        for key, item in list(dict.items(value) if isinstance(value, dict) else value.items()):
+        for key, item in list(
+            dict.items(value) if isinstance(value, dict) else value.items()
+        ):
             yield f"[{_label(key)}]", item
             if type(key) not in ATOMS:
                 yield f".key({_label(key)})", key
@@ -86,9 +90,16 @@ def _children(value: Any) -> Iterator[tuple[str, object]]:
         for number, item in enumerate(list(value)):
             yield f"[{number}]", item
     elif isinstance(value, functools.partial):
-        yield from ((".func", value.func), (".args", value.args), (".keywords", value.keywords))
+        yield from (
+            (".func", value.func),
+            (".args", value.args),
+            (".keywords", value.keywords),
+        )
     elif isinstance(value, types.FunctionType):
-        yield from ((".defaults", value.__defaults__), (".kwdefaults", value.__kwdefaults__))
+        yield from (
+            (".defaults", value.__defaults__),
+            (".kwdefaults", value.__kwdefaults__),
+        )
         for number, cell in enumerate(value.__closure__ or ()):
             try:
                 yield f".closure[{number}]", cell.cell_contents
@@ -97,7 +108,9 @@ def _children(value: Any) -> Iterator[tuple[str, object]]:
     elif isinstance(value, types.MethodType):
         yield from ((".self", value.__self__), (".func", value.__func__))
     elif isinstance(value, (types.GeneratorType, types.CoroutineType)):
-        frame = value.gi_frame if isinstance(value, types.GeneratorType) else value.cr_frame
+        frame = (
+            value.gi_frame if isinstance(value, types.GeneratorType) else value.cr_frame
+        )
         if frame is not None:
             yield ".locals", frame.f_locals
     elif isinstance(value, (property,)):
@@ -199,7 +212,9 @@ def entry_points() -> dict[str, object]:
         if owner is None:
             continue
         for name, value in list(getattr(owner, "__dict__", {}).items()):
-            if callable(value) or isinstance(value, (property, classmethod, staticmethod)):
+            if callable(value) or isinstance(
+                value, (property, classmethod, staticmethod)
+            ):
                 found[f"{path}.{name}"] = value
     hooks = torch.nn.modules.module
     for name in GLOBAL_HOOKS:

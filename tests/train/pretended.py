@@ -1,0 +1,99 @@
+"""CPU memory that passes for a device on which ``tensor.data = …`` works.
+
+The test accelerator hangs on torch's PrivateUse1 key, where tensors are moved by swapping
+their implementations. CUDA, MPS and XPU exchange the data instead. That way is walked here
+without such a device: while the mode is active, memory that was copied "there" says
+that it is on ``xpu:0``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree
+
+DEVICE: Final = torch.device("xpu", 0)
+
+
+class Pretended(TorchFunctionMode):
+    """Makes copies to `DEVICE` out of CPU memory, and can fail on order.
+
+    Attributes
+    ----------
+    fail_at
+        The number of the copy to the device that finds it full; None for never.
+    lost
+        Whether every copy from the device fails.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.there: dict[int, torch.UntypedStorage] = {}
+        self.copies = 0
+        self.fail_at: int | None = None
+        self.lost = False
+
+    def __torch_function__(
+        self,
+        func: Any,  # noqa: ANN401
+        types: Any,  # noqa: ANN401, ARG002
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Answer for what is there, and let torch do the rest."""
+        kwargs = kwargs or {}
+        if func == torch.Tensor.device.__get__:  # type: ignore[attr-defined]
+            return DEVICE if self.holds(args[0]) else func(*args)
+        if func == torch.Tensor.is_cpu.__get__:  # type: ignore[attr-defined]
+            return not self.holds(args[0])
+        name = getattr(func, "__name__", "")
+        if name in {"to", "cpu"} and isinstance(args[0], torch.Tensor):
+            target = torch.device("cpu") if name == "cpu" else _target(args, kwargs)
+            if target == DEVICE:
+                return args[0] if self.holds(args[0]) else self.copied(args[0])
+            if target is not None and self.holds(args[0]):
+                if self.lost:
+                    message = "the pretended device is lost"
+                    raise RuntimeError(message)
+                return args[0].clone()
+        result = func(*args, **kwargs)
+        if any(self.holds(each) for each in _tensors((args, kwargs))):
+            for each in _tensors(result):
+                self.note(each)
+        return result
+
+    def copied(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a copy of a tensor on the device."""
+        self.copies += 1
+        if self.copies == self.fail_at:
+            message = "the pretended device is full"
+            raise torch.OutOfMemoryError(message)
+        made = tensor.clone()
+        self.note(made)
+        return made
+
+    def note(self, tensor: torch.Tensor) -> None:
+        """Take note that the memory of a tensor is there, and keep it alive."""
+        if tensor.layout is torch.strided:
+            memory = tensor.untyped_storage()
+            self.there[memory._cdata] = memory
+
+    def holds(self, tensor: torch.Tensor) -> bool:
+        """Tell whether the memory of a tensor is there."""
+        if tensor.layout is not torch.strided:
+            return False
+        return tensor.untyped_storage()._cdata in self.there
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:  # noqa: ANN401
+    """Return the tensors in the arguments or the result of a function."""
+    leaves = _pytree.tree_leaves(value)
+    return [each for each in leaves if isinstance(each, torch.Tensor)]
+
+
+def _target(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device | None:
+    """Return the device that ``tensor.to`` names."""
+    value = kwargs.get("device", args[1] if len(args) > 1 else None)
+    return torch.device(value) if isinstance(value, (str, torch.device)) else None

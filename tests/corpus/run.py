@@ -195,6 +195,9 @@ class Meter:
 
     def __enter__(self) -> None:
         """Start."""
+        if self.device.type == "cuda":
+            self.bytes_before = torch.cuda.memory_allocated(self.device)
+            self.operators["allocation"] -= self._allocations()
         if self.fake is not None:
             self.fake.set_shared_rng(self.shared_rng)
             for index in range(self.fake.device_count()):
@@ -203,6 +206,8 @@ class Meter:
 
     def __exit__(self, *error: object) -> None:
         """Stop, and add up."""
+        if self.device.type == "cuda":  # has no counter of operators
+            self.operators["allocation"] += self._allocations()
         if self.fake is None:
             return
         self.fake.set_shared_rng(False)
@@ -213,11 +218,22 @@ class Meter:
             if index != self.device.index
         )
 
+    def _allocations(self) -> int:
+        """Return how many blocks a CUDA device has given out so far."""
+        stats = torch.cuda.memory_stats(self.device)
+        return int(stats.get("allocation.all.allocated", 0))
+
     def judge(self, verdict: Verdict) -> None:
         """Note whether the device was really used, and no other one."""
+        verdict.device_ops = self.operators.total()
+        if self.device.type == "cuda":
+            if verdict.device_ops < FEW_OPERATORS:
+                verdict.problems.append("the device was hardly used")
+            held = torch.cuda.memory_allocated(self.device)
+            if held > self.bytes_before:
+                verdict.problems.append(f"{held} bytes of the device stay in use")
         if self.fake is None:
             return
-        verdict.device_ops = self.operators.total()
         verdict.device_matmuls = witness.matmuls(self.operators.items())
         wanted = verdict.expected_matmuls
         if wanted and verdict.device_matmuls < USED_SHARE * wanted:

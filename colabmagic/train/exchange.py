@@ -69,7 +69,7 @@ def exchange(tensor: torch.Tensor, made: torch.Tensor) -> None:
 
     Hooks and ``requires_grad`` go along; the gradient is the caller's to attach.
     """
-    if made.grad_fn is None and tensor.requires_grad:
+    if history_of(made) is None and tensor.requires_grad:
         made.requires_grad_()
     carry_hooks(tensor, made)
     swap(tensor, made)
@@ -83,6 +83,18 @@ def carry_hooks(tensor: torch.Tensor, made: torch.Tensor) -> None:
     later = tensor._post_accumulate_grad_hooks  # noqa: SLF001
     if later is not None or made._post_accumulate_grad_hooks is not None:  # noqa: SLF001
         made._post_accumulate_grad_hooks = later  # noqa: SLF001
+
+
+def history_of(tensor: torch.Tensor) -> object:
+    """Return the node that computed a tensor; None for leaves.
+
+    Torch refuses to tell for a view that was made without gradients and whose base was
+    changed since (a row of a weight, kept over a step). It is taken for a leaf.
+    """
+    try:
+        return tensor.grad_fn
+    except RuntimeError:
+        return None
 
 
 def is_plain(tensor: torch.Tensor) -> bool:

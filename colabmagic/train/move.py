@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from colabmagic.train import storage
-from colabmagic.train.exchange import is_movable, is_plain, no_subclass, set_data
+from colabmagic.train.exchange import (
+    history_of,
+    is_movable,
+    is_plain,
+    no_subclass,
+    set_data,
+)
 from colabmagic.train.interrupts import deferred_interrupts
 from colabmagic.train.landing import Landing, landed
 from colabmagic.train.traveller import (
@@ -88,7 +94,7 @@ class Mover:
                 if tensor.is_cpu and is_movable(tensor)
             ]
             gradients = [(each, each.grad) for each in chosen if has_gradient(each)]
-            before, bytes_before = dict(self.pairs), self.moved_bytes
+            before, bytes_before = tuple(self.pairs), self.moved_bytes
             done: list[Traveller] = []
             with deferred_interrupts():
                 try:
@@ -99,7 +105,9 @@ class Mover:
                     for traveller in reversed(done):
                         bring_back(traveller, traveller.home)
                     attach(gradients)
-                    self.pairs, self.moved_bytes = before, bytes_before
+                    # A pair that was widened has taken its tensors along.
+                    self.pairs = {key: self.pairs[key] for key in before}
+                    self.moved_bytes = bytes_before
                     raise
                 self.travellers.update((id(each.tensor), each) for each in done)
         return chosen
@@ -109,7 +117,7 @@ class Mover:
         groups: dict[int, list[torch.Tensor]] = {}
         plans: list[Plan] = []
         for tensor in tensors:
-            if tensor.grad_fn is not None:
+            if history_of(tensor) is not None:
                 with torch.enable_grad():
                     plans.append((tensor, tensor.to(self.device), None))
             elif is_plain(tensor):
@@ -127,6 +135,9 @@ class Mover:
                 if fills(group[0], memory):
                     plans.append(self._plan_lone(home_key, group[0], memory))
                     continue
+            group = [each for each in group if storage.holds(each)]  # noqa: PLW2901
+            if not group:
+                continue
             pair = self.pairs.get(home_key)
             if pair is None or not pair.covers(*storage.span(group)):
                 pair = self._widened(pair, group)
@@ -162,9 +173,8 @@ class Mover:
         self, old: storage.Pair | None, group: list[torch.Tensor]
     ) -> storage.Pair:
         """Return the pair for a group; tensors on an older, narrower one change over."""
-        if old is None:
+        if old is None or not storage.fetch(old):
             return storage.send(group, self.device)
-        storage.fetch(old)
         away = storage.raw(old.home, 0, old.home.nbytes()).to(self.device)
         pair = storage.Pair(old.home, away.untyped_storage(), 0)
         for each in self.travellers.values():
@@ -209,20 +219,30 @@ class Mover:
         notes: list[str] = []
         with torch.no_grad(), no_subclass(), deferred_interrupts():
             if not copy:
-                for each in self.travellers.values():
-                    bring_back(each, each.home)
+                self._give_up()
             else:
                 strangers = self._strangers(others)
                 landing = self._land(strangers, notes)
                 gradients = self._gradients(strangers)
-                for each in self.travellers.values():
-                    self._return(each, landing)
+                for key in list(self.travellers):
+                    self._return(self.travellers[key], landing)
+                    del self.travellers[key]  # never twice: that would swap it back
                 for tensor in strangers:
                     settle(tensor, landing.tensor(tensor), self.device)
                 attach(gradients)
             self.travellers.clear()
             self.pairs.clear()
         return notes
+
+    def _give_up(self) -> None:
+        """Point everything to its home memory as it is; the device is not asked."""
+        while self.travellers:
+            _, each = self.travellers.popitem()
+            bring_back(each, each.home)
+            if has_gradient(each.tensor):
+                gradient: torch.Tensor = each.tensor.grad  # type: ignore[assignment]
+                if id(gradient) not in self.travellers and self.is_away(gradient):
+                    each.tensor.grad = None
 
     def leave_there(self, tensors: Container[torch.Tensor]) -> None:
         """Forget travellers that the user himself put on the device meanwhile."""
@@ -238,14 +258,14 @@ class Mover:
         fresh = [each for each in others if id(each) not in travellers]
         for traveller in travellers.values():
             tensor = traveller.tensor
-            if tensor.requires_grad and tensor.is_leaf:
-                gradient = tensor.grad
-                if gradient is not None and id(gradient) not in travellers:
-                    fresh.append(gradient)
+            if has_gradient(tensor) and id(tensor.grad) not in travellers:
+                fresh.append(tensor.grad)  # type: ignore[arg-type]
         return [
             tensor
             for tensor in with_gradients(fresh)
-            if self.is_away(tensor) and id(tensor) not in travellers
+            if self.is_away(tensor)
+            and id(tensor) not in travellers
+            and is_movable(tensor)
         ]
 
     def _gradients(
@@ -254,7 +274,7 @@ class Mover:
         """Return the gradients that an exchange would leave behind, or bring back."""
         found: list[tuple[torch.Tensor, torch.Tensor | None]] = []
         for each in self.travellers.values():
-            if each.shadow is None or not each.tensor.is_leaf:
+            if each.shadow is None or history_of(each.tensor) is not None:
                 continue
             gradient = each.tensor.grad
             if gradient is not None or each.had_gradient:
@@ -272,11 +292,11 @@ class Mover:
             elif not pair.home.resizable() and READ_ONLY_NOTE not in notes:
                 notes.append(READ_ONLY_NOTE)
         groups: dict[int, list[torch.Tensor]] = {}
-        travelled = [
-            each.tensor
-            for each in self.travellers.values()
-            if each.pair is None or not landed(each, landing)
-        ]
+        travelled: list[torch.Tensor] = []
+        for each in self.travellers.values():
+            each.stayed = each.is_in_place()
+            if not each.stayed or not landed(each, landing):
+                travelled.append(each.tensor)
         for tensor in [*strangers, *travelled]:
             if self.is_away(tensor) and is_plain(tensor):
                 groups.setdefault(storage.key(tensor), []).append(tensor)
@@ -297,15 +317,15 @@ class Mover:
         pair = traveller.pair
         if (
             traveller.place is None
-            and tensor.grad_fn is None
+            and history_of(tensor) is None
             and not traveller.by_value
-            and traveller.is_in_place()
+            and traveller.stayed
             and landing.memory.get(pair.away_key) is pair.home  # type: ignore[union-attr]
         ):
             bring_back(traveller, traveller.home)  # nearly always
             return
-        same_history = tensor.grad_fn is traveller.history
-        untouched = same_history and traveller.is_in_place()
+        same_history = history_of(tensor) is traveller.history
+        untouched = same_history and traveller.stayed
         if traveller.history is not None:  # a computed value, copied with its history
             if untouched and tensor._version == traveller.version:  # noqa: SLF001
                 bring_back(traveller, traveller.home)

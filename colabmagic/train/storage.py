@@ -78,6 +78,11 @@ def extent(tensor: torch.Tensor) -> tuple[int, int]:
     return first * size, (last + 1) * size
 
 
+def holds(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor's memory is there; libraries free it for a while."""
+    return extent(tensor)[1] <= tensor.untyped_storage().nbytes()
+
+
 def span(tensors: Iterable[torch.Tensor]) -> tuple[int, int]:
     """Return the bytes of a common storage that some tensors use, as start and end.
 
@@ -145,6 +150,13 @@ def fetch(pair: Pair) -> bool:
             return False
         here.copy_(there)
     return True
+
+
+def resend(pair: Pair) -> None:
+    """Copy the bytes of the home storage to the device once more."""
+    end = pair.start + pair.away.nbytes()
+    if end <= pair.home.nbytes():
+        raw(pair.away, 0, pair.away.nbytes()).copy_(raw(pair.home, pair.start, end))
 
 
 def is_writable(storage: torch.UntypedStorage, start: int, end: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from colabmagic.train.exchange import (
     carry_hooks,
     compatible,
     exchange,
+    history_of,
     is_plain,
     set_data,
     swap,
@@ -50,6 +52,10 @@ class Traveller:
         Whether the data was moved again on the device, by torch itself.
     visiting
         What to point to again after a visit at home.
+    stayed
+        Whether it is, on the way home, where it arrived.
+    visited
+        Version counter when a visit at home began.
     had_gradient
         Whether a gradient was attached on leaving.
     history
@@ -66,6 +72,8 @@ class Traveller:
     synced: int = 0
     by_value: bool = False
     visiting: torch.Tensor | None = None
+    stayed: bool = False
+    visited: int = 0
     had_gradient: bool = False
 
     def is_in_place(self) -> bool:
@@ -88,16 +96,17 @@ def leave(
 ) -> Traveller:
     """Make one tensor object stand for its copy on the device."""
     had_gradient = has_gradient(tensor)
-    history = tensor.grad_fn
+    history = history_of(tensor)
+    # A tensor that fills its storage looks there as it does at home.
+    lone = pair is not None and pair.views is not None and made.storage_offset() == 0
     if history is None and compatible(tensor, made):
         home, shadow = tensor.detach(), None
         set_data(tensor, made)
     else:
         home = shadow = made
         exchange(tensor, made)
-        history = tensor.grad_fn
-    # A tensor that fills its storage looks there as it does at home.
-    place = None if pair is not None and pair.views is not None else place_of(tensor)
+        history = history_of(tensor)
+    place = None if lone else place_of(tensor)
     return Traveller(
         tensor,
         shadow,
@@ -132,7 +141,7 @@ def bring_back(
         return
     if home is not shadow:
         set_data(shadow, home)
-    if shadow.grad_fn is None and shadow.requires_grad != tensor.requires_grad:
+    if history_of(shadow) is None and shadow.requires_grad != tensor.requires_grad:
         shadow.requires_grad_(tensor.requires_grad)
     carry_hooks(tensor, shadow)
     changed = version_of(tensor) > traveller.version
@@ -143,7 +152,7 @@ def bring_back(
 
 def settle(tensor: torch.Tensor, made: torch.Tensor, device: torch.device) -> None:
     """Bring a tensor home that has no home yet, or lost it to a computation."""
-    if tensor.grad_fn is not None:
+    if history_of(tensor) is not None:
         swap(tensor, without_history(made, device))
     elif compatible(tensor, made):
         set_data(tensor, made)
@@ -152,15 +161,21 @@ def settle(tensor: torch.Tensor, made: torch.Tensor, device: torch.device) -> No
 
 
 def attach(gradients: Iterable[tuple[torch.Tensor, torch.Tensor | None]]) -> None:
-    """Attach gradients again; an exchange leaves them behind."""
+    """Attach gradients again; an exchange leaves them behind.
+
+    One that fits no more (its tensor was cut through ``.data``) cannot be attached.
+    """
     for tensor, gradient in gradients:
-        if tensor.is_leaf and tensor.grad is not gradient:
-            tensor.grad = gradient
+        if history_of(tensor) is None and tensor.grad is not gradient:
+            with contextlib.suppress(RuntimeError):
+                tensor.grad = gradient
 
 
 def has_gradient(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor has a gradient that goes with it."""
-    return tensor.requires_grad and tensor.is_leaf and tensor.grad is not None
+    return (
+        tensor.requires_grad and history_of(tensor) is None and tensor.grad is not None
+    )
 
 
 def with_gradients(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:

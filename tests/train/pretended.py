@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree
 
 DEVICE: Final = torch.device("xpu", 0)
+LOST: Final = "the pretended device is lost"
 
 
 class Pretended(TorchFunctionMode):
@@ -38,7 +39,7 @@ class Pretended(TorchFunctionMode):
     def __torch_function__(
         self,
         func: Any,  # noqa: ANN401
-        types: Any,  # noqa: ANN401, ARG002
+        types: Any,  # noqa: ANN401
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
@@ -47,22 +48,28 @@ class Pretended(TorchFunctionMode):
         if func == torch.Tensor.device.__get__:  # type: ignore[attr-defined]
             return DEVICE if self.holds(args[0]) else func(*args)
         if func == torch.Tensor.is_cpu.__get__:  # type: ignore[attr-defined]
-            return not self.holds(args[0])
+            return func(*args) and not self.holds(args[0])
         name = getattr(func, "__name__", "")
-        if name in {"to", "cpu"} and isinstance(args[0], torch.Tensor):
-            target = torch.device("cpu") if name == "cpu" else _target(args, kwargs)
-            if target == DEVICE:
-                return args[0] if self.holds(args[0]) else self.copied(args[0])
-            if target is not None and self.holds(args[0]):
-                if self.lost:
-                    message = "the pretended device is lost"
-                    raise RuntimeError(message)
-                return args[0].clone()
-        result = func(*args, **kwargs)
-        if any(self.holds(each) for each in _tensors((args, kwargs))):
+        if self.lost and name == "copy_" and self.holds(args[1]):
+            raise RuntimeError(LOST)
+        target = _target(name, args, kwargs)
+        if target is not None and DEVICE in {target, args[0].device}:
+            return self.placed(args[0], target)
+        given = _tensors((args, kwargs))
+        if any(self.holds(each) for each in given):
+            homes = {_key(each) for each in given if not self.holds(each)}
             for each in _tensors(result):
-                self.note(each)
+                if _key(each) not in homes:  # not what was changed in place at home
+                    self.note(each)
         return result
+
+    def placed(self, tensor: torch.Tensor, target: torch.device) -> torch.Tensor:
+        """Return a tensor on the device, or a copy of it on the CPU."""
+        if target == DEVICE:
+            return tensor if self.holds(tensor) else self.copied(tensor)
+        if self.lost:
+            raise RuntimeError(LOST)
+        return tensor.clone()
 
     def copied(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return a copy of a tensor on the device."""
@@ -77,14 +84,19 @@ class Pretended(TorchFunctionMode):
     def note(self, tensor: torch.Tensor) -> None:
         """Take note that the memory of a tensor is there, and keep it alive."""
         if tensor.layout is torch.strided:
-            memory = tensor.untyped_storage()
-            self.there[memory._cdata] = memory
+            self.there[_key(tensor)] = tensor.untyped_storage()
 
     def holds(self, tensor: torch.Tensor) -> bool:
         """Tell whether the memory of a tensor is there."""
-        if tensor.layout is not torch.strided:
-            return False
-        return tensor.untyped_storage()._cdata in self.there
+        return _key(tensor) in self.there
+
+
+def _key(tensor: torch.Tensor) -> int:
+    """Return the identity of a tensor's memory; 0 where it has none."""
+    lazy = issubclass(type(tensor), torch.nn.parameter.UninitializedTensorMixin)
+    if lazy or tensor.layout is not torch.strided:
+        return 0
+    return int(tensor.untyped_storage()._cdata)
 
 
 def _tensors(value: Any) -> list[torch.Tensor]:  # noqa: ANN401
@@ -93,7 +105,13 @@ def _tensors(value: Any) -> list[torch.Tensor]:  # noqa: ANN401
     return [each for each in leaves if isinstance(each, torch.Tensor)]
 
 
-def _target(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device | None:
-    """Return the device that ``tensor.to`` names."""
+def _target(
+    name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> torch.device | None:
+    """Return the device that ``tensor.to`` or ``tensor.cpu`` names."""
+    if name not in {"to", "cpu"} or not isinstance(args[0], torch.Tensor):
+        return None
+    if name == "cpu":
+        return torch.device("cpu")
     value = kwargs.get("device", args[1] if len(args) > 1 else None)
     return torch.device(value) if isinstance(value, (str, torch.device)) else None

@@ -55,6 +55,7 @@ class Pretended(TorchFunctionMode):
         target = _target(name, args, kwargs)
         if target is not None and DEVICE in {target, args[0].device}:
             return self.placed(args[0], target)
+        result = func(*args, **kwargs)
         given = _tensors((args, kwargs))
         if any(self.holds(each) for each in given):
             homes = {_key(each) for each in given if not self.holds(each)}

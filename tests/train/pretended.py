@@ -53,7 +53,7 @@ class Pretended(TorchFunctionMode):
         if self.lost and name == "copy_" and self.holds(args[1]):
             raise RuntimeError(LOST)
         target = _target(name, args, kwargs)
-        if target is not None and DEVICE in {target, args[0].device}:
+        if target is not None and (target == DEVICE or self.holds(args[0])):
             return self.placed(args[0], target)
         result = func(*args, **kwargs)
         given = _tensors((args, kwargs))

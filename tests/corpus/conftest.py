@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.accelerator.accelerator_fixtures import fake, registered_fake
+from tests.fakes.accelerator.accelerator_fixtures import (
+    fake,
+    pytest_collection_modifyitems,
+    registered_fake,
+)
 
 if TYPE_CHECKING:
     from tests.corpus.notebook import Notebook
 
-__all__ = ["fake", "registered_fake"]
+__all__ = ["fake", "pytest_collection_modifyitems", "registered_fake"]
 
 
 @pytest.fixture(scope="session")

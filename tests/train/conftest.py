@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from tests.fakes.accelerator.accelerator_fixtures import fake, registered_fake
+from tests.fakes.accelerator.accelerator_fixtures import (
+    fake,
+    pytest_collection_modifyitems,
+    registered_fake,
+)
 
-__all__ = ["fake", "registered_fake"]
+__all__ = ["fake", "pytest_collection_modifyitems", "registered_fake"]

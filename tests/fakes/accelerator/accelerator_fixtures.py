@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,17 @@ from tests.fakes.accelerator import fake_accelerator
 if TYPE_CHECKING:
     import types
     from collections.abc import Iterator
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Compile before the first test, whose time limit the build could exceed."""
+    wanted = any(
+        "registered_fake" in getattr(item, "fixturenames", ()) for item in items
+    )
+    if wanted and not fake_accelerator.missing_tools():
+        # What goes wrong here goes wrong again, and is shown, in the fixture.
+        with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):
+            fake_accelerator.build()
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,14 @@ from colabmagic.train.scope import caller
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from colabmagic.train.move import Mover
     from colabmagic.train.patches import Patches
     from colabmagic.train.scope import Scope
 
 _PLACING = ("to", "cuda", "xpu")
 
 
-def install(scope: Scope, patches: Patches) -> None:
+def install(scope: Scope, patches: Patches, mover: Mover) -> None:
     """Patch the ways out."""
     patches.set(torch.Tensor, "numpy", _numpy(scope))
     patches.set(serialization, "location_tag", _location_tag(scope))
@@ -28,7 +29,7 @@ def install(scope: Scope, patches: Patches) -> None:
     for name in (*_PLACING, scope.device.type):
         original = getattr(torch.Tensor, name, None)
         if callable(original) and name not in {"cpu", "meta"}:
-            patches.set(torch.Tensor, name, _placing(scope, original))
+            patches.set(torch.Tensor, name, _placing(scope, original, mover))
 
 
 def _numpy(scope: Scope) -> Callable[..., Any]:
@@ -69,8 +70,13 @@ def _pack() -> Callable[..., Any]:
     return pack
 
 
-def _placing(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap ``tensor.to(device)``: what the user puts on the device stays there."""
+def _placing(
+    scope: Scope, original: Callable[..., Any], mover: Mover
+) -> Callable[..., Any]:
+    """Wrap ``tensor.to(device)``: what the user puts on the device stays there.
+
+    The tensor that he took it from goes home: it is given back as another object.
+    """
     names_device = original.__name__ == "to"
 
     @functools.wraps(original)
@@ -79,6 +85,8 @@ def _placing(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
         if made.device == scope.device and is_user_file(caller().f_code.co_filename):
             if names_device and not _names_device(args, kwargs):
                 return made
+            if made is self and id(self) in mover.travellers:
+                made = self.view_as(self)
             scope.on_device.add(made)
         return made
 

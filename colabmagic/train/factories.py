@@ -41,10 +41,8 @@ NUMPY_NOTE: Final = (
 )
 
 
-def install(
-    scope: Scope, patches: Patches, namespace: dict[str, Any], names: set[str]
-) -> None:
-    """Wrap the factories of torch, and the ones that the cell imported by name."""
+def install(scope: Scope, patches: Patches, namespace: dict[str, Any]) -> None:
+    """Wrap the factories of torch, and the ones that were imported by name."""
     wrapped: dict[int, object] = {}
     makers: tuple[tuple[tuple[str, ...], Callable[..., object]], ...] = (
         (PLAIN, _plain),
@@ -62,14 +60,28 @@ def install(
             wrapper = make(scope, original)
             wrapped[id(original)] = wrapper
             patches.set(torch, name, wrapper)
-    for name in names:
-        by_name = wrapped.get(id(namespace.get(name)))
+    for name, value in list(namespace.items()):
+        by_name = wrapped.get(id(value))
         if by_name is not None:
             patches.set_item(namespace, name, by_name)
     for name in IN_PLACE:
         patches.set(torch.Tensor, name, _fill(scope, getattr(torch.Tensor, name)))
     patches.set(torch.Tensor, "__new__", _legacy_new(scope))
     patches.set(torch.Tensor, "type", _type(scope))
+    patches.set(torch, "set_default_tensor_type", _set_default_type())
+
+
+def _placed(kwargs: dict[str, Any]) -> bool:
+    """Tell whether a call says itself where its result goes; ``device=None`` does not."""
+    return any(
+        kwargs.get(name) is not None and kwargs[name] is not False
+        for name in _ELSEWHERE
+    )
+
+
+def _unplaced(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call without those that leave the place open."""
+    return {name: value for name, value in kwargs.items() if name not in _ELSEWHERE}
 
 
 def _explicit(scope: Scope, kwargs: dict[str, Any], made: Any) -> Any:  # noqa: ANN401
@@ -87,7 +99,9 @@ def _plain(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         if kwargs and not _ELSEWHERE.isdisjoint(kwargs):
-            return _explicit(scope, kwargs, original(*args, **kwargs))
+            if _placed(kwargs):
+                return _explicit(scope, kwargs, original(*args, **kwargs))
+            kwargs = _unplaced(kwargs)
         if scope.applies(caller()):
             return original(*args, device=device, **kwargs)
         return original(*args, **kwargs)
@@ -104,10 +118,12 @@ def _draw(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         if kwargs and not _ELSEWHERE.isdisjoint(kwargs):
-            return _explicit(scope, kwargs, original(*args, **kwargs))
+            if _placed(kwargs):
+                return _explicit(scope, kwargs, original(*args, **kwargs))
+            kwargs = _unplaced(kwargs)
         if not scope.applies(caller()):
             return original(*args, **kwargs)
-        if _follows_an_argument(args, kwargs):  # torch.normal(mean, std) of tensors
+        if _follows_an_argument(original, args, kwargs):
             return drawn_from(*args, **kwargs)
         if kwargs.get("generator") is None and not indices:
             on_device = scope.rng == "device"
@@ -135,11 +151,16 @@ def _moved(
     return made.requires_grad_() if requires_grad else made
 
 
-def _follows_an_argument(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Tell whether tensors among the arguments decide about the device."""
-    return any(isinstance(each, torch.Tensor) and each.dim() for each in args) or any(
-        isinstance(each, torch.Tensor) and each.dim() for each in kwargs.values()
-    )
+def _follows_an_argument(
+    original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> bool:
+    """Tell whether tensors among the arguments decide about the device.
+
+    They do in ``torch.normal(mean, std)``. Elsewhere a tensor is but a number.
+    """
+    if original.__name__ != "normal" or len(args) > 2 or "size" in kwargs:  # noqa: PLR2004
+        return False
+    return any(isinstance(each, torch.Tensor) for each in (*args, *kwargs.values()))
 
 
 def _is_small(scope: Scope, tensor: torch.Tensor) -> bool:
@@ -151,16 +172,20 @@ def _draw_like(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]
     """Wrap a draw that follows its argument: only its stream is chosen."""
 
     @functools.wraps(original)
-    def factory(like: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        like = kwargs.get("input", args[0] if args else None)
         if (
-            "device" in kwargs
+            not isinstance(like, torch.Tensor)
+            or _placed(kwargs)
             or like.device != scope.device
             or not _is_small(scope, like)
             or not scope.applies(caller())
         ):
-            return original(like, *args, **kwargs)
+            return original(*args, **kwargs)
         here = torch.empty_like(like, device="cpu", requires_grad=False)
-        return _moved(scope, original, (here, *args), kwargs)
+        others = args if "input" in kwargs else args[1:]
+        named = {key: each for key, each in kwargs.items() if key != "input"}
+        return _moved(scope, original, (here, *others), _unplaced(named))
 
     return factory
 
@@ -179,7 +204,7 @@ def _draw_from(
         ]
         if (
             not tensors
-            or "out" in kwargs
+            or kwargs.get("out") is not None
             or kwargs.get("generator") is not None
             or not all(_is_small(scope, each) for each in tensors)
             or any(each.requires_grad for each in tensors)
@@ -233,14 +258,14 @@ def _converted(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]
     def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         made = original(*args, **kwargs)
         positional = original.__name__ == "load" and len(args) > 1
-        if positional or not _ELSEWHERE.isdisjoint(kwargs):
+        if positional or _placed(kwargs):
             return made
         if not scope.applies(caller()):
             return made
         if isinstance(made, torch.Tensor):
             if of_numpy:
                 scope.notes[NUMPY_NOTE] = None
-            return made.to(scope.device) if made.device.type == "cpu" else made
+            return _there(scope, made) if made.device.type == "cpu" else made
         if isinstance(made, torch.nn.Module):
             import weakref  # noqa: PLC0415 (one rare case)
 
@@ -248,6 +273,26 @@ def _converted(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]
         return made
 
     return factory
+
+
+def _there(scope: Scope, made: torch.Tensor) -> torch.Tensor:
+    """Return a new tensor on the device; a leaf stays a leaf, a parameter one."""
+    if isinstance(made, torch.nn.Parameter):
+        there = made.detach().to(scope.device)
+        return torch.nn.Parameter(there, requires_grad=made.requires_grad)
+    if made.requires_grad and made.is_leaf:
+        return made.detach().to(scope.device).requires_grad_()
+    return made.to(scope.device)
+
+
+def _is_alias(scope: Scope, args: tuple[Any, ...], dtype: torch.dtype) -> bool:
+    """Tell whether ``torch.Tensor(x)`` is asked of an ``x`` that is on the device."""
+    return (
+        len(args) == 1
+        and isinstance(args[0], torch.Tensor)
+        and args[0].device == scope.device
+        and args[0].dtype is dtype
+    )
 
 
 class LegacyType:
@@ -259,6 +304,8 @@ class LegacyType:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Make a tensor, on the device if the cell calls."""
+        if not kwargs and _is_alias(self._scope, args, self._original.dtype):
+            return args[0].detach()
         made = self._original(*args, **kwargs)
         if "device" not in kwargs and self._scope.applies(caller()):
             return made.to(self._scope.device)
@@ -275,6 +322,14 @@ class LegacyType:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self._original, name)
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, LegacyType):
+            return bool(self._original == other._original)
+        return bool(self._original == other)
+
+    def __hash__(self) -> int:
+        return hash(self._original)
+
     def __repr__(self) -> str:
         return repr(self._original)
 
@@ -284,6 +339,12 @@ def _legacy_new(scope: Scope) -> staticmethod[..., Any]:
     original = torch.Tensor.__new__
 
     def __new__(cls: type, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, N807
+        if (
+            cls is torch.Tensor
+            and not kwargs
+            and _is_alias(scope, args, torch.get_default_dtype())
+        ):
+            return args[0].detach()
         made: Any = original(cls, *args, **kwargs)
         if cls is not torch.Tensor or "device" in kwargs or not scope.applies(caller()):
             return made
@@ -319,3 +380,16 @@ def _type(scope: Scope) -> Callable[..., Any]:
         return original(self, dtype, *args, **kwargs)
 
     return type_
+
+
+def _set_default_type() -> Callable[..., Any]:
+    """Return a ``torch.set_default_tensor_type`` that meets the real types only."""
+    original = torch.set_default_tensor_type
+
+    @functools.wraps(original)
+    def set_default_tensor_type(kind: Any) -> Any:  # noqa: ANN401
+        if isinstance(kind, str):
+            kind = getattr(torch, kind.removeprefix("torch."), kind)
+        return original(kind._original if isinstance(kind, LegacyType) else kind)  # noqa: SLF001
+
+    return set_default_tensor_type

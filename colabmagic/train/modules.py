@@ -87,11 +87,13 @@ class Modules:
 
         return __init__
 
-    def _before_forward(self, module: nn.Module, args: Any) -> Any:  # noqa: ANN401, ARG002
+    def _before_forward(self, module: nn.Module, args: Any) -> Any:  # noqa: ANN401
         """Move what is pending at the first forward of anything."""
         if self.scope.inside_loader or constructs_module(caller(1)):
             return None
         self.flush()
+        if module in self.scope.at_home:
+            return None
         return batch.moved(args, self.scope.device)
 
     def flush(self) -> None:
@@ -165,7 +167,7 @@ class Modules:
 
         @functools.wraps(original)
         def place(module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            with self._identity_kept():
+            with self._identity_kept(module):
                 result = original(module, *args, **kwargs)
             if is_user_file(caller().f_code.co_filename):
                 target = _target(name, args, kwargs)
@@ -176,14 +178,17 @@ class Modules:
         return place
 
     @contextlib.contextmanager
-    def _identity_kept(self) -> Iterator[None]:
+    def _identity_kept(self, module: nn.Module) -> Iterator[None]:
         """Keep Parameter objects where torch would put new ones in their place.
 
-        It does so between the CPU and back ends on its PrivateUse1 key.
+        It does so between the CPU and back ends on its PrivateUse1 key. What it does
+        there on request, it refuses for a tensor with a weak reference: no marks then.
         """
         if self.scope.device.type in _KEEP_IDENTITY:
             yield
             return
+        for each in (*module.parameters(), *module.buffers()):
+            self._unmark(each)
         future = torch.__future__
         outer = future.get_swap_module_params_on_conversion()
         future.set_swap_module_params_on_conversion(True)
@@ -192,12 +197,17 @@ class Modules:
         finally:
             future.set_swap_module_params_on_conversion(outer)
 
+    def _unmark(self, value: object) -> None:
+        """Forget where the user put something."""
+        scope = self.scope
+        for marks in (scope.on_device, scope.at_home, scope.stay):
+            marks.discard(value)
+
     def _mark(self, module: nn.Module, target: torch.device) -> None:
         """Remember where the user put a module with all that belongs to it."""
         scope = self.scope
         for each in (*module.modules(), *module.parameters(), *module.buffers()):
-            scope.on_device.discard(each)
-            scope.at_home.discard(each)
+            self._unmark(each)
             if target.type == "cpu":
                 scope.at_home.add(each)
             elif target.type == scope.device.type:

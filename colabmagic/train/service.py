@@ -60,7 +60,7 @@ class RunningCell:
         global _running, _last  # noqa: PLW0603 (one cell runs at a time in a process)
         if self._finished is not None:
             return self._finished
-        session = self._session
+        session, self._session = self._session, None
         known = dict(self._known, result=result)
         known["error"] = None if error is None else type(error).__name__
         if _running is self:
@@ -151,7 +151,11 @@ def start(
     }
     running = RunningCell(session, known, show)
     _running = running
-    show(TrainOutcome(**known).entry_line())
+    try:
+        show(TrainOutcome(**known).entry_line())
+    except BaseException as error:
+        running.finish(None, error)  # nobody else will
+        raise
     return running
 
 

@@ -21,7 +21,7 @@ from colabmagic.train.origin import is_user_file
 from colabmagic.train.outcome import in_words
 from colabmagic.train.patches import Patches
 from colabmagic.train.reach import Reach
-from colabmagic.train.scope import Marks, Scope
+from colabmagic.train.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,7 +65,6 @@ class Session:
         self.loading = Loading(self.scope, self.mover)
         self.moved: tuple[str, ...] = ()
         self._before: dict[str, Any] = {}
-        self._stay = Marks()
         self._guards: list[Any] = []
         self._entry_bytes = 0
         self._outer_device: int | None = None
@@ -80,18 +79,19 @@ class Session:
         DeviceMemoryError
             It does not fit; nothing was moved then.
         """
-        with deferred_interrupts(), paused_collector():
-            reach = Reach(self.namespace).names(self.names)
-            self._remember(reach)
-            self._choose_device()
-            try:
+        try:
+            with deferred_interrupts(), paused_collector():
+                reach = Reach(self.namespace).names(self.names)
+                self._remember(reach)
+                self._choose_device()
                 self._move_in(reach)
                 self._patch(reach)
-            except BaseException:
+        except BaseException:  # an interrupt is held back until all that was done
+            with deferred_interrupts():
                 self._unpatch()
-                self._return_all([])
+                self.mover.home(copy=False)  # nothing was computed yet
                 self._release()
-                raise
+            raise
 
     def _remember(self, reach: Reach) -> None:
         """Note what is bound to which name, and what is on the device already."""
@@ -102,7 +102,7 @@ class Session:
         if self._entry_bytes:
             present += self._alive_on_device()
         for each in present:
-            self._stay.add(each)
+            self.scope.stay.add(each)
 
     def _choose_device(self) -> None:
         """Make the device current, so that the user's ``"cuda"`` means it."""
@@ -127,39 +127,33 @@ class Session:
                 f"what the cell uses does not fit on {self.device}; nothing was moved",
                 seen=f"{in_words(size)} to move; {_first_line(error)}",
                 hint="free memory, use a smaller model or batch, or %%train_on cpu",
-            ) from error
+            ) from error.with_traceback(None)  # whose frames hold what was copied
         except (RuntimeError, TypeError) as error:  # a type that the device has not
             kinds = sorted({str(each.dtype) for each in chosen})
             raise NotSupportedError(
                 f"what the cell uses cannot go to {self.device}; nothing was moved",
                 seen=f"{_first_line(error)} (element types: {', '.join(kinds)})",
                 hint="convert it, as in X = X.float(), or %%train_on cpu",
-            ) from error
-        self._guard_graphs(reach)
+            ) from error.with_traceback(None)
+        self._guard_graphs()
         if self.device.type == "cuda":
             self._flatten(reach)
         self.moved = self._described({id(each) for each in taken})
 
-    def _guard_graphs(self, reach: Reach) -> None:
-        """Refuse a backward pass through a graph of the CPU whose leaves have moved."""
+    def _guard_graphs(self) -> None:
+        """Refuse a backward pass into a graph of the CPU whose leaves have moved."""
         travellers = self.mover.travellers
         leaves = set(travellers)
         leaves.update(
             id(each.shadow) for each in travellers.values() if each.shadow is not None
         )
-        pending: list[Any] = [
-            each.grad_fn for each in reach.tensors.values() if each.grad_fn is not None
-        ]
-        seen: set[Any] = set()
-        while pending:
-            node = pending.pop()
-            if node is None or node in seen:
-                continue
-            seen.add(node)
-            leaf = getattr(node, "variable", None)
-            if leaf is not None and id(leaf) in leaves:
-                self._guards.append(node.register_prehook(_refuse_old_graph))
-            pending.extend(inner for inner, _ in node.next_functions)
+        known: dict[Any, bool] = {}
+        for each in travellers.values():
+            # A computed value was copied with its history: the copy is the first node,
+            # so that a refusal uses up nothing of the graph behind it.
+            copy = each.history
+            if copy is not None and leads_to(copy, leaves, known):
+                self._guards.append(copy.register_prehook(_refuse_old_graph))
 
     def _flatten(self, reach: Reach) -> None:
         """Lay out the weights of recurrent layers as cuDNN wants them."""
@@ -183,8 +177,8 @@ class Session:
     def _patch(self, reach: Reach) -> None:
         """Change what the cell calls."""
         names = {name.partition(".")[0] for name in self.names}
-        factories.install(self.scope, self.patches, self.namespace, names)
-        conversions.install(self.scope, self.patches)
+        factories.install(self.scope, self.patches, self.namespace)
+        conversions.install(self.scope, self.patches, self.mover)
         named = named_datasets(self.namespace.get(name) for name in names)
         self.loading.install(self.patches, named)
         self.modules.install(reach.modules)
@@ -212,7 +206,7 @@ class Session:
             The device could not be read any more. What was moved there has its values
             from before the cell.
         """
-        with deferred_interrupts(), paused_collector():
+        with deferred_interrupts(), paused_collector(), no_subclass():
             self._unpatch()
             try:
                 if not self.options.keep:
@@ -283,7 +277,7 @@ class Session:
             for each in tensors
             if id(each) not in self.mover.travellers
             and self.mover.is_away(each)
-            and each not in self._stay
+            and each not in self.scope.stay
             and each not in self.scope.on_device
         ]
 
@@ -291,9 +285,9 @@ class Session:
         """Leave the state of an optimizer where its parameters stay."""
         for optimizer in reach.optimizers.values():
             for parameter, state in list(optimizer.state.items()):
-                if parameter in self._stay or parameter in self.scope.on_device:
+                if parameter in self.scope.stay or parameter in self.scope.on_device:
                     for each in Reach({}).values([state]).tensors.values():
-                        self._stay.add(each)
+                        self.scope.stay.add(each)
 
     def _release(self) -> None:
         """Give memory back to the device, and the current device to the user."""
@@ -331,10 +325,10 @@ def _owns(value: object, taken: set[int]) -> bool:
     kinds = type(value).__mro__
     if torch.Tensor in kinds:
         return id(value) in taken
-    if torch.nn.Module in kinds:
+    if torch.nn.Module in kinds and "_parameters" in vars(value):
         tensors = itertools.chain(value.parameters(), value.buffers())  # type: ignore[attr-defined]
         return any(id(each) in taken for each in tensors)
-    if torch.optim.Optimizer in kinds:
+    if torch.optim.Optimizer in kinds and "param_groups" in vars(value):
         groups = value.param_groups  # type: ignore[attr-defined]
         return any(id(each) in taken for group in groups for each in group["params"])
     return False

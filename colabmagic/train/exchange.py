@@ -70,7 +70,8 @@ def exchange(tensor: torch.Tensor, made: torch.Tensor) -> None:
     Hooks and ``requires_grad`` go along; the gradient is the caller's to attach.
     """
     if history_of(made) is None and tensor.requires_grad:
-        made.requires_grad_()
+        with torch.inference_mode(made.is_inference()):
+            made.requires_grad_()
     carry_hooks(tensor, made)
     swap(tensor, made)
 
@@ -95,6 +96,38 @@ def history_of(tensor: torch.Tensor) -> object:
         return tensor.grad_fn
     except RuntimeError:
         return None
+
+
+def leads_to(node: Any, leaves: set[int], known: dict[Any, bool]) -> bool:  # noqa: ANN401
+    """Tell whether a backward pass from a node gives gradients to certain leaves.
+
+    Parameters
+    ----------
+    node
+        A ``grad_fn``.
+    leaves
+        ``id`` of the leaf tensors.
+    known
+        Answers of earlier calls; filled.
+    """
+    pending = [node]
+    while pending:
+        each = pending[-1]
+        if each in known and known[each] is not None:
+            pending.pop()
+            continue
+        inner = [following for following, _ in each.next_functions if following]
+        fresh = [following for following in inner if following not in known]
+        if each not in known and fresh:
+            known[each] = None  # type: ignore[assignment]  # being asked
+            pending.extend(fresh)
+            continue
+        leaf = getattr(each, "variable", None)
+        known[each] = (leaf is not None and id(leaf) in leaves) or any(
+            known.get(following) for following in inner
+        )
+        pending.pop()
+    return known[node]
 
 
 def is_plain(tensor: torch.Tensor) -> bool:

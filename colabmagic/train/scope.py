@@ -60,6 +60,8 @@ class Scope:
         Tensors and modules that the user himself put on the device; they stay there.
     at_home
         Tensors and modules that the user himself put on the CPU.
+    stay
+        Tensors that were on the device before the cell, and what belongs to them.
     pending
         Modules made in the cell that are still on the CPU.
     batches
@@ -73,6 +75,7 @@ class Scope:
     inside_loader: int = 0
     on_device: Marks = field(default_factory=Marks)
     at_home: Marks = field(default_factory=Marks)
+    stay: Marks = field(default_factory=Marks)
     pending: list[weakref.ref[torch.nn.Module]] = field(default_factory=list)
     batches: int = 0
     notes: dict[str, None] = field(default_factory=dict)

@@ -12,7 +12,7 @@ import torch
 
 from colabmagic.errors import DeviceFailedError, DeviceMemoryError, NotSupportedError
 from colabmagic.train import conversions, factories
-from colabmagic.train.exchange import no_subclass
+from colabmagic.train.exchange import leads_to, no_subclass
 from colabmagic.train.interrupts import deferred_interrupts, paused_collector
 from colabmagic.train.loading import Loading, named_datasets
 from colabmagic.train.modules import Modules
@@ -80,7 +80,7 @@ class Session:
             It does not fit; nothing was moved then.
         """
         try:
-            with deferred_interrupts(), paused_collector():
+            with deferred_interrupts(), paused_collector(), no_subclass():
                 reach = Reach(self.namespace).names(self.names)
                 self._remember(reach)
                 self._choose_device()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -68,7 +68,7 @@ class Traveller:
     pair: storage.Pair | None
     place: Place | None
     version: int
-    history: object
+    history: Any
     synced: int = 0
     by_value: bool = False
     visiting: torch.Tensor | None = None

@@ -8,8 +8,8 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import matplotlib.pyplot as plt  # noqa: F401 (loaded before the freeze, as the cells use it)
 import numpy as np
-import matplotlib.pyplot  # noqa: F401 (loaded before the freeze, as the cells use it)
 import sklearn.datasets  # noqa: F401
 import torch
 from IPython.core.interactiveshell import InteractiveShell

@@ -1,4 +1,4 @@
-"""The device for the tests of `colabmagic.train`."""
+"""The devices for the tests of `colabmagic.train`."""
 
 from __future__ import annotations
 
@@ -7,5 +7,6 @@ from tests.fakes.accelerator.accelerator_fixtures import (
     pytest_collection_modifyitems,
     registered_fake,
 )
+from tests.train.places import place
 
-__all__ = ["fake", "pytest_collection_modifyitems", "registered_fake"]
+__all__ = ["fake", "place", "pytest_collection_modifyitems", "registered_fake"]

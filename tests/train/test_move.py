@@ -6,12 +6,10 @@ swapping implementations, and a pretended one, whose tensors exchange their data
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import signal
 import warnings
 import weakref
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,89 +20,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from colabmagic.errors import NotSupportedError
-from colabmagic.train import move, storage, visit
-from colabmagic.train.move import Mover
-from tests.train.pretended import DEVICE, Pretended
+from colabmagic.train import move, storage
+from tests.train.places import Look, Place, is_away, is_home, opened
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@dataclass
-class Place:
-    """A device to go to, and how to make it fail."""
-
-    device: torch.device
-    fake: types.ModuleType
-    mode: Pretended | None = None
-
-    def mover(self) -> Mover:
-        """Return a mover to the device."""
-        return Mover(self.device)
-
-    def fill_at(self, number: int) -> None:
-        """Let the copy of that number find the device full."""
-        if self.mode is None:
-            self.fake.fail_allocation(self.device, number)
-        else:
-            self.mode.fail_at = self.mode.copies + number
-
-    def lose(self) -> None:
-        """Let nothing be read from the device any more."""
-        if self.mode is None:
-            self.fake.set_lost(self.device, lost=True)
-        else:
-            self.mode.lost = True
-
-
-@contextlib.contextmanager
-def opened(kind: str, fake: types.ModuleType) -> Iterator[Place]:
-    """Open one of the two devices."""
-    if kind == "swapped":
-        yield Place(torch.device("fake", 1), fake)
-        return
-    with Pretended() as mode:
-        yield Place(DEVICE, fake, mode)
-
-
-@pytest.fixture(params=["swapped", "exchanged"])
-def place(request: pytest.FixtureRequest, fake: types.ModuleType) -> Iterator[Place]:
-    """Give each of the two devices in turn."""
-    with opened(request.param, fake) as place:
-        yield place
-
-
-@dataclass(frozen=True)
-class Look:
-    """What of a tensor must be the same at home again."""
-
-    address: int
-    shape: torch.Size
-    stride: tuple[int, ...]
-    offset: int
-    requires_grad: bool
-    leaf: bool
-    kind: type
-
-    @classmethod
-    def at(cls, tensor: torch.Tensor) -> Look:
-        """Look at a tensor."""
-        return cls(
-            tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.storage_offset(),
-            tensor.requires_grad, tensor.is_leaf, type(tensor),
-        )  # fmt: skip
-
-
-def is_away(place: Place, *tensors: torch.Tensor) -> bool:
-    """Tell whether all of some tensors are on the device."""
-    return all(each.device == place.device for each in tensors)
-
-
-def is_home(*tensors: torch.Tensor) -> bool:
-    """Tell whether all of some tensors are on the CPU."""
-    return all(each.device.type == "cpu" for each in tensors)
 
 
 # ---- there and back -----------------------------------------------------------------
@@ -292,28 +213,6 @@ def test_a_wider_span_that_does_not_fit_changes_nothing(place: Place) -> None:
     mover.home()
     assert Look.at(part) == look
     assert big.sum() == 16
-
-
-def test_a_slice_that_follows_later(place: Place) -> None:
-    """A view of a tensor that is away joins it, and can visit home."""
-    base = torch.arange(8.0)
-    tail = base[4:]
-    looks = Look.at(base), Look.at(tail)
-    mover = place.mover()
-    mover.away([base])
-    base.add_(1)
-    mover.away([tail])
-    assert tail.cpu().tolist() == [5, 6, 7, 8]
-    tail.add_(1)
-    visits = visit.adopt(mover, [tail])
-    visit.visit_home(visits)
-    assert is_home(tail)
-    assert tail.tolist() == [6, 7, 8, 9]
-    visit.end_visit(visits)
-    assert is_away(place, tail)
-    mover.home()
-    assert (Look.at(base), Look.at(tail)) == looks
-    assert base.tolist() == [1, 2, 3, 4, 6, 7, 8, 9]
 
 
 MEMBERS = st.sampled_from(
@@ -870,107 +769,7 @@ def test_a_failure_half_way_home_is_not_undone(
     assert [Look.at(each) for each in tensors] == looks
 
 
-# ---- visits ---------------------------------------------------------------------------
-
-
-def test_a_visit_home_needs_no_copy(place: Place) -> None:
-    """Untouched tensors point home and back; there they are as before."""
-    tensor = torch.arange(3.0)
-    address = tensor.data_ptr()
-    mover = place.mover()
-    mover.away([tensor])
-    visits = visit.adopt(mover, [tensor])
-    visit.visit_home(visits)
-    assert tensor.data_ptr() == address
-    assert is_home(tensor)
-    visit.end_visit(visits)
-    assert is_away(place, tensor)
-    visit.end_visit(visits)
-    assert is_away(place, tensor)
-
-
-def test_a_visit_sees_what_the_cell_wrote(place: Place) -> None:
-    """Changes since the last visit are fetched, each time."""
-    tensor = torch.zeros(2)
-    mover = place.mover()
-    mover.away([tensor])
-    visits = visit.adopt(mover, [tensor])
-    for value in (1, 1, 5):
-        tensor.fill_(value)
-        visit.visit_home(visits)
-        assert tensor.tolist() == [value] * 2
-        visit.end_visit(visits)
-
-
-def test_what_is_written_on_a_visit_is_kept(place: Place) -> None:
-    """Dataset code that counts in a shared tensor: the cell sees it, and so does home."""
-    counts = torch.zeros(3)
-    mover = place.mover()
-    mover.away([counts])
-    visits = visit.adopt(mover, [counts])
-    for _ in range(2):
-        visit.visit_home(visits)
-        counts[1] += 1
-        visit.end_visit(visits)
-        counts[0] += 1
-    assert counts.cpu().tolist() == [2, 2, 0]
-    mover.home()
-    assert counts.tolist() == [2, 2, 0]
-
-
-def test_tensors_made_in_the_cell_are_given_a_home(place: Place) -> None:
-    """A dataset over new tensors: they share memory on visits as they do there."""
-    mover = place.mover()
-    mover.away([first := torch.zeros(1)])
-    made = first + torch.arange(4.0).to(place.device)
-    tail = made[2:]
-    mover.away([])
-    visits = visit.adopt(mover, iter([made, tail, first]))
-    assert len(visits) == 3
-    visit.visit_home(visits)
-    assert is_home(made, tail)
-    assert made.untyped_storage()._cdata == tail.untyped_storage()._cdata
-    assert made.tolist() == [0, 1, 2, 3]
-    visit.end_visit(visits)
-    made.add_(1)
-    mover.home()
-    assert is_home(made, tail)
-    assert tail.tolist() == [3, 4]
-    made[3] = 9
-    assert tail[1] == 9
-
-
-def test_a_view_made_in_the_cell_has_the_home_of_its_base(place: Place) -> None:
-    """``TensorDataset(X[:2])``: X still comes home to its own memory, with the slice."""
-    base = torch.arange(4.0)
-    before = Look.at(base)
-    mover = place.mover()
-    mover.away([base])
-    base.add_(1)
-    part = base[:2]
-    visits = visit.adopt(mover, [part])
-    visit.visit_home(visits)
-    assert part.tolist() == [1, 2]
-    visit.end_visit(visits)
-    base.add_(1)
-    visit.visit_home(visits)
-    assert part.tolist() == [2, 3]
-    visit.end_visit(visits)
-    mover.home()
-    assert Look.at(base) == before
-    assert base.tolist() == [2, 3, 4, 5]
-    assert part.data_ptr() == base.data_ptr()
-
-
-def test_computed_tensors_are_not_adopted(place: Place) -> None:
-    """A tensor with a history cannot visit; it is passed over."""
-    weight = torch.ones(2, requires_grad=True)
-    mover = place.mover()
-    mover.away([weight])
-    made = weight * 2
-    assert visit.adopt(mover, [made]) == []
-    mover.home([made])
-    assert is_home(made)
+# ---- laid out anew ----------------------------------------------------------------------
 
 
 def test_weights_that_were_laid_out_anew_by_torch(place: Place) -> None:

@@ -52,6 +52,26 @@ class ForeignGraph(torch.autograd.Function):
         )
 
 
+class SharedCopy(torch.autograd.Function):
+    """Stands for the copy of a computed tensor, in memory that it shares with others."""
+
+    @staticmethod
+    def forward(_: Any, tensor: torch.Tensor, made: torch.Tensor) -> Any:  # noqa: ANN401, ARG004
+        """Return the copy; its history is the tensor's."""
+        return made.detach()
+
+    @staticmethod
+    def backward(_: Any, *gradients: torch.Tensor) -> Any:  # noqa: ANN401
+        """Go on where the tensor was computed."""
+        return gradients[0].cpu(), None
+
+
+def with_history(tensor: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+    """Return a tensor over the memory of `made` that was computed as `tensor` was."""
+    with torch.enable_grad():
+        return SharedCopy.apply(tensor, made)  # type: ignore[no-any-return, no-untyped-call]
+
+
 def without_history(value: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Return a tensor that looks computed, and says clearly that its graph is gone."""
     with torch.enable_grad():

@@ -14,6 +14,7 @@ from colabmagic.train.exchange import (
     is_plain,
     no_subclass,
     set_data,
+    with_history,
 )
 from colabmagic.train.interrupts import deferred_interrupts
 from colabmagic.train.landing import Landing, landed
@@ -114,12 +115,26 @@ class Mover:
 
     def _plan(self, tensors: list[torch.Tensor]) -> list[Plan]:
         """Copy all memory to the device and make the new tensors; change none yet."""
+        groups, plans = self._grouped(tensors)
+        for home_key, group in groups.items():
+            memory = group[0].untyped_storage()
+            lone = len(group) == 1 and home_key not in self.pairs
+            if lone and fills(group[0], memory):
+                plans.append(self._plan_lone(home_key, group[0], memory))
+            else:
+                plans += self._plan_shared(home_key, group)
+        return plans
+
+    def _grouped(
+        self, tensors: list[torch.Tensor]
+    ) -> tuple[dict[int, list[torch.Tensor]], list[Plan]]:
+        """Group tensors by their memory; copy those that have none, or a history."""
         groups: dict[int, list[torch.Tensor]] = {}
         plans: list[Plan] = []
+        computed: list[torch.Tensor] = []
         for tensor in tensors:
             if history_of(tensor) is not None:
-                with torch.enable_grad():
-                    plans.append((tensor, tensor.to(self.device), None))
+                computed.append(tensor)
             elif is_plain(tensor):
                 home_key = tensor.untyped_storage()._cdata  # noqa: SLF001 (its identity)
                 group = groups.get(home_key)
@@ -129,23 +144,30 @@ class Mover:
                     group.append(tensor)
             else:
                 plans.append((tensor, tensor.detach().to(self.device), None))
-        for home_key, group in groups.items():
-            if len(group) == 1 and home_key not in self.pairs:
-                memory = group[0].untyped_storage()
-                if fills(group[0], memory):
-                    plans.append(self._plan_lone(home_key, group[0], memory))
-                    continue
-            group = [each for each in group if storage.holds(each)]  # noqa: PLW2901
-            if not group:
-                continue
-            pair = self.pairs.get(home_key)
-            if pair is None or not pair.covers(*storage.span(group)):
-                pair = self._widened(pair, group)
-                self._note(home_key, pair)
-            plans += [
-                (tensor, on_storage(tensor, pair.away, pair.start), pair)
-                for tensor in group
-            ]
+        for tensor in computed:
+            home_key = storage.key(tensor) if is_plain(tensor) else 0
+            if home_key in groups:  # a row of a weight
+                groups[home_key].append(tensor)
+            else:
+                with torch.enable_grad():
+                    plans.append((tensor, tensor.to(self.device), None))
+        return groups, plans
+
+    def _plan_shared(self, home_key: int, group: list[torch.Tensor]) -> list[Plan]:
+        """Copy memory that several tensors share, or that one uses in part."""
+        there = [each for each in group if storage.holds(each)]
+        if not there:
+            return []
+        pair = self.pairs.get(home_key)
+        if pair is None or not pair.covers(*storage.span(there)):
+            pair = self._widened(pair, there)
+            self._note(home_key, pair)
+        plans: list[Plan] = []
+        for tensor in there:
+            made = on_storage(tensor, pair.away, pair.start)
+            if history_of(tensor) is not None:
+                made = with_history(tensor, made)
+            plans.append((tensor, made, pair))
         return plans
 
     def _plan_lone(

@@ -62,6 +62,7 @@ _HOLDERS: Final = (
     *(each for each in vars(itertools).values() if isinstance(each, type)),
 )  # fmt: skip
 _hooks_of: Final = torch._C.TensorBase._backward_hooks.__get__  # type: ignore[union-attr]  # noqa: SLF001
+_ROWS: Final = frozenset({id(tuple), id(list)})
 _SKIPPED_NAMES: Final = frozenset({"get_ipython", "exit", "quit"})
 
 
@@ -154,7 +155,7 @@ class Reach:
             self._pending.extend(hooks.values())
 
     def _list(self, value: list[Any]) -> None:
-        if not _only_atoms(list.__iter__(value)):
+        if not _only_atoms(list.__iter__(value)) and not _only_rows(value):
             self._pending.extend(list.__iter__(value))
         self._instance(value)
 
@@ -384,6 +385,14 @@ def _only_atoms(values: Iterable[object]) -> bool:
         return _ATOMS.issuperset(map(type, values))
     except Exception:  # noqa: BLE001 (a metaclass whose instances have no hash)
         return False
+
+
+def _only_rows(values: list[Any]) -> bool:
+    """Tell whether a list holds rows of atoms, as a table of file names does."""
+    kinds = {id(type(each)) for each in list.__iter__(values)}
+    return kinds <= _ROWS and _only_atoms(
+        itertools.chain.from_iterable(list.__iter__(values))
+    )
 
 
 @functools.lru_cache(maxsize=1024)

@@ -439,6 +439,44 @@ def test_a_computed_tensor_travels_with_its_history(place: Place) -> None:
     assert weight.grad.tolist() == [2, 2]
 
 
+def test_a_row_of_a_weight_sees_what_is_written(place: Place) -> None:
+    """A view that was computed from a weight shares its memory there and at home."""
+    weight, other = nn.Parameter(torch.zeros(2, 3)), torch.ones(3, requires_grad=True)
+    row, turned = weight[0], weight.t()
+    state = other * 2
+    history = row.grad_fn
+    looks = [Look.at(each) for each in (weight, row, turned)]
+    mover = place.mover()
+    mover.away([row, weight, turned, state])
+    assert is_away(place, weight, row, turned, state)
+    assert row.requires_grad
+    with torch.no_grad():
+        weight.add_(1)
+        assert row.cpu().tolist() == [1, 1, 1]
+        row.mul_(2)
+    assert turned.detach().cpu().tolist() == [[2, 1]] * 3
+    mover.home()
+    assert [Look.at(each) for each in (weight, row, turned)] == looks
+    assert row.tolist() == [2, 2, 2]
+    assert weight.tolist() == [[2, 2, 2], [1, 1, 1]]
+    assert turned.grad_fn is not None
+    assert history is not None
+
+
+def test_backward_through_a_row_goes_on_where_it_came_from(place: Place) -> None:
+    """If its leaf stayed at home, the gradient arrives there."""
+    base = torch.ones(4, requires_grad=True)
+    middle = base * 2
+    row, plain = middle[:2], middle.detach()
+    mover = place.mover()
+    mover.away([row, plain])
+    row.sum().backward()
+    assert base.grad is not None
+    assert base.grad.tolist() == [2, 2, 0, 0]
+    mover.home()
+    assert is_home(row, plain)
+
+
 def test_a_row_that_was_kept_over_a_step(place: Place) -> None:
     """Torch itself calls its history invalid; it travels as the memory that it is."""
     weight = nn.Parameter(torch.zeros(4))

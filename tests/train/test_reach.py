@@ -625,6 +625,17 @@ def test_a_module_without_its_init() -> None:
     assert id(made := Forgotten()) in Reach({}).values([made]).modules
 
 
+def test_tables_are_passed_over_at_once() -> None:
+    """Rows of names and numbers, as datasets keep them; a tensor in one of them counts."""
+    tensor = torch.zeros(1)
+    table: list[Any] = [(f"{index}.png", index) for index in range(50_000)]
+    reach = Reach({}).values([table])
+    assert len(reach._seen) == 1
+    assert reached(tensor, [*table, ("x", [tensor])])
+    assert reached(tensor, [*table, ("x", tensor)])
+    assert reached(tensor, [*table, [tensor]])
+
+
 def test_changing_containers_are_read_at_once() -> None:
     """Ten thousand names and long lists of numbers are no work."""
     names = {f"name{index}": [index] * 100 for index in range(10_000)}

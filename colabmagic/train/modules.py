@@ -173,6 +173,8 @@ class Modules:
                 target = _target(name, args, kwargs)
                 if target is not None:
                     self._mark(module, target)
+                if target is not None and target.type == "cpu":
+                    self.mover.came_home((*module.parameters(), *module.buffers()))
             return result
 
         return place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -218,6 +219,26 @@ class Mover:
                 traveller.place = place_of(tensor)
                 traveller.by_value = True
 
+    def came_home(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Give tensors that the user brought to the CPU the memory that they came from.
+
+        On the CPU ``model.cpu()`` changes nothing, so aliases must see what it holds.
+        Where others on the device share the memory, the user's copy stays one.
+        """
+        with torch.no_grad(), no_subclass():
+            back = with_gradients(tensors)
+            gradients = [(each, each.grad) for each in back if has_gradient(each)]
+            users = Counter(id(each.pair) for each in self.travellers.values())
+            for tensor in back:
+                each = self.travellers.get(id(tensor))
+                if each is None or each.pair is None or not fits_home(each):
+                    continue
+                if users[id(each.pair)] == 1 and each.pair.home.resizable():
+                    bring_back(each, each.home, tensor.detach())
+                    del self.travellers[id(tensor)]
+                    del self.pairs[int(each.pair.home._cdata)]  # noqa: SLF001
+            attach(gradients)
+
     # ---- home ----------------------------------------------------------------
 
     def home(
@@ -361,6 +382,17 @@ class Mover:
             bring_back(traveller, traveller.home)
         else:
             bring_back(traveller, landing.tensor(tensor))
+
+
+def fits_home(traveller: Traveller) -> bool:
+    """Tell whether a tensor is on the CPU, with the size and type of its home."""
+    tensor, home = traveller.tensor, traveller.home
+    return (
+        tensor.is_cpu
+        and history_of(tensor) is None
+        and tensor.shape == home.shape
+        and tensor.dtype is home.dtype
+    )
 
 
 def fills(tensor: torch.Tensor, memory: torch.UntypedStorage) -> bool:

@@ -228,6 +228,26 @@ def test_a_module_that_is_there_and_comes_back(notebook: Notebook) -> None:
     assert where(notebook["net"].weight, notebook["out"]) == {"cpu"}
 
 
+@pytest.mark.parametrize("way", ["net.cpu()", "net.to('cpu')", "net.to(device='cpu')"])
+def test_a_module_that_the_user_brings_home_is_really_home(
+    notebook: Notebook, way: str
+) -> None:
+    """``torch.save(model.cpu())`` at the end: aliases of the weights see the result."""
+    notebook.run(
+        "net = nn.Linear(2, 1)\nalias = net.weight.data\nwhere = alias.data_ptr()"
+    )
+    notebook.train_on(
+        "opt = torch.optim.SGD(net.parameters(), 0.5)\n"
+        "net(torch.ones(1, 2)).sum().backward()\n"
+        f"opt.step()\n{way}\n"
+        "opt.step()\n"
+    )
+    net = notebook["net"]
+    assert net.weight.data_ptr() == notebook["where"]
+    assert torch.equal(net.weight.detach(), notebook["alias"])
+    assert where(net.weight, net.weight.grad) == {"cpu"}
+
+
 def test_modules_of_a_dataset_stay_on_the_cpu(notebook: Notebook) -> None:
     """What Dataset code builds and calls is not the cell's."""
     notebook.run(

@@ -599,6 +599,47 @@ def test_a_tensor_that_the_user_brought_home_himself(place: Place) -> None:
     assert weight.tolist() == [1, 1]
 
 
+def to_cpu(place: Place, tensor: torch.Tensor) -> None:
+    """Bring a tensor to the CPU as ``module.cpu()`` does."""
+    if place.mode is None:
+        made = tensor.detach().cpu().requires_grad_(tensor.requires_grad)
+        made.grad = None if tensor.grad is None else tensor.grad.cpu()
+        torch.utils.swap_tensors(tensor, made)
+    else:
+        tensor.data = tensor.data.cpu()
+        if tensor.grad is not None:
+            tensor.grad.data = tensor.grad.data.cpu()
+
+
+def test_what_came_home_by_hand_has_its_own_memory_again(place: Place) -> None:
+    """After ``model.cpu()`` in the cell, and what is written then, nothing is overwritten."""
+    weight, tied = torch.zeros(3, requires_grad=True), torch.zeros(4)
+    half, cut, stays = tied[:2], torch.zeros(3), torch.zeros(2)
+    look = Look.at(weight)
+    alias = weight.detach()
+    mover = place.mover()
+    mover.away([weight, tied, half, cut, stays])
+    with torch.no_grad():
+        weight.add_(1)
+    weight.sum().backward()
+    gradient = weight.grad
+    for tensor in (weight, tied, cut):
+        to_cpu(place, tensor)
+    cut.resize_(2)
+    mover.came_home([weight, tied, cut, stays])
+    assert Look.at(weight) == look
+    assert alias.tolist() == [1, 1, 1]
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [1, 1, 1]
+    assert place.mode is None or weight.grad is gradient
+    assert is_away(place, half, stays)
+    alias.add_(1)
+    mover.home()
+    assert weight.tolist() == [2, 2, 2]
+    assert Look.at(weight) == look
+    assert is_home(weight.grad, tied, half, cut, stays)
+
+
 def test_tensors_that_the_user_put_there_stay(place: Place) -> None:
     """`leave_there` forgets them; they keep working where they are."""
     stays, goes = torch.zeros(2), torch.zeros(2)

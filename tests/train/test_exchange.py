@@ -123,6 +123,35 @@ def test_which_tensors_can_be_moved() -> None:
     assert not exchange.is_movable(closed)
 
 
+def test_which_leaves_a_graph_leads_to() -> None:
+    """Through branches that meet again, long chains, and with answers of before."""
+    used, other = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    left, right = used * 2, used + other
+    meeting = left * right
+    chain = other
+    for _ in range(5000):
+        chain = chain + 1
+    known: dict[Any, bool] = {}
+    assert exchange.leads_to(meeting.grad_fn, {id(used)}, known)
+    assert exchange.leads_to(left.grad_fn, {id(used)}, known)
+    assert exchange.leads_to(right.grad_fn, {id(used)}, known)
+    assert not exchange.leads_to(chain.grad_fn, {id(used)}, known)
+    assert exchange.leads_to(chain.grad_fn, {id(other)}, {})
+    assert not exchange.leads_to(left.grad_fn, {id(other)}, {})
+
+
+def test_the_copy_of_a_computed_tensor_shares_memory() -> None:
+    """Its values are those of the memory; its history is the tensor's."""
+    weight = torch.ones(2, requires_grad=True)
+    memory = torch.full((2,), 5.0)
+    made = exchange.with_history(weight * 3, memory)
+    memory.add_(1)
+    assert made.tolist() == [6, 6]
+    made.sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [3, 3]
+
+
 def test_the_history_of_a_tensor(fake: types.ModuleType) -> None:
     """A leaf has none; a view that torch calls invalid is taken for a leaf."""
     assert fake.is_available()

@@ -269,6 +269,68 @@ def test_a_bound_may_be_a_tensor(scope: Scope) -> None:
     assert made.device == scope.device
 
 
+FILLS = [
+    "x.normal_()", "x.uniform_(-1, 1)", "x.random_(9)", "x.bernoulli_(0.5)",
+    "x.exponential_()", "torch.nn.init.normal_(x)", "torch.nn.init.kaiming_uniform_(x)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("rng", ["auto", "cpu", "device"])
+@pytest.mark.parametrize("side", [4, 200])
+def test_tensors_that_are_filled_with_noise(
+    fake: types.ModuleType, fill: str, rng: str, side: int
+) -> None:
+    """As draws are; weights are initialised from the CPU's stream whatever their size."""
+    torch.manual_seed(1)
+    fake.manual_seed_all(2)
+    plain = torch.zeros(side, side)
+    there = plain.to("fake:1")
+    before = torch.get_rng_state()
+    address = there.data_ptr()
+    with wrapped(rng):
+        made = eval(fill, {"torch": torch, "x": there})  # noqa: S307
+    from_cpu = not torch.equal(before, torch.get_rng_state())
+    assert made is there
+    assert there.data_ptr() == address
+    assert from_cpu is (
+        rng == "cpu" or (rng == "auto" and (side == 4 or "init" in fill))
+    )
+    if from_cpu:
+        torch.manual_seed(1)
+        eval(fill, {"torch": torch, "x": plain})  # noqa: S307
+        assert torch.equal(there.cpu(), plain)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        "torch.bernoulli(p)",
+        "torch.multinomial(p, 2)",
+        "torch.poisson(p)",
+        "torch.normal(p, 1.0)",
+    ],
+)
+@pytest.mark.parametrize(
+    ("rng", "expected"), [("auto", True), ("cpu", True), ("device", False)]
+)
+def test_draws_from_probabilities_on_the_device(
+    fake: types.ModuleType, draw: str, rng: str, *, expected: bool
+) -> None:
+    """Small ones give the numbers that the CPU gives."""
+    torch.manual_seed(1)
+    fake.manual_seed_all(2)
+    plain = torch.full((5,), 0.5)
+    before = torch.get_rng_state()
+    with wrapped(rng):
+        made = eval(draw, {"torch": torch, "p": plain.to("fake:1")})  # noqa: S307
+    assert made.device == torch.device("fake", 1)
+    assert (not torch.equal(before, torch.get_rng_state())) is expected
+    if expected:
+        torch.manual_seed(1)
+        assert torch.equal(made.cpu(), eval(draw, {"torch": torch, "p": plain}))  # noqa: S307
+
+
 # ---- what knows no device -------------------------------------------------------------
 
 

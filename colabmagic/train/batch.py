@@ -23,6 +23,8 @@ _CLOSED: Final = (
     torch.utils.data.DataLoader, torch.Generator, type, types.FunctionType,
     types.MethodType, types.BuiltinFunctionType, types.ModuleType,
 )  # fmt: skip
+# Torch's own: `Tensor.to` is wrapped while a cell runs, to see what the user moves.
+_to: Final = torch._C.TensorBase.to  # noqa: SLF001
 _PLAIN: Final = frozenset({torch.Tensor})
 _CARRIERS: Final = (torch.Tensor, list, tuple, dict, UserDict, deque, PackedSequence)
 
@@ -45,12 +47,19 @@ def moved(batch: Any, device: torch.device, *, non_blocking: bool = False) -> An
         Whether copies may run on while Python goes on.
     """
     kind = type(batch)
+    if kind is list and len(batch) == 2:  # noqa: PLR2004 (inputs and targets: the most usual)
+        first, second = batch
+        if type(first) is type(second) is torch.Tensor and first is not second:
+            return [
+                _to(first, device, non_blocking=non_blocking),
+                _to(second, device, non_blocking=non_blocking),
+            ]
     if (
-        (kind is list or kind is tuple)  # what most loaders give
+        (kind is list or kind is tuple)
         and _PLAIN.issuperset(map(type, batch))
         and len(set(map(id, batch))) == len(batch)
     ):
-        there = [each.to(device, non_blocking=non_blocking) for each in batch]
+        there = [_to(each, device, non_blocking=non_blocking) for each in batch]
         return batch if all(map(is_, there, batch)) else kind(there)
     return _Batch(device, non_blocking).move(batch)
 
@@ -72,7 +81,7 @@ class _Batch:
         if known is not None:
             return known[1]
         if kind is torch.Tensor:
-            result = value.to(self._device, non_blocking=self._non_blocking)
+            result = _to(value, self._device, non_blocking=self._non_blocking)
         else:
             self._seen[id(value)] = (value, value)  # a value that holds itself
             result = self._other(kind, value)

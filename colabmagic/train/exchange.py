@@ -89,7 +89,7 @@ def exchange(tensor: torch.Tensor, made: torch.Tensor) -> None:
 
     Hooks and ``requires_grad`` go along; the gradient is the caller's to attach.
     """
-    if history_of(made) is None and tensor.requires_grad:
+    if tensor.requires_grad and history_of(made) is None:
         with torch.inference_mode(made.is_inference()):
             made.requires_grad_()
     carry_hooks(tensor, made)

@@ -105,7 +105,8 @@ def leave(
     else:
         home = shadow = made
         exchange(tensor, made)
-        history = history_of(tensor)
+        if history is not None:
+            history = history_of(tensor)
     place = None if lone else place_of(tensor)
     return Traveller(
         tensor,
@@ -141,7 +142,7 @@ def bring_back(
         return
     if home is not shadow:
         set_data(shadow, home)
-    if history_of(shadow) is None and shadow.requires_grad != tensor.requires_grad:
+    if shadow.requires_grad != tensor.requires_grad and history_of(shadow) is None:
         shadow.requires_grad_(tensor.requires_grad)
     carry_hooks(tensor, shadow)
     changed = version_of(tensor) > traveller.version
@@ -173,9 +174,12 @@ def attach(gradients: Iterable[tuple[torch.Tensor, torch.Tensor | None]]) -> Non
 
 def has_gradient(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor has a gradient that goes with it."""
-    return (
-        tensor.requires_grad and history_of(tensor) is None and tensor.grad is not None
-    )
+    if not tensor.requires_grad:
+        return False
+    try:
+        return tensor.is_leaf and tensor.grad is not None
+    except RuntimeError:  # torch does not know its history: see `history_of`
+        return False
 
 
 def with_gradients(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:

@@ -38,7 +38,8 @@ def _numpy(scope: Scope) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def numpy(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        here = self.cpu() if self.device == scope.device else self
+        ours = self.device == scope.device and not scope.rests
+        here = self.cpu() if ours else self
         return original(here, *args, **kwargs)
 
     return numpy
@@ -55,7 +56,8 @@ def _location_tag(scope: Scope) -> Callable[..., Any]:
     @functools.wraps(original)
     def location_tag(storage: Any) -> Any:  # noqa: ANN401
         device = getattr(storage, "device", None)
-        return "cpu" if device == scope.device else original(storage)
+        ours = device == scope.device and not scope.rests
+        return "cpu" if ours else original(storage)
 
     return location_tag
 
@@ -82,8 +84,12 @@ def _placing(
     @functools.wraps(original)
     def place(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         made = original(self, *args, **kwargs)
-        if made.device == scope.device and is_user_file(caller().f_code.co_filename):
-            if names_device and not _names_device(args, kwargs):
+        if (
+            not scope.rests
+            and made.device == scope.device
+            and is_user_file(caller().f_code.co_filename)
+        ):
+            if names_device and not _chooses_device(scope, args, kwargs):
                 return made
             if made is self and id(self) in mover.travellers:
                 made = self.view_as(self)
@@ -93,7 +99,11 @@ def _placing(
     return place
 
 
-def _names_device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _chooses_device(
+    scope: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> bool:
     """Tell whether ``tensor.to(...)`` was given a device, not a type or a tensor."""
     first = kwargs.get("device", args[0] if args else None)
-    return first is not None and not isinstance(first, (torch.dtype, torch.Tensor))
+    if first is None or isinstance(first, (torch.dtype, torch.Tensor)):
+        return False
+    return scope.is_chosen(first)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch
 
+from colabmagic.train import batch
+from colabmagic.train.origin import is_user_file
 from colabmagic.train.scope import caller
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
     from colabmagic.train.patches import Patches
     from colabmagic.train.scope import Scope
+
+Wrapper = TypeVar("Wrapper", bound="Callable[..., Any]")
 
 PLAIN: Final = (
     "zeros", "ones", "empty", "full", "eye", "arange", "range", "linspace", "logspace",
@@ -59,6 +63,7 @@ def install(scope: Scope, patches: Patches, namespace: dict[str, Any]) -> None:
                 continue
             wrapper = make(scope, original)
             wrapped[id(original)] = wrapper
+            scope.originals[id(wrapper)] = (wrapper, original)
             patches.set(torch, name, wrapper)
     for name, value in list(namespace.items()):
         by_name = wrapped.get(id(value))
@@ -69,6 +74,22 @@ def install(scope: Scope, patches: Patches, namespace: dict[str, Any]) -> None:
     patches.set(torch.Tensor, "__new__", _legacy_new(scope))
     patches.set(torch.Tensor, "type", _type(scope))
     patches.set(torch, "set_default_tensor_type", _set_default_type())
+    for owner in (torch, torch.random):
+        patches.set(owner, "set_rng_state", _set_rng_state(owner.set_rng_state))
+
+
+def _named_like(original: Callable[..., Any]) -> Callable[[Wrapper], Wrapper]:
+    """Give a wrapper the name of what it wraps, and no way back to it.
+
+    ``torch.jit.script`` follows ``__wrapped__``, and finds no source in a built-in.
+    """
+
+    def name(wrapper: Wrapper) -> Wrapper:
+        functools.update_wrapper(wrapper, original)
+        del wrapper.__wrapped__  # type: ignore[attr-defined]
+        return wrapper
+
+    return name
 
 
 def _placed(kwargs: dict[str, Any]) -> bool:
@@ -86,8 +107,14 @@ def _unplaced(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def _explicit(scope: Scope, kwargs: dict[str, Any], made: Any) -> Any:  # noqa: ANN401
     """Remember a tensor that the user himself put on the device."""
-    named = kwargs.get("device") is not None and isinstance(made, torch.Tensor)
-    if named and made.device == scope.device:
+    device = kwargs.get("device")
+    named = device is not None and isinstance(made, torch.Tensor)
+    if (
+        named
+        and made.device == scope.device
+        and scope.is_chosen(device)
+        and is_user_file(caller(3).f_code.co_filename)
+    ):
         scope.on_device.add(made)
     return made
 
@@ -96,7 +123,7 @@ def _plain(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a factory that takes ``device=``."""
     device = scope.device
 
-    @functools.wraps(original)
+    @_named_like(original)
     def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         if kwargs and not _ELSEWHERE.isdisjoint(kwargs):
             if _placed(kwargs):
@@ -115,7 +142,7 @@ def _draw(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
     indices = original.__name__ == "randperm"
     drawn_from = _draw_from(scope, original, depth=3)
 
-    @functools.wraps(original)
+    @_named_like(original)
     def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         if kwargs and not _ELSEWHERE.isdisjoint(kwargs):
             if _placed(kwargs):
@@ -163,6 +190,16 @@ def _follows_an_argument(
     return any(isinstance(each, torch.Tensor) for each in (*args, *kwargs.values()))
 
 
+def _set_rng_state(original: Callable[..., None]) -> Callable[..., None]:
+    """Wrap the setter of the CPU's state, which may have gone along with the cell."""
+
+    @_named_like(original)
+    def set_rng_state(new_state: torch.Tensor) -> None:
+        original(new_state.cpu())
+
+    return set_rng_state
+
+
 def _is_small(scope: Scope, tensor: torch.Tensor) -> bool:
     """Tell whether a draw of this size comes from the CPU's stream."""
     return scope.rng == "cpu" or (scope.rng == "auto" and tensor.nbytes <= SMALL_BYTES)
@@ -171,7 +208,7 @@ def _is_small(scope: Scope, tensor: torch.Tensor) -> bool:
 def _draw_like(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a draw that follows its argument: only its stream is chosen."""
 
-    @functools.wraps(original)
+    @_named_like(original)
     def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         like = kwargs.get("input", args[0] if args else None)
         if (
@@ -195,13 +232,16 @@ def _draw_from(
 ) -> Callable[..., Any]:
     """Wrap a draw whose probabilities are tensors: they are fetched if small."""
 
-    @functools.wraps(original)
+    @_named_like(original)
     def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         tensors = [
             each
             for each in (*args, *kwargs.values())
             if isinstance(each, torch.Tensor) and each.device == scope.device
         ]
+        if tensors and _is_cpu_generator(kwargs) and kwargs.get("out") is None:
+            here = [_on_cpu(each) for each in args]
+            return _moved(scope, original, tuple(here), kwargs)
         if (
             not tensors
             or kwargs.get("out") is not None
@@ -218,6 +258,12 @@ def _draw_from(
     return factory
 
 
+def _is_cpu_generator(kwargs: dict[str, Any]) -> bool:
+    """Tell whether the user gave a generator of the CPU, which a device refuses."""
+    generator = kwargs.get("generator")
+    return isinstance(generator, torch.Generator) and generator.device.type == "cpu"
+
+
 def _on_cpu(value: Any) -> Any:  # noqa: ANN401
     """Return a tensor on the CPU, and anything else as it is."""
     return value.cpu() if isinstance(value, torch.Tensor) else value
@@ -230,8 +276,12 @@ def _fill(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
     ``--rng auto`` too: a model made anew in the cell is the one made on the CPU.
     """
 
-    @functools.wraps(original)
+    @_named_like(original)
     def fill(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        if self.device == scope.device and _is_cpu_generator(kwargs):
+            here = torch.empty_like(self, device="cpu", requires_grad=False)
+            original(here, *map(_on_cpu, args), **kwargs)
+            return self.copy_(here)
         if (
             self.device != scope.device
             or scope.rng == "device"
@@ -254,7 +304,7 @@ def _converted(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]
     """Wrap a function that knows no ``device=``: its result is moved."""
     of_numpy = original.__name__ == "from_numpy"
 
-    @functools.wraps(original)
+    @_named_like(original)
     def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         made = original(*args, **kwargs)
         positional = original.__name__ == "load" and len(args) > 1
@@ -267,10 +317,9 @@ def _converted(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]
                 scope.notes[NUMPY_NOTE] = None
             return _there(scope, made) if made.device.type == "cpu" else made
         if isinstance(made, torch.nn.Module):
-            import weakref  # noqa: PLC0415 (one rare case)
-
-            scope.pending.append(weakref.ref(made))
-        return made
+            scope.expect(made)
+            return made
+        return batch.moved(made, scope.device)
 
     return factory
 
@@ -338,7 +387,11 @@ def _legacy_new(scope: Scope) -> staticmethod[..., Any]:
     """Return a ``torch.Tensor.__new__`` for ``torch.Tensor([1, 2])`` in the cell."""
     original = torch.Tensor.__new__
 
-    def __new__(cls: type, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, N807
+    # No named parameter: torch compares this signature with its own when it loads its
+    # compiler, as it does for the first optimizer of a process, and takes such a one.
+    def __new__(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, N807
+        cls, *rest = args
+        args = tuple(rest)
         if (
             cls is torch.Tensor
             and not kwargs
@@ -368,7 +421,7 @@ def _type(scope: Scope) -> Callable[..., Any]:
         if hasattr(torch, name)
     }
 
-    @functools.wraps(original)
+    @_named_like(original)
     def type_(self: torch.Tensor, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         if isinstance(dtype, LegacyType):
             dtype = dtype._original  # noqa: SLF001
@@ -386,7 +439,7 @@ def _set_default_type() -> Callable[..., Any]:
     """Return a ``torch.set_default_tensor_type`` that meets the real types only."""
     original = torch.set_default_tensor_type
 
-    @functools.wraps(original)
+    @_named_like(original)
     def set_default_tensor_type(kind: Any) -> Any:  # noqa: ANN401
         if isinstance(kind, str):
             kind = getattr(torch, kind.removeprefix("torch."), kind)

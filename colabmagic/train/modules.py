@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +44,7 @@ class Modules:
     def install(self, modules: Mapping[int, nn.Module]) -> None:
         """Patch construction, placement and calls."""
         patches = self.patches
+        self.scope.arm = self._arm
         patches.set(nn.Module, "__init__", self._module_init())
         patches.set(torch.optim.Optimizer, "add_param_group", self._add_param_group())
         patches.set(LazyModuleMixin, "_infer_parameters", self._infer_parameters())
@@ -81,11 +81,14 @@ class Modules:
         def __init__(module: nn.Module, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401, N807
             original(module, *args, **kwargs)
             if not scope.inside_loader:
-                scope.pending.append(weakref.ref(module))
-                if self._hook is None:
-                    self._hook = register_module_forward_pre_hook(self._before_forward)
+                scope.expect(module)
 
         return __init__
+
+    def _arm(self) -> None:
+        """Watch for the next forward of anything."""
+        if self._hook is None:
+            self._hook = register_module_forward_pre_hook(self._before_forward)
 
     def _before_forward(self, module: nn.Module, args: Any) -> Any:  # noqa: ANN401
         """Move what is pending at the first forward of anything."""
@@ -167,11 +170,15 @@ class Modules:
 
         @functools.wraps(original)
         def place(module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            if self.scope.rests:
+                return original(module, *args, **kwargs)
             with self._identity_kept(module):
                 result = original(module, *args, **kwargs)
             if is_user_file(caller().f_code.co_filename):
                 target = _target(name, args, kwargs)
-                if target is not None:
+                if target is not None and (
+                    target.type == "cpu" or _is_choice(self.scope, args, kwargs)
+                ):
                     self._mark(module, target)
                 if target is not None and target.type == "cpu":
                     self.mover.came_home((*module.parameters(), *module.buffers()))
@@ -262,6 +269,11 @@ def _enters(scope: Scope, module: nn.Module) -> bool:
     if scope.inside_loader or module in scope.at_home:
         return False
     return not (scope.pending and constructs_module(caller(3)))
+
+
+def _is_choice(scope: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Tell whether a placing call names a device of the user's choice."""
+    return scope.is_chosen(kwargs.get("device", args[0] if args else None))
 
 
 def _target(

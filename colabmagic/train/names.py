@@ -6,7 +6,9 @@ import ast
 import re
 
 _IDENTIFIER = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
-_MAGIC_CALLS = frozenset({"run_line_magic", "run_cell_magic", "system", "getoutput"})
+_MAGIC_CALLS = frozenset(
+    {"exec", "eval", "run_line_magic", "run_cell_magic", "system", "getoutput"}
+)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -69,9 +71,12 @@ def _chain(node: ast.Attribute, inner_parts: set[int]) -> str | None:
 
 
 def _names_in_texts(call: ast.Call) -> list[str]:
-    """Return what looks like a name in the texts given to a magic or the shell."""
+    """Return what looks like a name in the texts given to a magic, ``exec`` or ``eval``."""
     function = call.func
-    if not isinstance(function, ast.Attribute) or function.attr not in _MAGIC_CALLS:
+    name = function.attr if isinstance(function, ast.Attribute) else ""
+    if isinstance(function, ast.Name):
+        name = function.id
+    if name not in _MAGIC_CALLS:
         return []
     texts = [
         argument.value

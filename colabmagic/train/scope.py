@@ -14,11 +14,25 @@ import torch
 from colabmagic.train.origin import is_user_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from colabmagic.train.options import Rng
 
 _CELL_DEPTH: Final = 64
+
+
+_RESTING: Final = 1_000_000  # more loaders than can be inside each other
+
+
+def _other_threads() -> frozenset[int | None]:
+    """Return the threads of Python that run already and have nothing to do with us."""
+    own = threading.get_ident()
+    return frozenset(
+        each.ident
+        for each in threading.enumerate()
+        if each.ident != own and not isinstance(each, threading._DummyThread)  # noqa: SLF001
+    )
 
 
 class Marks:
@@ -64,6 +78,10 @@ class Scope:
         Tensors that were on the device before the cell, and what belongs to them.
     pending
         Modules made in the cell that are still on the CPU.
+    named_devices
+        The ``torch.device`` objects that have a name of the user's.
+    makes_devices
+        Whether the cell makes such objects itself.
     batches
         How many batches the loaders gave.
     notes
@@ -77,25 +95,60 @@ class Scope:
     at_home: Marks = field(default_factory=Marks)
     stay: Marks = field(default_factory=Marks)
     pending: list[weakref.ref[torch.nn.Module]] = field(default_factory=list)
+    named_devices: tuple[torch.device, ...] = ()
+    makes_devices: bool = False
     batches: int = 0
     notes: dict[str, None] = field(default_factory=dict)
-    thread: int = field(default_factory=threading.get_ident)
+    other_threads: frozenset[int | None] = field(default_factory=_other_threads)
+    originals: dict[int, tuple[object, object]] = field(default_factory=dict)
+    arm: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         # CUDA alone copies small pageable memory without waiting; MPS must never do so.
         self.non_blocking = self.device.type == "cuda"
         _alive.add(self)
 
+    def expect(self, module: torch.nn.Module) -> None:
+        """Remember a module that is on the CPU and moves at the first use of any."""
+        self.pending.append(weakref.ref(module))
+        if self.arm is not None:
+            self.arm()
+
+    def rest(self) -> None:
+        """Move nothing any more: whoever kept a wrapper of ours has a plain function."""
+        self.inside_loader += _RESTING
+
+    @property
+    def rests(self) -> bool:
+        """Whether the cell has ended."""
+        return self.inside_loader >= _RESTING
+
+    def is_chosen(self, device: object) -> bool:
+        """Tell whether the user chose a device, or only follows that of a tensor.
+
+        ``device=x.device`` is written for any device, and says nothing about this one:
+        what it makes goes home as if it were not there. A text, a device without a
+        number and a device that has a name of his own are choices.
+        """
+        if not isinstance(device, torch.device):
+            return True
+        return (
+            device.index is None  # type: ignore[redundant-expr]  # its stub says int
+            or self.makes_devices
+            or any(each is device for each in self.named_devices)
+        )
+
     def applies(self, frame: FrameType) -> bool:
         """Tell whether a call from this frame means the device.
 
-        It does in code of the user, in the thread of the cell, outside of Dataset code,
-        and outside of a module's ``__init__``: modules are made on the CPU.
+        It does in code of the user, outside of Dataset code, outside of a module's
+        ``__init__`` (modules are made on the CPU), and in the threads of the cell: its
+        own, those that it starts, and those of torch in which a backward pass runs.
         """
         return (
             not self.inside_loader
             and is_user_file(frame.f_code.co_filename)
-            and threading.get_ident() == self.thread
+            and threading.get_ident() not in self.other_threads
             and not constructs_module(frame)
         )
 
@@ -127,7 +180,7 @@ _alive: weakref.WeakSet[Scope] = weakref.WeakSet()
 def _rest_in_child() -> None:
     """Move nothing in a forked process: it works for a loader, or for the user."""
     for scope in _alive:
-        scope.inside_loader += 1
+        scope.rest()
 
 
 os.register_at_fork(after_in_child=_rest_in_child) if hasattr(

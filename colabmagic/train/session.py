@@ -96,6 +96,12 @@ class Session:
     def _remember(self, reach: Reach) -> None:
         """Note what is bound to which name, and what is on the device already."""
         self._before = dict(self.namespace)
+        self.scope.named_devices = tuple(
+            each for each in self._before.values() if type(each) is torch.device
+        )
+        self.scope.makes_devices = "torch.device" in self.names or any(
+            self.namespace.get(name) is torch.device for name in self.names
+        )
         self._entry_bytes = self._allocated()
         _memory("reset_peak_memory_stats", self.device)
         present = [each for each in reach.tensors.values() if self.mover.is_away(each)]
@@ -217,11 +223,21 @@ class Session:
 
     def _unpatch(self) -> None:
         """Put back everything that was patched."""
+        self.scope.rest()
         self.modules.close()
         self.patches.undo()
+        self._restore_names()
         for guard in self._guards:
             guard.remove()
         self._guards.clear()
+
+    def _restore_names(self) -> None:
+        """Put torch's own functions where the cell imported our wrappers by name."""
+        originals = self.scope.originals
+        for name, value in list(self.namespace.items()):
+            own = originals.get(id(value))
+            if own is not None and own[0] is value:
+                self.namespace[name] = own[1]
 
     def _bring_home(self, result: object, error: BaseException | None) -> None:
         """Bring home what was moved and what the cell made."""

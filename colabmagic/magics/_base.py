@@ -114,6 +114,8 @@ class _Arguments:
 
     def _near_option(self, option: str) -> str:
         """Return a question after the option that was meant, or nothing."""
+        if option in {"-h", "--help"}:
+            return f"; for help type {self._name}?"
         known = [name for name in self._options if name.startswith("--")]
         bare = "--" + option.lstrip("-").lower().replace("_", "-")
         near = [name for name in known if name.startswith(bare)]
@@ -135,7 +137,9 @@ class _Arguments:
                 f"{name} needs a value: {_one_of(choices) or _metavar(action)}"
             )
         if choices and given is not None:
-            near = difflib.get_close_matches(given.lower(), choices, n=1, cutoff=0.4)
+            near = difflib.get_close_matches(given.lower(), choices, n=1, cutoff=0.5)
+            if "device" in choices and given.lower() in {"gpu", "cuda"}:
+                near = ["device"]  # what the letters are nearest to is the opposite
             meant = f"; did you mean {name} {near[0]}" if near else ""
             self._refuse(f"{name} takes {_one_of(choices)}, not {given!r}{meant}")
         self._refuse(f"{name}: {_lower_first(error.message)}")

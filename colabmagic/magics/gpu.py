@@ -45,10 +45,11 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         if not options.timeout > 0:
             raise UsageError("%gpu_check: --timeout needs more than 0 seconds")
         report = NotebookReport.of(check(deadline_s=options.timeout))
-        if options.json:
+        if options.json and not options.quiet:
             print(report.to_json())  # noqa: T201 (one document, to be copied or piped)
         if options.json or options.quiet:
-            report.hide()
+            if _is_last_line():  # its value would be shown; a name below it may be
+                report.hide()
         elif not _is_whole_terminal_cell():
             display(report)
         return report
@@ -84,6 +85,15 @@ def _cell_number() -> int:
     """Return the number of the cell that runs."""
     shell = get_ipython()
     return -1 if shell is None else int(shell.execution_count)
+
+
+def _is_last_line() -> bool:
+    """Tell whether the cell ends with the magic itself, or cannot be read."""
+    shell = get_ipython()
+    if shell is None or shell.history_manager is None:
+        return True
+    lines = shell.history_manager.input_hist_raw[-1].strip().splitlines()
+    return not lines or "gpu_check" in lines[-1]
 
 
 def _is_whole_terminal_cell() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Final
 
@@ -138,15 +139,16 @@ def _trouble(device: torch.device) -> str | None:
 def _absent(wanted: str, other: str | None, *, strict: bool) -> Resolved:
     """Fall back to the CPU because this machine has no such device."""
     if other is not None:
-        reason = f"this machine's accelerator is {other}, not {wanted}"
+        reason = f"This machine's accelerator is {other}, not {wanted}."
         return _unusable(reason, strict=strict, hint=f"%%train_on {other}")
     return _unusable(_reason(wanted), strict=strict)
 
 
+@functools.lru_cache(maxsize=8)
 def _reason(wanted: str) -> str:
-    """Return what ``%gpu_check`` says about the missing device."""
+    """Return what ``%gpu_check`` says about the missing device; asked once."""
     if wanted in {"mps", "xpu"} or wanted not in {"a GPU", "cuda"}:
-        return f"this PyTorch sees no {wanted} device here"
+        return f"This PyTorch sees no {wanted} device here."
     from colabmagic.gpu import check  # noqa: PLC0415 (only when there is no GPU)
 
     return check().reason or "PyTorch sees no GPU"

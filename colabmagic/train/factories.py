@@ -319,9 +319,19 @@ def _converted(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]
         if isinstance(made, torch.nn.Module):
             scope.expect(made)
             return made
-        return batch.moved(made, scope.device)
+        return made if _has_state(made) else batch.moved(made, scope.device)
 
     return factory
+
+
+def _has_state(made: Any) -> bool:  # noqa: ANN401
+    """Tell whether a loaded value holds the state of an optimizer.
+
+    Its step counters belong on the CPU; ``load_state_dict`` moves the rest itself.
+    """
+    if not isinstance(made, dict):
+        return False
+    return "param_groups" in made or any(map(_has_state, made.values()))
 
 
 def _there(scope: Scope, made: torch.Tensor) -> torch.Tensor:

@@ -86,7 +86,9 @@ def bad_device(text: str, known: tuple[str, ...]) -> BadDeviceError:
         and near[0] not in known
         and not any(name.partition(":")[0] == near[0] for name in known)
     ):
-        hint = f"%%train_on auto   ({near[0]!r} is not on this machine)"
+        hint = (
+            f"%%train_on auto   (did you mean {near[0]!r}? It is not on this machine)"
+        )
     shown = text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 3] + "..."
     return BadDeviceError(
         f"there is no device {shown!r}",

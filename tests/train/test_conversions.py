@@ -116,7 +116,7 @@ def test_packing_takes_lengths_from_anywhere(lengths: Any) -> None:  # noqa: ANN
 def test_what_the_user_moves_stays(ways: Ways) -> None:
     """``x.to(device)`` is remembered; a change of type or a library's call is not."""
     here = torch.zeros(2)
-    kept = here.to(fake_1())
+    kept = here.to("fake:1")
     by_name = here.to(device="fake:1")
     by_method = here.fake("fake:1")  # type: ignore[attr-defined]
     retyped = kept.clone().to(torch.float64)
@@ -139,7 +139,7 @@ def test_what_was_moved_for_him_goes_home(ways: Ways) -> None:
     """``xb = X.to(device)`` gives another object there; X belongs at home."""
     data, weight = torch.zeros(3), torch.ones(2, requires_grad=True)
     ways.mover.away([data, weight])
-    copy, used = data.to(fake_1()), weight.to(fake_1())
+    copy, used = data.to("fake:1"), weight.to("fake:1")
     assert copy is not data
     assert copy in ways.scope.on_device
     assert data not in ways.scope.on_device
@@ -154,7 +154,7 @@ def test_what_was_moved_for_him_goes_home(ways: Ways) -> None:
 def test_what_the_cell_made_there_is_the_same_object(ways: Ways) -> None:
     """For a tensor that is there anyway, ``to`` does nothing, as in torch."""
     made = torch.zeros(2, device=fake_1())
-    assert made.to(fake_1()) is made
+    assert made.to("fake:1") is made
     assert made in ways.scope.on_device
 
 

@@ -13,6 +13,12 @@ from colabmagic.train import devices
 from colabmagic.train.devices import Resolved, resolve
 
 
+@pytest.fixture(autouse=True)
+def _asks_anew() -> None:
+    """Let each test ask for the reason; a kernel asks once."""
+    devices._reason.cache_clear()
+
+
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every accelerator away."""
@@ -65,7 +71,7 @@ def test_another_accelerator_than_this_machines(text: str) -> None:
     found = resolve(text)
     assert found.device.type == "cpu"
     assert found.fallback is not None
-    assert "this machine's accelerator is fake" in found.fallback
+    assert "This machine's accelerator is fake" in found.fallback
     with pytest.raises(DeviceUnavailableError) as caught:
         resolve(text, strict=True)
     assert caught.value.hint == "%%train_on fake"
@@ -87,6 +93,7 @@ def test_without_a_gpu_the_reason_is_gpu_checks(
         resolve(text, strict=True)
     assert caught.value.seen == "no driver here"
     assert caught.value.hint == "%gpu_check"
+    devices._reason.cache_clear()
     monkeypatch.setattr(gpu, "check", lambda: SimpleNamespace(reason=None))
     assert resolve(text).fallback == "PyTorch sees no GPU"
 
@@ -95,7 +102,7 @@ def test_without_a_gpu_the_reason_is_gpu_checks(
 @pytest.mark.parametrize("text", ["mps", "xpu"])
 def test_other_kinds_are_not_gpu_checks_business(text: str) -> None:
     """Their absence is said without NVIDIA's tools."""
-    assert resolve(text).fallback == f"this PyTorch sees no {text} device here"
+    assert resolve(text).fallback == f"This PyTorch sees no {text} device here."
 
 
 @pytest.mark.usefixtures("no_gpu")

@@ -343,7 +343,7 @@ def test_from_numpy_says_that_memory_is_not_shared(scope: Scope) -> None:
 
 
 def test_loading(scope: Scope, tmp_path: Path) -> None:
-    """Tensors come to the device, unless a place is named; dictionaries stay."""
+    """Tensors come to the device, unless a place is named; states of optimizers stay."""
     path = tmp_path / "x.pt"
     leaf = torch.zeros(2, requires_grad=True, device="cpu")
     weight = torch.nn.Parameter(torch.zeros(2, device="cpu"))
@@ -358,6 +358,8 @@ def test_loading(scope: Scope, tmp_path: Path) -> None:
     assert torch.load(path, map_location="cpu").device.type == "cpu"
     assert torch.load(path, "cpu").device.type == "cpu"
     torch.save({"a": torch.zeros(2, device="cpu")}, path)
+    assert torch.load(path)["a"].device == scope.device
+    torch.save({"opt": {"param_groups": []}, "a": torch.zeros(2, device="cpu")}, path)
     assert torch.load(path)["a"].device.type == "cpu"
 
 

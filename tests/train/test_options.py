@@ -63,10 +63,18 @@ def test_says_that_several_devices_are_too_many(text: str) -> None:
         ("cuad", KNOWN, "%%train_on cuda"),
         ("cuda;1", KNOWN, "%%train_on cuda:1"),
         ("atuo", KNOWN, "%%train_on auto"),
-        ("mpss", KNOWN, "%%train_on auto   ('mps' is not on this machine)"),
+        (
+            "mpss",
+            KNOWN,
+            "%%train_on auto   (did you mean 'mps'? It is not on this machine)",
+        ),
         ("???", KNOWN, "%%train_on cuda:1"),
         ("???", ("auto", "cpu"), "%%train_on cpu"),
-        ("cuad", ("auto", "cpu"), "%%train_on auto   ('cuda' is not on this machine)"),
+        (
+            "cuad",
+            ("auto", "cpu"),
+            "%%train_on auto   (did you mean 'cuda'? It is not on this machine)",
+        ),
     ],
 )
 def test_hints_at_the_nearest_device(

@@ -113,14 +113,45 @@ def test_dataset_code_means_the_cpu() -> None:
     assert not scope.applies(here())
 
 
-def test_other_threads_mean_the_cpu() -> None:
-    """Only the thread of the cell is on the device."""
-    scope = Scope(device=META)
+def test_threads_of_the_cell_are_on_the_device() -> None:
+    """A thread that the cell starts is on the device; one that ran before is not."""
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(scope.applies(here())))
-    thread.start()
-    thread.join()
-    assert answers == [False]
+    go = threading.Event()
+
+    def early() -> None:
+        go.wait(10)
+        answers.append(scope.applies(here()))
+
+    before = threading.Thread(target=early)
+    before.start()
+    scope = Scope(device=META)
+    go.set()
+    before.join()
+    after = threading.Thread(target=lambda: answers.append(scope.applies(here())))
+    after.start()
+    after.join()
+    assert answers == [False, True]
+
+
+def test_a_device_that_is_only_followed_is_no_choice() -> None:
+    """A text, a device without a number and one with a name of the user's are choices."""
+    mine = torch.device("meta", 0)
+    scope = Scope(device=META, named_devices=(mine,))
+    assert scope.is_chosen("meta")
+    assert scope.is_chosen(torch.device("meta"))
+    assert scope.is_chosen(mine)
+    assert not scope.is_chosen(torch.device("meta", 0))
+    scope.makes_devices = True
+    assert scope.is_chosen(torch.device("meta", 0))
+
+
+def test_nothing_moves_when_the_cell_has_ended() -> None:
+    """Whoever kept a wrapper has a plain function from then on."""
+    scope = Scope(device=META)
+    assert scope.applies(here())
+    scope.rest()
+    assert scope.rests
+    assert not scope.applies(here())
 
 
 class Watched(nn.Module):

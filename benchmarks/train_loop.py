@@ -23,7 +23,7 @@ from colabmagic.train.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STEPS, BATCH, FEATURES, CLASSES = 128, 32, 64, 10
+STEPS, BATCH, FEATURES, CLASSES = 512, 32, 64, 10
 CPU = torch.device("cpu")
 
 

@@ -58,15 +58,6 @@ def test_calls_that_were_kept_are_plain(notebook: Notebook) -> None:
     assert notebook["out"].device.type == notebook["batch"].device.type == "cpu"
 
 
-@pytest.mark.filterwarnings("ignore:Using `torch.compile")
-def test_a_compiled_model_moves_nothing_later(notebook: Notebook) -> None:
-    """The compiler of torch wraps what we have wrapped; a later plain model stays plain."""
-    notebook.train_on("compiled = torch.compile(model, backend='eager')\ncompiled(X)")
-    notebook.run("other = nn.Linear(3, 2)\nout = other(torch.ones(1, 3))\nmodel(X)")
-    assert notebook["out"].device.type == "cpu"
-    assert notebook["model"].weight.device.type == "cpu"
-
-
 @pytest.mark.parametrize(
     "cell",
     [
@@ -134,8 +125,20 @@ def test_a_state_of_the_random_numbers_may_be_set(notebook: Notebook) -> None:
     assert torch.equal(notebook["drawn"], notebook["wanted"])
 
 
-def test_the_first_optimizer_of_a_process() -> None:
-    """Torch loads its compiler for it, which looks at what we have wrapped."""
+@pytest.mark.parametrize(
+    "steps",
+    [
+        # Torch loads its compiler for the first optimizer, and looks at what is wrapped.
+        "book.train_on('opt = torch.optim.Adam(model.parameters())')\n"
+        "book.run('later = torch.optim.SGD(nn.Linear(2, 2).parameters())')\n",
+        # The compiler wraps what we have wrapped, for good.
+        "book.train_on('c = torch.compile(model, backend=\"eager\"); c(X)')\n"
+        "book.run('other = nn.Linear(3, 2); out = other(torch.ones(1, 3)); model(X)')\n"
+        "assert book['out'].is_cpu and book['model'].weight.is_cpu\n",
+    ],
+)
+def test_torchs_compiler_in_a_fresh_process(steps: str) -> None:
+    """What torch loads late, inside a cell, works there and moves nothing later."""
     code = (
         kernel_code()
         + f"sys.path.insert(0, {str(ROOT)!r})\n"
@@ -143,8 +146,7 @@ def test_the_first_optimizer_of_a_process() -> None:
         + "import torch\n"
         + "assert 'torch._dynamo' not in sys.modules\n"
         + f"book = Notebook(); book.run({SETUP!r})\n"
-        + "book.train_on('opt = torch.optim.Adam(model.parameters())')\n"
-        + "book.run('later = torch.optim.SGD(nn.Linear(2, 2).parameters())')\n"
+        + steps
         + "print('fine')\n"
     )
     done = subprocess.run(

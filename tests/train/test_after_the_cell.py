@@ -129,12 +129,16 @@ def test_a_state_of_the_random_numbers_may_be_set(notebook: Notebook) -> None:
     "steps",
     [
         # Torch loads its compiler for the first optimizer, and looks at what is wrapped.
-        "book.train_on('opt = torch.optim.Adam(model.parameters())')\n"
-        "book.run('later = torch.optim.SGD(nn.Linear(2, 2).parameters())')\n",
+        (
+            "book.train_on('opt = torch.optim.Adam(model.parameters())')\n"
+            "book.run('later = torch.optim.SGD(nn.Linear(2, 2).parameters())')\n"
+        ),
         # The compiler wraps what we have wrapped, for good.
-        "book.train_on('c = torch.compile(model, backend=\"eager\"); c(X)')\n"
-        "book.run('other = nn.Linear(3, 2); out = other(torch.ones(1, 3)); model(X)')\n"
-        "assert book['out'].is_cpu and book['model'].weight.is_cpu\n",
+        (
+            "book.train_on('c = torch.compile(model, backend=\"eager\"); c(X)')\n"
+            "book.run('other = nn.Linear(3, 2); out = other(torch.ones(1, 3)); model(X)')\n"
+            "assert book['out'].is_cpu and book['model'].weight.is_cpu\n"
+        ),
     ],
 )
 def test_torchs_compiler_in_a_fresh_process(steps: str) -> None:

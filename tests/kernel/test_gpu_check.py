@@ -30,7 +30,7 @@ def reports(reply: Reply) -> list[dict[str, object]]:
         ("for _ in range(2):\n    %gpu_check", 2),
         ("%gpu_check ;", 1),
         ("%gpu_check -q", 0),
-        ("r = %gpu_check --quiet\nr", 0),
+        ("r = %gpu_check --quiet\nr", 1),
         ("get_ipython().run_line_magic('gpu_check', '')", 1),
     ],
 )

@@ -25,14 +25,14 @@ _CELL_DEPTH: Final = 64
 _RESTING: Final = 1_000_000  # more loaders than can be inside each other
 
 
-def _other_threads() -> frozenset[int | None]:
+def _other_threads() -> dict[int | None, threading.Thread]:
     """Return the threads of Python that run already and have nothing to do with us."""
     own = threading.get_ident()
-    return frozenset(
-        each.ident
+    return {
+        each.ident: each
         for each in threading.enumerate()
         if each.ident != own and not isinstance(each, threading._DummyThread)  # noqa: SLF001
-    )
+    }
 
 
 class Marks:
@@ -99,7 +99,9 @@ class Scope:
     makes_devices: bool = False
     batches: int = 0
     notes: dict[str, None] = field(default_factory=dict)
-    other_threads: frozenset[int | None] = field(default_factory=_other_threads)
+    other_threads: dict[int | None, threading.Thread] = field(
+        default_factory=_other_threads
+    )
     originals: dict[int, tuple[object, object]] = field(default_factory=dict)
     arm: Callable[[], None] | None = None
 
@@ -107,6 +109,11 @@ class Scope:
         # CUDA alone copies small pageable memory without waiting; MPS must never do so.
         self.non_blocking = self.device.type == "cuda"
         _alive.add(self)
+
+    def _is_other_thread(self) -> bool:
+        """Tell whether a thread calls that ran before the cell; numbers are used anew."""
+        thread = self.other_threads.get(threading.get_ident())
+        return thread is not None and thread.is_alive()
 
     def expect(self, module: torch.nn.Module) -> None:
         """Remember a module that is on the CPU and moves at the first use of any."""
@@ -148,7 +155,7 @@ class Scope:
         return (
             not self.inside_loader
             and is_user_file(frame.f_code.co_filename)
-            and threading.get_ident() not in self.other_threads
+            and not self._is_other_thread()
             and not constructs_module(frame)
         )
 

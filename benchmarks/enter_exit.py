@@ -37,6 +37,18 @@ def milliseconds(namespace: dict[str, object], where: str, rounds: int) -> list[
     return [cpu_seconds(once) * 1e3 for _ in range(rounds)]
 
 
+def by_hand(model: nn.Module, where: str, rounds: int) -> list[float]:
+    """Move a model there and back with torch's own ``.to``."""
+    device = torch.accelerator.current_accelerator() if where == "auto" else where
+
+    def once() -> None:
+        model.to(device)
+        model.to("cpu")
+
+    once()
+    return [cpu_seconds(once) * 1e3 for _ in range(rounds)]
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -56,6 +68,15 @@ def main() -> None:
         rows.append(
             (name, f"{min(taken):.1f}", f"{statistics.median(taken):.1f}", budget)
         )
+    taken = by_hand(layers, where, rounds)
+    rows.append(
+        (
+            "by hand: 2,000 layers `.to(device)` and `.to('cpu')`",
+            f"{min(taken):.1f}",
+            f"{statistics.median(taken):.1f}",
+            "-",
+        )
+    )
     table(
         f"Enter and leave `%%train_on {where}`, CPU ms, {rounds} rounds",
         ("the cell mentions", "min", "median", "budget"),

@@ -25,6 +25,9 @@ _data: Any = torch._C.TensorBase.data  # noqa: SLF001
 swap: Any = getattr(torch._C, "_swap_tensor_impl", torch.utils.swap_tensors)  # noqa: SLF001
 
 
+# What a function under ``vmap`` let out: torch refuses whatever is done with it.
+_is_batched = torch._C._functorch.is_batchedtensor  # noqa: SLF001
+
 _ORDINARY = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
@@ -90,7 +93,10 @@ def exchange(tensor: torch.Tensor, made: torch.Tensor) -> None:
     Hooks and ``requires_grad`` go along; the gradient is the caller's to attach.
     """
     if tensor.requires_grad and history_of(made) is None:
-        with torch.inference_mode(made.is_inference()):
+        if made.is_inference():
+            with torch.inference_mode():
+                made.requires_grad_()
+        else:
             made.requires_grad_()
     carry_hooks(tensor, made)
     swap(tensor, made)
@@ -163,7 +169,7 @@ def is_plain(tensor: torch.Tensor) -> bool:
 def is_movable(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor can be moved at all."""
     if type(tensor) in _ORDINARY:
-        return True
+        return not _is_batched(tensor)
     if isinstance(tensor, UninitializedTensorMixin):
         return False  # a lazy parameter moves when it has a size
     return type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__

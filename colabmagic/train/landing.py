@@ -10,6 +10,8 @@ from colabmagic.train.exchange import is_plain
 from colabmagic.train.traveller import on_storage
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import torch
 
     from colabmagic.train.traveller import Traveller
@@ -25,16 +27,50 @@ class Landing:
         By the key of the device's storage.
     shift
         How many bytes nearer to the beginning the data lies there.
+    failed
+        Why the memory of a storage could not be copied.
     """
 
     memory: dict[int, torch.UntypedStorage] = field(default_factory=dict)
     shift: dict[int, int] = field(default_factory=dict)
+    failed: dict[int, RuntimeError] = field(default_factory=dict)
+
+    def fetch(self, pairs: Collection[storage.Pair]) -> list[storage.Pair]:
+        """Copy what was moved to its own home; return what does not fit there now."""
+        unfit = storage.fetch_all(pairs)
+        self.memory.update((each.away_key, each.home) for each in pairs)
+        self.shift.update((each.away_key, -each.start) for each in pairs)
+        for pair in unfit:
+            del self.memory[pair.away_key], self.shift[pair.away_key]
+        return unfit
+
+    def copy(self, away_key: int, group: list[torch.Tensor]) -> None:
+        """Copy what tensors share on the device to new memory."""
+        start, end = storage.span(group)
+        away = group[0].untyped_storage()
+        try:
+            fresh = storage.raw(away, start, end).cpu()
+        except RuntimeError as error:  # is it the tensor, or the device?
+            if not storage.answers(away.device):
+                raise
+            self.failed[away_key] = error.with_traceback(None)
+        else:
+            self.memory[away_key] = fresh.untyped_storage()
+            self.shift[away_key] = start
 
     def tensor(self, like: torch.Tensor) -> torch.Tensor:
-        """Return the CPU tensor that stands for one on the device."""
+        """Return the CPU tensor that stands for one on the device.
+
+        Raises
+        ------
+        RuntimeError
+            It could not be copied.
+        """
         if not is_plain(like):
             return like.detach().cpu()
         away_key = storage.key(like)
+        if away_key in self.failed:
+            raise self.failed[away_key]
         return on_storage(like, self.memory[away_key], self.shift[away_key])
 
 

@@ -270,8 +270,7 @@ class Mover:
                 for key in list(self.travellers):
                     self._return(self.travellers[key], landing)
                     del self.travellers[key]  # never twice: that would swap it back
-                for tensor in strangers:
-                    settle(tensor, landing.tensor(tensor), self.device)
+                notes += self._settled(strangers, landing)
                 attach(gradients)
             self.travellers.clear()
             self.pairs.clear()
@@ -327,13 +326,9 @@ class Mover:
     def _land(self, strangers: list[torch.Tensor], notes: list[str]) -> Landing:
         """Copy all memory from the device; tensors still point to the device."""
         landing = Landing()
-        for pair in self.pairs.values():
-            if storage.fetch(pair):
-                away_key = pair.away_key
-                landing.memory[away_key] = pair.home
-                landing.shift[away_key] = -pair.start
-            elif not pair.home.resizable() and READ_ONLY_NOTE not in notes:
-                notes.append(READ_ONLY_NOTE)
+        unfit = landing.fetch(self.pairs.values())
+        if any(not each.home.resizable() for each in unfit):
+            notes.append(READ_ONLY_NOTE)
         groups: dict[int, list[torch.Tensor]] = {}
         travelled: list[torch.Tensor] = []
         for each in self.travellers.values():
@@ -345,12 +340,21 @@ class Mover:
                 groups.setdefault(storage.key(tensor), []).append(tensor)
         for away_key, group in groups.items():
             if away_key not in landing.memory:
-                start, end = storage.span(group)
-                away = group[0].untyped_storage()
-                fresh = storage.raw(away, start, end).cpu()
-                landing.memory[away_key] = fresh.untyped_storage()
-                landing.shift[away_key] = start
+                landing.copy(away_key, group)
         return landing
+
+    def _settled(self, strangers: list[torch.Tensor], landing: Landing) -> list[str]:
+        """Give strangers their home; one that cannot come keeps no other away."""
+        failures: list[str] = []
+        for tensor in strangers:
+            try:
+                settle(tensor, landing.tensor(tensor), self.device)
+            except RuntimeError as error:
+                failures.append(str(error).strip().partition("\n")[0])
+        if not failures:
+            return []
+        many = f"{len(failures)} tensors" if len(failures) > 1 else "a tensor"
+        return [f"{many} could not leave {self.device}: {failures[0]}"]
 
     def _return(self, traveller: Traveller, landing: Landing) -> None:
         """Bring one moved tensor home, wherever the cell left it."""

@@ -126,11 +126,6 @@ def fetch(pair: Pair) -> bool:
     """
     if pair.away.nbytes() != pair.size:
         return False  # resized in the cell: it needs memory of its own
-    if pair.views is not None and pair.home.resizable():
-        home, away = pair.views
-        if home.nbytes <= pair.home.nbytes():
-            home.copy_(away)
-            return True
     size = pair.away.nbytes()
     if pair.home.nbytes() < pair.start + size:
         return False  # the user shrank it in the cell, through an alias
@@ -152,11 +147,46 @@ def fetch(pair: Pair) -> bool:
     return True
 
 
+def fetch_all(pairs: Iterable[Pair]) -> list[Pair]:
+    """Copy the bytes of many pairs home; return those whose home could not hold them.
+
+    Those that one tensor fills, on both sides, are copied in one call.
+    """
+    homes: list[torch.Tensor] = []
+    aways: list[torch.Tensor] = []
+    failed: list[Pair] = []
+    for pair in pairs:
+        views, home = pair.views, pair.home
+        if (
+            views is not None
+            and home.resizable()
+            and home.nbytes() >= pair.size == pair.away.nbytes()
+        ):
+            homes.append(views[0])
+            aways.append(views[1])
+        elif not fetch(pair):
+            failed.append(pair)
+    if homes:
+        torch._foreach_copy_(homes, aways)  # one call for thousands
+    return failed
+
+
 def resend(pair: Pair) -> None:
     """Copy the bytes of the home storage to the device once more."""
     end = pair.start + pair.away.nbytes()
     if end <= pair.home.nbytes():
         raw(pair.away, 0, pair.away.nbytes()).copy_(raw(pair.home, pair.start, end))
+
+
+def answers(device: torch.device) -> bool:
+    """Tell whether a device can be read at all."""
+    try:
+        _empty(1, device=device).cpu()
+    except torch.OutOfMemoryError:
+        return True
+    except RuntimeError:
+        return False
+    return True
 
 
 def is_writable(storage: torch.UntypedStorage, start: int, end: int) -> bool:

@@ -50,7 +50,8 @@ class Pretended(TorchFunctionMode):
         if func == torch.Tensor.is_cpu.__get__:  # type: ignore[attr-defined]
             return func(*args) and not self.holds(args[0])
         name = getattr(func, "__name__", "")
-        if self.lost and name == "copy_" and self.holds(args[1]):
+        copies = self.lost and name in {"copy_", "_foreach_copy_"}
+        if copies and any(self.holds(each) for each in _tensors(args[1])):
             raise RuntimeError(LOST)
         target = _target(name, args, kwargs)
         if target is not None and (target == DEVICE or self.holds(args[0])):

@@ -415,3 +415,34 @@ def test_on_meta_shapes_are_tried_and_values_kept(notebook: Notebook) -> None:
     assert at_home(notebook)
     assert notebook["model"][0].weight.grad is None
     assert torch.equal(notebook["model"][0].weight, before)
+
+
+ESCAPED = """
+kept = []
+def inner(row):
+    kept.append(row * 2)
+    return (row * 3).sum()
+{call}
+made = X * 2
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "torch.func.vmap(inner)(X)",
+        "torch.func.grad(inner)(X)",
+        "torch.func.vmap(torch.func.grad(inner))(X)",
+        "torch.func.grad(lambda Z: torch.func.vmap(inner)(Z).sum())(X)",
+    ],
+)
+def test_what_a_transform_let_out_keeps_nothing_away(
+    notebook: Notebook, call: str
+) -> None:
+    """A value that escaped from ``vmap`` cannot be used at all; all the rest is home."""
+    notebook.train_on(STEP + ESCAPED.format(call=call))
+    assert at_home(notebook)
+    assert notebook["made"].device.type == "cpu"
+    # and a cell that names it works as well
+    notebook.train_on(f"{STEP}\nlen(kept)")
+    assert at_home(notebook)

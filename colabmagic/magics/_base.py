@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _NUMBER = re.compile(r"-\d+(\.\d*)?")
+_COMMENT = re.compile(r"(?:^|\s)#")
 _QUOTES = "\"'"
 
 
@@ -87,16 +89,18 @@ class _Arguments:
         return " ".join(parts)
 
     def _split(self, line: str) -> list[str]:
-        """Split a line at blanks outside quotes."""
-        try:
-            return list(arg_split(line, posix=False, strict=True))
-        except ValueError:
-            mark = min(
-                (m for m in _QUOTES if line.count(m) % 2), key=line.find, default="'"
-            )
-            self._refuse(
-                f"a quote is not closed; did you mean {self._name} {line}{mark}"
-            )
+        """Split a line at blanks outside quotes, up to a comment."""
+        code = _COMMENT.split(line, maxsplit=1)[0]
+        words: list[str] | None = None
+        for text in (code, line):  # either may have a quote that the other closes
+            with contextlib.suppress(ValueError):
+                words = list(arg_split(text, posix=False, strict=True))
+        if words is None:
+            marks = (mark for mark in _QUOTES if line.count(mark) % 2)
+            meant = line + min(marks, key=line.find, default="'")
+            self._refuse(f"a quote is not closed; did you mean {self._name} {meant}")
+        comments = (n for n, word in enumerate(words) if word.startswith("#"))
+        return words[: next(comments, len(words))]
 
     def _check_options(self, words: Iterable[str]) -> None:
         """Refuse unknown and abbreviated options, which argparse would guess at."""
@@ -116,6 +120,9 @@ class _Arguments:
         """Return a question after the option that was meant, or nothing."""
         if option in {"-h", "--help"}:
             return f"; for help type {self._name}?"
+        for action in self._parser._actions:  # noqa: SLF001 (no other way)
+            if not action.option_strings and action.dest == option.lstrip("-"):
+                return f"; write {self._name} {_metavar(action)}, without a dash"
         known = [name for name in self._options if name.startswith("--")]
         bare = "--" + option.lstrip("-").lower().replace("_", "-")
         near = [name for name in known if name.startswith(bare)]
@@ -132,6 +139,8 @@ class _Arguments:
         name = action.option_strings[-1] if action.option_strings else _metavar(action)
         choices = [str(choice) for choice in action.choices or ()]
         given = self._given(action, words)
+        if action.nargs == 0:
+            self._refuse(f"{name} takes no value; write {name} alone")
         if action.option_strings and given is None:
             self._refuse(
                 f"{name} needs a value: {_one_of(choices) or _metavar(action)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from traitlets import Bool, Enum, Unicode
+from traitlets import Bool, Enum, Set, Unicode
 from traitlets.config import Configurable
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class ColabMagic(Configurable):
         default_value=False,
         help="Run every %%train_on cell as if --quiet were given.",
     ).tag(config=True)
+
+    told = Set(help="Reasons that were given in full already; not a setting.")
 
     @classmethod
     def of(cls, shell: InteractiveShell) -> ColabMagic:

@@ -19,7 +19,7 @@ from colabmagic.magics._base import parse
 class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     """The magic that looks for a GPU."""
 
-    @magic_arguments("%gpu_check")
+    @magic_arguments()
     @argument("--json", action="store_true", help="print one JSON document instead")
     @argument("-q", "--quiet", action="store_true", help="show nothing, only return")
     @argument(

@@ -124,6 +124,7 @@ def open_session(
         names=names,
         options=options,
         out=_print,
+        told=settings.told,
     )
     return _ShowsResult(session)
 

@@ -17,6 +17,7 @@ WELL_KNOWN_DEVICES: Final[tuple[str, ...]] = ("auto", "cpu", "cuda", "mps", "xpu
 _DEVICE = re.compile(r"(?P<kind>[A-Za-z_][A-Za-z_0-9]*)(?::(?P<index>[0-9]{1,4}))?")
 _SEVERAL = re.compile(r"\w+:(?:\*|[0-9]+(?:,[0-9]+)+)|[0-9]+\s+gpus?|@\w+")
 _SHOWN_LENGTH: Final = 40
+_TPU: Final = frozenset({"tpu", "xla"})
 _ALIASES: Final[dict[str, str]] = {"gpu": "cuda", "best": "auto"}
 
 
@@ -78,6 +79,12 @@ class DeviceSpec:
 def bad_device(text: str, known: tuple[str, ...]) -> BadDeviceError:
     """Return the error for a text that names no device, with the nearest one."""
     lower = text.lower()
+    if lower.partition(":")[0] in _TPU:
+        return BadDeviceError(
+            "a TPU is no device of PyTorch itself, and not supported",
+            seen="devices here: " + ", ".join(known),
+            hint="%%train_on auto, in a runtime with a GPU",
+        )
     candidates = dict.fromkeys((*known, *WELL_KNOWN_DEVICES))
     near = difflib.get_close_matches(lower, candidates, n=1, cutoff=0.6)
     hint = f"%%train_on {(*near, *known[-1:], 'auto')[0]}"

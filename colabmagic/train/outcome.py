@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +54,20 @@ class TrainOutcome:
     notes: tuple[str, ...]
     result: Any = None
 
-    def entry_line(self) -> str:
-        """Return the line that is printed when the cell begins."""
+    def entry_line(self, told: Container[str] = ()) -> str:
+        """Return the line that is printed when the cell begins.
+
+        Parameters
+        ----------
+        told
+            Reasons for a fallback that the user has read in full already.
+        """
         if self.fallback is not None:
-            return f"train_on {self.requested}: running on the CPU. {self.fallback}"
+            line = f"train_on {self.requested}: running on the CPU. "
+            if self.fallback in told:
+                first, _, rest = self.fallback.partition(". ")
+                return f"{line}{first} (more: %gpu_check)" if rest else line + first
+            return line + self.fallback
         if self.device == "cpu":
             return "train_on cpu: running on the CPU"
         if not self.moved:

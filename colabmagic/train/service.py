@@ -85,13 +85,14 @@ def last_outcome() -> TrainOutcome | None:
     return _last
 
 
-def start(
+def start(  # noqa: PLR0913 (all by keyword)
     *,
     namespace: dict[str, Any],
     device: str,
     names: tuple[str, ...],
     options: TrainOptions | None = None,
     out: Callable[[str], None] | None = None,
+    told: set[str] | None = None,
 ) -> RunningCell:
     """Move what a cell uses to a device and patch what it calls.
 
@@ -107,6 +108,8 @@ def start(
         Defaults to `TrainOptions()`.
     out
         Shows a line to the user; silent without it, and with ``options.quiet``.
+    told
+        Why earlier cells ran on the CPU: these reasons are given in short. Added to.
 
     Returns
     -------
@@ -152,10 +155,12 @@ def start(
     running = RunningCell(session, known, show)
     _running = running
     try:
-        show(TrainOutcome(**known).entry_line())
+        show(TrainOutcome(**known).entry_line(told or ()))
     except BaseException as error:
         running.finish(None, error)  # nobody else will
         raise
+    if told is not None and found.fallback is not None:
+        told.add(found.fallback)
     return running
 
 

@@ -50,6 +50,12 @@ print(1000 * (time.process_time() - start))
 """
 
 
+def test_help_shows_a_magic_as_it_is_written(kernel: Kernel) -> None:
+    """With one sign for a line, two for a cell."""
+    assert "\n  %gpu_check [" in kernel.help("%gpu_check?")
+    assert "\n  %%train_on [" in kernel.help("%%train_on?")
+
+
 def test_it_is_light(fresh_kernel: Kernel) -> None:
     """At most 10 modules, none of them heavy."""
     fresh_kernel.run("import sys\nbefore = set(sys.modules)\n%load_ext colabmagic")

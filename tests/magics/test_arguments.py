@@ -62,6 +62,21 @@ def test_unclosed_quotes() -> None:
     assert 'did you mean %mount "My Drive"' in refused('"My Drive')
 
 
+def test_a_comment_ends_the_line() -> None:
+    """As in Python; inside quotes the sign is a character."""
+    assert parse(mount, "here --force # it's not mine").path == "here"
+    assert parse(mount, "here #--force").force is False
+    assert parse(mount, "'a # b'").path == "a # b"
+    assert parse(mount, "a#b").path == "a#b"
+    assert "PATH" in refused("# here").partition("(usage")[0]
+
+
+def test_a_positional_with_dashes_and_a_switch_with_a_value() -> None:
+    """Both are answered with how it is written."""
+    assert "write %mount PATH, without a dash" in refused("--path here")
+    assert "--force takes no value; write --force alone" in refused("a --force=1")
+
+
 def test_bad_values() -> None:
     """A bad value is answered with the good ones, or with what is wrong."""
     assert (

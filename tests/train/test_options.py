@@ -49,6 +49,15 @@ def test_refuses_what_is_no_device(text: str) -> None:
     assert len(caught.value.render()) == 3
 
 
+@pytest.mark.parametrize("text", ["tpu", "TPU:0", "xla"])
+def test_a_tpu_is_not_taken_for_another_kind(text: str) -> None:
+    """It is said to be unsupported, not to be a misspelt "xpu"."""
+    error = bad_device(text, KNOWN)
+    assert "TPU" in str(error)
+    assert "xpu" not in str(error)
+    assert error.hint.startswith("%%train_on auto")
+
+
 @pytest.mark.parametrize("text", ["cuda:0,1", "cuda:*", "2 gpus", "1 gpu", "@cluster"])
 def test_says_that_several_devices_are_too_many(text: str) -> None:
     """A text that names several devices is told so, not "no device"."""

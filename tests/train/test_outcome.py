@@ -50,6 +50,21 @@ def test_the_line_at_entry_for_rarer_cases(changes: dict[str, Any], line: str) -
     assert outcome(**changes).entry_line() == line
 
 
+def test_a_reason_is_given_in_full_once() -> None:
+    """Later cells name it, and where to read more."""
+    reason = "This container has no GPU. Start it with --gpus all."
+    cell = outcome(device="cpu", requested="auto", fallback=reason)
+    assert cell.entry_line({"another"}).endswith(reason)
+    assert cell.entry_line({reason}) == (
+        "train_on auto: running on the CPU. This container has no GPU "
+        "(more: %gpu_check)"
+    )
+    short = outcome(device="cpu", requested="cuda", fallback="no driver")
+    assert short.entry_line({"no driver"}) == (
+        "train_on cuda: running on the CPU. no driver"
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [

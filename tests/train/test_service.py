@@ -115,6 +115,24 @@ def test_a_fallback_gives_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[0] == "train_on cuda: running on the CPU. no GPU here"
 
 
+def test_told_reasons_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second cell on the same fallback is told in short."""
+    reason = "no GPU here. Do this."
+    monkeypatch.setattr(
+        devices, "resolve",
+        lambda *_, **__: Resolved(device=torch.device("cpu"), fallback=reason),
+    )  # fmt: skip
+    lines: list[str] = []
+    told: set[str] = set()
+    for _ in range(2):
+        service.start(
+            namespace={}, device="cuda", names=(), out=lines.append, told=told
+        ).finish()
+    assert told == {reason}
+    assert lines[0].endswith(reason)
+    assert lines[2].endswith("no GPU here (more: %gpu_check)")
+
+
 def test_an_empty_text_is_auto() -> None:
     """``%%train_on`` alone takes the best device."""
     outcome = begun("").finish()

@@ -8,10 +8,10 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from colabmagic.errors import NestedCellError
+from colabmagic.interrupts import deferred_interrupts
 from colabmagic.magics import _front
 from colabmagic.magics._frames import watch_shown_errors
 from colabmagic.magics._lazy import import_object
-from colabmagic.magics._signals import interrupts_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +108,7 @@ def open_cell(
     if isinstance(opener, str):
         opener = import_object(opener)
     # An interrupt waits: a cell is opened, and known here to be open, or it is not.
-    with interrupts_held():
+    with deferred_interrupts():
         opened = OpenCell(
             name=name,
             shell=shell,
@@ -145,7 +145,7 @@ def close_cell(
     deliver
         Whether an interrupt that waited is then passed on.
     """
-    with interrupts_held(deliver=deliver):
+    with deferred_interrupts(deliver=deliver):
         _OPEN.remove(opened)
         opened.stop_watching()
         if not any(cell.shell is opened.shell for cell in _OPEN):

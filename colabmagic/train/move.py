@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from colabmagic.interrupts import deferred_interrupts
 from colabmagic.train import storage
 from colabmagic.train.exchange import (
     history_of,
@@ -17,7 +18,6 @@ from colabmagic.train.exchange import (
     set_data,
     with_history,
 )
-from colabmagic.train.interrupts import deferred_interrupts
 from colabmagic.train.landing import Landing, landed
 from colabmagic.train.traveller import (
     Traveller,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from colabmagic.errors import DeviceFailedError, DeviceMemoryError, NotSupportedError
+from colabmagic.interrupts import deferred_interrupts
 from colabmagic.train import conversions, factories
+from colabmagic.train.collector import paused_collector
 from colabmagic.train.exchange import leads_to, no_subclass
-from colabmagic.train.interrupts import deferred_interrupts, paused_collector
 from colabmagic.train.loading import Loading, named_datasets
 from colabmagic.train.modules import Modules
 from colabmagic.train.move import Mover

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from colabmagic.train import factories
+from colabmagic.train import draws, factories
 from colabmagic.train.patches import Patches
 from colabmagic.train.scope import Scope
 
@@ -179,7 +179,7 @@ DRAWS = [
     "torch.randn_like(torch.zeros({n}))", "torch.randint_like(torch.zeros({n}), 9)",
     "torch.randn_like(input=torch.zeros({n}))",
 ]  # fmt: skip
-BORDER = factories.SMALL_BYTES // 4
+BORDER = draws.SMALL_BYTES // 4
 
 
 def drawn(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def interrupts_held(*, deliver: bool = True) -> Iterator[None]:
+def deferred_interrupts(*, deliver: bool = True) -> Iterator[None]:
     """Let SIGINT wait while the block runs.
 
     Parameters
@@ -28,7 +28,9 @@ def interrupts_held(*, deliver: bool = True) -> Iterator[None]:
     Python runs signal handlers in the main thread only: elsewhere nothing is done.
     """
     before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is None:
+    if threading.current_thread() is not threading.main_thread() or not callable(
+        before
+    ):
         yield
         return
     pressed: list[int] = []
@@ -41,5 +43,5 @@ def interrupts_held(*, deliver: bool = True) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if pressed and deliver and callable(before):
+    if pressed and deliver:
         before(signal.SIGINT, sys._getframe())  # noqa: SLF001 (what Python passes too)

@@ -22,7 +22,7 @@ compatible = torch._has_compatible_shallow_copy_type  # noqa: SLF001 (what `.dat
 _data: Any = torch._C.TensorBase.data  # noqa: SLF001
 # swap_tensors refuses where something holds a weak reference (RNN layers do); the
 # function below it does not.
-swap: Any = getattr(torch._C, "_swap_tensor_impl", torch.utils.swap_tensors)  # noqa: SLF001
+_swap: Any = getattr(torch._C, "_swap_tensor_impl", torch.utils.swap_tensors)  # noqa: SLF001
 
 
 # What a function under ``vmap`` let out: torch refuses whatever is done with it.
@@ -80,6 +80,24 @@ def without_history(value: torch.Tensor, device: torch.device) -> torch.Tensor:
     with torch.enable_grad():
         anchor = torch.empty(0, requires_grad=True, device="cpu")
         return ForeignGraph.apply(anchor, value, str(device))  # type: ignore[no-any-return, no-untyped-call]
+
+
+def swap(tensor: torch.Tensor, other: torch.Tensor) -> None:
+    """Swap the implementations of two tensors.
+
+    Raises
+    ------
+    RuntimeError
+        Torch itself holds on to one of them.
+    """
+    try:
+        _swap(tensor, other)
+    except RuntimeError:
+        # A retained gradient is brought by the node, which knows the implementation.
+        for each in (tensor, other):
+            if not each.is_leaf and each.retains_grad:
+                each.detach_()
+        _swap(tensor, other)
 
 
 def set_data(tensor: torch.Tensor, value: torch.Tensor) -> None:

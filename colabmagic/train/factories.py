@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from torch.utils import data as torch_data
 
 from colabmagic.train import batch
 from colabmagic.train.draws import draw, draw_from, draw_like, fill_of, set_rng_state_of
@@ -43,6 +44,10 @@ IN_PLACE: Final = (
     "normal_", "uniform_", "random_", "bernoulli_", "exponential_", "log_normal_",
     "geometric_", "cauchy_",
 )  # fmt: skip
+PLAIN_ELSEWHERE: Final = (
+    (torch.fft, ("fftfreq", "rfftfreq")),
+    (torch.signal.windows, tuple(torch.signal.windows.__all__)),
+)
 WITHOUT_DEVICE: Final = ("from_numpy", "frombuffer", "load")
 
 NUMPY_NOTE: Final = (
@@ -52,6 +57,7 @@ NUMPY_NOTE: Final = (
 
 def install(scope: Scope, patches: Patches, namespace: dict[str, Any]) -> None:
     """Wrap the factories of torch, and the ones that were imported by name."""
+    places: list[tuple[Any, tuple[str, ...], Callable[..., object]]]
     wrapped: dict[int, object] = {}
     makers: tuple[tuple[tuple[str, ...], Callable[..., object]], ...] = (
         (PLAIN, _plain),
@@ -61,21 +67,26 @@ def install(scope: Scope, patches: Patches, namespace: dict[str, Any]) -> None:
         (WITHOUT_DEVICE, _converted),
         (LEGACY, LegacyType),
     )
-    for group, make in makers:
+    places = [(torch, group, make) for group, make in makers]
+    places += [(owner, group, _plain) for owner, group in PLAIN_ELSEWHERE]
+    places.append((torch_data, ("default_collate",), _converted))
+    for owner, group, make in places:
         for name in group:
-            original = getattr(torch, name, None)
+            original = getattr(owner, name, None)
             if original is None:
                 continue
             wrapper = make(scope, original)
             wrapped[id(original)] = wrapper
             scope.originals[id(wrapper)] = (wrapper, original)
-            patches.set(torch, name, wrapper)
+            patches.set(owner, name, wrapper)
     for name, value in list(namespace.items()):
         by_name = wrapped.get(id(value))
         if by_name is not None:
             patches.set_item(namespace, name, by_name)
     for name in IN_PLACE:
         patches.set(torch.Tensor, name, fill_of(scope, getattr(torch.Tensor, name)))
+    engine = torch.quasirandom.SobolEngine
+    patches.set(engine, "draw", _converted(scope, engine.draw))
     patches.set(torch.Tensor, "__new__", legacy_new(scope))
     patches.set(torch.Tensor, "type", type_of(scope))
     patches.set(torch, "set_default_tensor_type", set_default_type())

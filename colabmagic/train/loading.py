@@ -139,6 +139,30 @@ class Loading:
         return visits
 
 
-def named_datasets(reach_roots: Iterable[object]) -> list[object]:
-    """Return the datasets among the values that a cell names."""
-    return [value for value in reach_roots if torch_data.Dataset in type(value).__mro__]
+def indexed_datasets(reached: Iterable[object], *, inside: bool) -> list[object]:
+    """Return the datasets whose items the cell may take itself.
+
+    Parameters
+    ----------
+    reached
+        Datasets, loaders and samplers that the cell reaches.
+    inside
+        Whether the cell also takes them out of loaders and subsets
+        (``loader.dataset``).
+    """
+    found: list[object] = []
+    pending = list(reached)
+    seen: set[int] = set()
+    while pending:
+        value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        kinds = type(value).__mro__
+        if torch_data.Dataset in kinds:
+            found.append(value)
+        if inside and (torch_data.Dataset in kinds or torch_data.DataLoader in kinds):
+            attributes = vars(value)
+            pending.append(attributes.get("dataset"))
+            pending += attributes.get("datasets") or ()
+    return found

@@ -19,6 +19,7 @@ from colabmagic.train.exchange import (
     with_history,
 )
 from colabmagic.train.landing import Landing, landed
+from colabmagic.train.outcome import LEFT_BEHIND
 from colabmagic.train.traveller import (
     Traveller,
     attach,
@@ -146,6 +147,8 @@ class Mover:
             else:
                 plans.append((tensor, tensor.detach().to(self.device), None))
         for tensor in computed:
+            if tensor.retains_grad:
+                continue  # bound to the graph of the CPU; its gradient goes
             home_key = storage.key(tensor) if is_plain(tensor) else 0
             if home_key in groups:  # a row of a weight
                 groups[home_key].append(tensor)
@@ -354,7 +357,7 @@ class Mover:
         if not failures:
             return []
         many = f"{len(failures)} tensors" if len(failures) > 1 else "a tensor"
-        return [f"{many} could not leave {self.device}: {failures[0]}"]
+        return [f"{many} {LEFT_BEHIND} {self.device}: {failures[0]}"]
 
     def _return(self, traveller: Traveller, landing: Landing) -> None:
         """Bring one moved tensor home, wherever the cell left it."""

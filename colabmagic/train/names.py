@@ -43,7 +43,9 @@ def _names_of(node: ast.AST, inner_parts: set[int]) -> list[str]:  # noqa: PLR09
         chain = _chain(node, inner_parts)
         return [chain] if chain else []
     if isinstance(node, ast.Name):
-        return [node.id]
+        # `for _ in …` does not mean what the last cell has left there.
+        is_unused = node.id == "_" and isinstance(node.ctx, ast.Store)
+        return [] if is_unused else [node.id]
     if isinstance(node, ast.Global | ast.Nonlocal):
         return node.names
     if isinstance(node, _SCOPES):

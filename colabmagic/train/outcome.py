@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 
+LEFT_BEHIND = "could not leave"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOutcome:
     """What happened in one ``%%train_on`` cell.
@@ -75,8 +78,14 @@ class TrainOutcome:
         listed = ", ".join(self.moved)
         return f"train_on {self.device}: moved {listed} ({in_words(self.moved_bytes)})"
 
-    def exit_line(self) -> str:
-        """Return the line that is printed when the cell has ended."""
+    def exit_line(self, told: Container[str] = ()) -> str:
+        """Return the line that is printed when the cell has ended.
+
+        Parameters
+        ----------
+        told
+            Notes that the user has read already.
+        """
         parts = [f"{self.seconds:.1f} s"]
         if self.batches:
             parts.append(f"{self.batches} batches")
@@ -86,11 +95,14 @@ class TrainOutcome:
             parts.append(
                 f"left on {self.device} (--keep)"
                 if self.kept
+                else "back on the CPU, but for what the note says"
+                if any(LEFT_BEHIND in note for note in self.notes)
                 else "everything is back on the CPU"
             )
+        notes = [f"  note: {note}" for note in self.notes if note not in told]
         state = "done" if self.error is None else f"stopped by {self.error}"
         line = f"train_on {self.device}: {state}, " + ", ".join(parts)
-        return "\n".join([line, *(f"  note: {note}" for note in self.notes)])
+        return "\n".join([line, *notes])
 
 
 def in_words(size_bytes: float) -> str:

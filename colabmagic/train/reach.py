@@ -62,6 +62,7 @@ _HOLDERS: Final = (
     *(each for each in vars(itertools).values() if isinstance(each, type)),
 )  # fmt: skip
 _hooks_of: Final = torch._C.TensorBase._backward_hooks.__get__  # type: ignore[union-attr]  # noqa: SLF001
+_LOOKED_AT: Final = 8
 _ROWS: Final = frozenset({id(tuple), id(list)})
 _SKIPPED_NAMES: Final = frozenset({"get_ipython", "exit", "quit"})
 
@@ -83,6 +84,9 @@ class Reach:
         reachable only through them is not in `tensors`.
     at_home
         ``id`` of tensors that belong on the CPU (step counters of optimizers).
+    devices
+        Attributes of objects whose value is a ``torch.device``, as the dict that holds
+        them and the key; not looked for where it is None.
     """
 
     namespace: Mapping[str, Any]
@@ -92,6 +96,7 @@ class Reach:
     optimizers: dict[int, torch.optim.Optimizer] = field(default_factory=dict)
     data: dict[int, Any] = field(default_factory=dict)
     at_home: set[int] = field(default_factory=set)
+    devices: list[tuple[dict[Any, Any], Any]] | None = None
     _seen: set[int] = field(default_factory=set)
     _pending: list[Any] = field(default_factory=list)
     _kinds: set[int] = field(default_factory=set)
@@ -100,6 +105,7 @@ class Reach:
         """Walk from dotted names of the namespace; unknown names are passed over."""
         for name in names:
             self._pending.append(self._value(name))
+            self._pending.extend(self._taken_from_data(name))
         self._walk()
         return self
 
@@ -120,6 +126,26 @@ class Reach:
                 return value
             value = types.ModuleType.__getattribute__(value, "__dict__").get(part)
         return value
+
+    def _taken_from_data(self, name: str) -> list[object]:
+        """Return what the cell itself takes out of a dataset, as ``dataset.targets``.
+
+        Of a method that it calls, what the method takes.
+        """
+        first, *rest = name.split(".")
+        value = self.namespace.get(first)
+        for part in rest:
+            if not _is_data(value):
+                break
+            attributes = object.__getattribute__(value, "__dict__")
+            if part in attributes:
+                value = attributes[part]
+                continue
+            method = _function_of(type(value), part)
+            names = method.__code__.co_names if method is not None else ()
+            found = [attributes.get(each) for each in names]
+            return [each for each in found if _is_tensors(each)]
+        return [value] if rest and _is_tensors(value) else []
 
     def _walk(self) -> None:
         """Visit everything that is pending, each object once."""
@@ -202,6 +228,8 @@ class Reach:
                     pending += inner.values()
             elif type(kind) is not type or kind not in _ATOMS:
                 pending.append(inner)
+            elif kind is torch.device and self.devices is not None:
+                self.devices.append((attributes, name))
         if id(type(value)) not in self._kinds:
             self._kinds.add(id(type(value)))
             pending.append(type(value))
@@ -309,6 +337,12 @@ class Reach:
             return
         if type(attributes) is dict:
             self._dict(attributes)
+            if self.devices is not None:
+                self.devices += [
+                    (attributes, name)
+                    for name, inner in dict.items(attributes)
+                    if type(inner) is torch.device
+                ]
 
     def _holder(self, value: object) -> None:
         """Visit what an iterator or a view holds; only C code knows where."""
@@ -366,6 +400,31 @@ def _visitor(kind: type) -> Callable[[Reach, Any], None]:
     if module.partition(".")[0] in _CLOSED or module.startswith(_CLOSED_PARTS):
         return Reach._skip  # noqa: SLF001
     return Reach._instance  # noqa: SLF001
+
+
+def _is_data(value: object) -> bool:
+    """Tell whether a value is a dataset or a loader."""
+    kinds = type.__dict__["__mro__"].__get__(type(value))
+    return any(base is kind for base in kinds for kind in _DATA_TYPES)
+
+
+def _is_tensors(value: object) -> bool:
+    """Tell whether a value is a tensor, or some in a list or tuple."""
+    if type(value) in {list, tuple}:
+        return all(_is_tensors(each) for each in value[:_LOOKED_AT]) and bool(value)  # type: ignore[index]
+    return torch.Tensor in type.__dict__["__mro__"].__get__(type(value))
+
+
+def _function_of(kind: type, name: str) -> types.FunctionType | None:
+    """Return a method that the user wrote, as a function."""
+    for base in type.__dict__["__mro__"].__get__(kind):
+        found = type.__dict__["__dict__"].__get__(base).get(name)
+        if found is not None:
+            is_users = type(found) is types.FunctionType and origin.is_user_file(
+                found.__code__.co_filename
+            )
+            return found if is_users else None
+    return None
 
 
 def _cells(cells: Iterable[types.CellType] | None) -> list[object]:

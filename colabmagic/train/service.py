@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from colabmagic.errors import NestedCellError
 from colabmagic.train import devices
+from colabmagic.train.factories import NUMPY_NOTE
 from colabmagic.train.options import TrainOptions
 from colabmagic.train.outcome import TrainOutcome
 from colabmagic.train.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+NEWS = frozenset({NUMPY_NOTE})  # notes that are none the second time
 
 
 class RunningCell:
@@ -26,6 +29,8 @@ class RunningCell:
         What is known at the beginning.
     out
         Shows a line to the user.
+    told
+        What the user has read in full in earlier cells. Added to.
     """
 
     def __init__(
@@ -33,10 +38,12 @@ class RunningCell:
         session: Session | None,
         outcome: dict[str, Any],
         out: Callable[[str], None],
+        told: set[str],
     ) -> None:
         self._session = session
         self._known = outcome
         self._out = out
+        self._told = told
         self._start = time.monotonic()
         self._finished: TrainOutcome | None = None
 
@@ -72,7 +79,8 @@ class RunningCell:
             known["moved_bytes"] = session.mover.moved_bytes
         known["seconds"] = time.monotonic() - self._start
         self._finished = _last = TrainOutcome(**known)
-        self._out(self._finished.exit_line())
+        self._out(self._finished.exit_line(self._told))
+        self._told.update(each for each in self._finished.notes if each in NEWS)
         return self._finished
 
 
@@ -109,7 +117,7 @@ def start(  # noqa: PLR0913 (all by keyword)
     out
         Shows a line to the user; silent without it, and with ``options.quiet``.
     told
-        Why earlier cells ran on the CPU: these reasons are given in short. Added to.
+        What earlier cells have said in full: it is said in short now. Added to.
 
     Returns
     -------
@@ -152,14 +160,15 @@ def start(  # noqa: PLR0913 (all by keyword)
         "error": None,
         "notes": (),
     }
-    running = RunningCell(session, known, show)
+    told = set() if told is None else told
+    running = RunningCell(session, known, show, told)
     _running = running
     try:
-        show(TrainOutcome(**known).entry_line(told or ()))
+        show(TrainOutcome(**known).entry_line(told))
     except BaseException as error:
         running.finish(None, error)  # nobody else will
         raise
-    if told is not None and found.fallback is not None:
+    if found.fallback is not None:
         told.add(found.fallback)
     return running
 

@@ -15,7 +15,7 @@ from colabmagic.interrupts import deferred_interrupts
 from colabmagic.train import conversions, factories
 from colabmagic.train.collector import paused_collector
 from colabmagic.train.exchange import leads_to, no_subclass
-from colabmagic.train.loading import Loading, named_datasets
+from colabmagic.train.loading import Loading, indexed_datasets
 from colabmagic.train.modules import Modules
 from colabmagic.train.move import Mover
 from colabmagic.train.origin import is_user_file
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _ABSENT: Final = object()
 _MANY_NAMES: Final = 4
+# What every device holds; another type may be why a tensor cannot go there.
+_COMMON_TYPES: Final = frozenset({"torch.float32", "torch.int64", "torch.bool"})
 
 
 class Session:
@@ -56,7 +58,9 @@ class Session:
         options: TrainOptions,
     ) -> None:
         self.namespace = namespace
-        self.names = names
+        # What is looked up by a computed name may be anything.
+        looks_up = not {"globals", "locals"}.isdisjoint(names)
+        self.names = (*names, *filter(_is_users, namespace)) if looks_up else names
         self.device = device
         self.options = options
         self.scope = Scope(device=device, rng=options.rng)
@@ -66,6 +70,7 @@ class Session:
         self.loading = Loading(self.scope, self.mover)
         self.moved: tuple[str, ...] = ()
         self._before: dict[str, Any] = {}
+        self._named_before: set[tuple[int, object]] = set()
         self._guards: list[Any] = []
         self._entry_bytes = 0
         self._outer_device: int | None = None
@@ -82,7 +87,7 @@ class Session:
         """
         try:
             with deferred_interrupts(), paused_collector(), no_subclass():
-                reach = Reach(self.namespace).names(self.names)
+                reach = Reach(self.namespace, devices=[]).names(self.names)
                 self._remember(reach)
                 self._choose_device()
                 self._move_in(reach)
@@ -103,6 +108,11 @@ class Session:
         self.scope.makes_devices = "torch.device" in self.names or any(
             self.namespace.get(name) is torch.device for name in self.names
         )
+        self._named_before = {
+            (id(owner), key)
+            for owner, key in reach.devices or ()
+            if owner[key] == self.device
+        }
         self._entry_bytes = self._allocated()
         _memory("reset_peak_memory_stats", self.device)
         present = [each for each in reach.tensors.values() if self.mover.is_away(each)]
@@ -137,10 +147,13 @@ class Session:
             ) from error.with_traceback(None)  # whose frames hold what was copied
         except (RuntimeError, TypeError) as error:  # a type that the device has not
             kinds = sorted({str(each.dtype) for each in chosen})
+            cell_on_cpu = "%%train_on cpu for this cell"
             raise NotSupportedError(
                 f"what the cell uses cannot go to {self.device}; nothing was moved",
                 seen=f"{_first_line(error)} (element types: {', '.join(kinds)})",
-                hint="convert it, as in X = X.float(), or %%train_on cpu",
+                hint=cell_on_cpu
+                if _COMMON_TYPES.issuperset(kinds)
+                else f"convert it, as in X = X.float(), or {cell_on_cpu}",
             ) from error.with_traceback(None)
         self._guard_graphs()
         if self.device.type == "cuda":
@@ -183,11 +196,11 @@ class Session:
 
     def _patch(self, reach: Reach) -> None:
         """Change what the cell calls."""
-        names = {name.partition(".")[0] for name in self.names}
         factories.install(self.scope, self.patches, self.namespace)
         conversions.install(self.scope, self.patches, self.mover)
-        named = named_datasets(self.namespace.get(name) for name in names)
-        self.loading.install(self.patches, named)
+        inside = any("dataset" in name.split(".")[1:] for name in self.names)
+        datasets = indexed_datasets(reach.data.values(), inside=inside)
+        self.loading.install(self.patches, datasets)
         self.modules.install(reach.modules)
 
     # ---- exit ------------------------------------------------------------------------
@@ -249,14 +262,35 @@ class Session:
 
     def _found(self, result: object, error: BaseException | None) -> list[torch.Tensor]:
         """Return the tensors that the cell made and that somebody can still reach."""
-        reach = Reach(self.namespace, into_data=True)
+        reach = Reach(self.namespace, into_data=True, devices=[])
         try:
             reach.names(self.names)
             reach.values([result, *self._rebound(), *_frame_values(error)])
             self._let_states_stay(reach)
+            self._call_device_home(reach)
         except Exception:  # noqa: BLE001 (an object that cannot be walked must not keep the rest away)
             return self._going_home(self._alive_on_device())
         return self._going_home(reach.tensors.values())
+
+    def _call_device_home(self, reach: Reach) -> None:
+        """Let devices that the cell read off its tensors mean the CPU from now on.
+
+        ``device = next(model.parameters()).device`` is followed by ``x.to(device)`` in
+        a later cell, when the model is at home again.
+        """
+        if self.scope.on_device:
+            return  # the user has put something there himself
+        places = list(reach.devices or ())
+        places += [
+            (self.namespace, name)
+            for name, value in self.namespace.items()
+            if type(value) is torch.device and self._before.get(name) is not value
+        ]
+        for owner, key in places:
+            value = owner.get(key)
+            known = (id(owner), key) in self._named_before
+            if value == self.device and not known and not self.scope.is_chosen(value):
+                owner[key] = torch.device("cpu")
 
     def _return_all(self, others: list[torch.Tensor]) -> None:
         """Bring home what was moved and others; look for what was overlooked."""
@@ -335,6 +369,11 @@ class Session:
                 for each in gc.get_objects()
                 if torch.Tensor in type(each).__mro__ and self.mover.is_away(each)
             ]
+
+
+def _is_users(name: object) -> bool:
+    """Tell whether a name of the namespace is one that the user gave."""
+    return isinstance(name, str) and not name.startswith("_")
 
 
 def _owns(value: object, taken: set[int]) -> bool:

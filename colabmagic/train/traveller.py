@@ -167,17 +167,20 @@ def attach(gradients: Iterable[tuple[torch.Tensor, torch.Tensor | None]]) -> Non
     One that fits no more (its tensor was cut through ``.data``) cannot be attached.
     """
     for tensor, gradient in gradients:
-        if history_of(tensor) is None and tensor.grad is not gradient:
+        if history_of(tensor) is not None:
+            if gradient is not None:  # it was told to retain it
+                with contextlib.suppress(RuntimeError):
+                    tensor.grad = gradient
+                    tensor.retain_grad()
+        elif tensor.grad is not gradient:
             with contextlib.suppress(RuntimeError):
                 tensor.grad = gradient
 
 
 def has_gradient(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor has a gradient that goes with it."""
-    if not tensor.requires_grad:
-        return False
+    """Tell whether a tensor has a gradient that goes with it; a frozen one may."""
     try:
-        return tensor.is_leaf and tensor.grad is not None
+        return (tensor.is_leaf or tensor.retains_grad) and tensor.grad is not None
     except RuntimeError:  # torch does not know its history: see `history_of`
         return False
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from torch.utils.data import (
+    ConcatDataset,
     DataLoader,
     Dataset,
     IterableDataset,
@@ -16,7 +17,7 @@ from torch.utils.data import (
 )
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
-from colabmagic.train.loading import Loading, named_datasets
+from colabmagic.train.loading import Loading, indexed_datasets
 from colabmagic.train.move import Mover
 from colabmagic.train.patches import Patches
 from colabmagic.train.scope import Scope
@@ -359,7 +360,10 @@ def test_everything_is_undone(action: Callable[[Any], object]) -> None:
 def test_which_values_are_datasets() -> None:
     """Only the values themselves, without asking them."""
     rows = Angry(torch.zeros(1))
-    values = [1, rows, DataLoader(rows), [rows], Rows]
-    found = named_datasets(values)
-    assert len(found) == 1
-    assert found[0] is rows
+    loader = DataLoader(rows)
+    (found,) = indexed_datasets([rows, loader, rows], inside=False)
+    assert found is rows
+    assert not indexed_datasets([loader], inside=False)
+    subset = Subset(ConcatDataset([rows]), [0])
+    inner = indexed_datasets([DataLoader(subset)], inside=True)
+    assert [type(each) for each in inner] == [Subset, ConcatDataset, type(rows)]

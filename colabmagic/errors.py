@@ -12,7 +12,8 @@ error draws itself in at most three lines; ``COLABMAGIC_TRACEBACK=1`` or
     ├── NestedCellError (RuntimeError)
     ├── NotSupportedError (RuntimeError)
     ├── DeviceMemoryError (RuntimeError)
-    └── DeviceFailedError (RuntimeError)
+    ├── DeviceFailedError (RuntimeError)
+    └── GpuCheckError (RuntimeError)
 """
 
 from __future__ import annotations
@@ -105,3 +106,26 @@ class DeviceMemoryError(ColabMagicError, RuntimeError):
 
 class DeviceFailedError(ColabMagicError, RuntimeError):
     """The device stopped working while the cell ran."""
+
+
+class GpuCheckError(ColabMagicError, RuntimeError):
+    """The machine lacks what ``%gpu_check --require`` asks for.
+
+    Parameters
+    ----------
+    what, seen, hint
+        As for every error here.
+    report
+        The `colabmagic.gpu.GpuReport`; None after a journey between processes.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        seen: str | None = None,
+        hint: str,
+        report: object = None,
+    ) -> None:
+        super().__init__(what, seen=seen, hint=hint)
+        self.report = report

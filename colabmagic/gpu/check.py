@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.gpu.probe import DEADLINE_S, probe_all
 from colabmagic.gpu.rules import CPU, judge, usable_device
 from colabmagic.gpu.view import summary, view
 from colabmagic.report.html import render_html
+from colabmagic.report.model import Unknown
 from colabmagic.report.plain import to_plain
 from colabmagic.report.text import render_text
 
@@ -35,12 +36,17 @@ class GpuReport:
         What was noticed, the cause first.
     facts
         What the answer rests on.
+    elapsed_s
+        How long it took; None for a machine that was captured before.
+    show_all
+        Whether text and HTML show every field.
     """
 
     device: str
     findings: tuple[Finding, ...]
     facts: GpuFacts
-    elapsed_s: float | None  # None for a machine that was captured before
+    elapsed_s: float | None
+    show_all: bool = False
 
     @property
     def ok(self) -> bool:
@@ -82,7 +88,13 @@ class GpuReport:
 
     def view(self) -> Report:
         """Return what a person sees."""
-        return view(self.facts, self.device, self.findings, self.elapsed_s)
+        return view(
+            self.facts,
+            self.device,
+            self.findings,
+            self.elapsed_s,
+            show_all=self.show_all,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; `facts` in it can be judged again."""
@@ -122,7 +134,13 @@ class GpuReport:
         }
 
 
-def check(facts: GpuFacts | None = None, deadline_s: float = DEADLINE_S) -> GpuReport:
+def check(
+    facts: GpuFacts | None = None,
+    deadline_s: float = DEADLINE_S,
+    *,
+    ids: bool = False,
+    show_all: bool = False,
+) -> GpuReport:
     """Find out whether PyTorch can use a GPU, within `deadline_s` seconds.
 
     Never imports PyTorch, never initialises CUDA in this process, never raises for
@@ -132,13 +150,45 @@ def check(facts: GpuFacts | None = None, deadline_s: float = DEADLINE_S) -> GpuR
     ----------
     facts
         A machine that was captured before; this one where left out.
+    deadline_s
+        Seconds to wait for a driver that does not answer.
+    ids
+        Whether UUIDs and serial numbers are kept; notebooks get shared.
+    show_all
+        Whether text and HTML show every field.
     """
     started = time.monotonic()
     captured = facts is not None
     facts = probe_all(deadline_s) if facts is None else facts
+    if not ids:
+        facts = without_ids(facts)
     return GpuReport(
         device=usable_device(facts),
         findings=judge(facts),
         facts=facts,
         elapsed_s=None if captured else time.monotonic() - started,
+        show_all=show_all,
     )
+
+
+def without_ids(facts: GpuFacts) -> GpuFacts:
+    """Return the same facts without what identifies a single card."""
+    hidden = Unknown("hidden; --ids shows it")
+
+    def hide(value: str | Unknown) -> str | Unknown:
+        return value if isinstance(value, Unknown) else hidden
+
+    devices = []
+    for device in facts.nvml.devices:
+        parts = device.mig_devices
+        if not isinstance(parts, Unknown):
+            parts = tuple(replace(part, uuid=hide(part.uuid)) for part in parts)
+        devices.append(
+            replace(
+                device,
+                uuid=hide(device.uuid),
+                serial=hide(device.serial),
+                mig_devices=parts,
+            )
+        )
+    return replace(facts, nvml=replace(facts.nvml, devices=tuple(devices)))

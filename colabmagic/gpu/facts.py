@@ -16,14 +16,22 @@ from colabmagic.report.model import Unknown
 __all__ = [
     "NOT_READ",
     "Accelerator",
+    "Build",
+    "CardFacts",
     "CudaDevice",
     "DeviceFacts",
     "DriverFacts",
+    "FrameworkFacts",
     "GpuFacts",
+    "MigFacts",
     "NvmlFacts",
+    "Owner",
     "Pair",
     "PlatformFacts",
+    "ProcessFacts",
+    "RemappedRows",
     "SourceState",
+    "ToolkitFacts",
     "TorchFacts",
     "TorchState",
     "Unknown",
@@ -53,6 +61,45 @@ class TorchState(Enum):
     UNREADABLE = "unreadable"  # there, but its build cannot be read
 
 
+class Owner(Enum):
+    """Who holds memory of a GPU."""
+
+    KERNEL = "this kernel"
+    OTHER = "another process"
+    DEAD = "no process any more"  # the driver lists it, the system does not
+    FOREIGN = "outside this container"  # numbers that mean nothing in here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessFacts:
+    """A process that uses a GPU."""
+
+    pid: int
+    owner: Owner
+    name: str | Unknown
+    memory_bytes: int | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigFacts:
+    """One instance of a GPU that is cut into several."""
+
+    name: str | Unknown
+    uuid: str | Unknown
+    memory_total_bytes: int | Unknown
+    memory_free_bytes: int | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemappedRows:
+    """Rows of memory that the GPU has replaced, or could not replace."""
+
+    corrected: int
+    uncorrected: int
+    pending: bool
+    failed: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFacts:
     """One GPU, as NVML lists it."""
@@ -69,6 +116,45 @@ class DeviceFacts:
     power_w: float | Unknown
     power_limit_w: float | Unknown
     mig_enabled: bool | Unknown
+    compute_mode: str | Unknown = NOT_READ
+    throttle_mask: int | Unknown = NOT_READ  # NVML's bits: why clocks are lower
+    ecc_uncorrected: int | Unknown = NOT_READ  # since the driver was loaded
+    remapped_rows: RemappedRows | Unknown = NOT_READ
+    retired_pages_pending: bool | Unknown = NOT_READ
+    mig_devices: tuple[MigFacts, ...] | Unknown = NOT_READ
+    processes: tuple[ProcessFacts, ...] | Unknown = NOT_READ
+    clock_sm_mhz: int | Unknown = NOT_READ
+    clock_sm_max_mhz: int | Unknown = NOT_READ
+    pcie_generation: int | Unknown = NOT_READ
+    pcie_generation_max: int | Unknown = NOT_READ
+    pcie_width: int | Unknown = NOT_READ
+    pcie_width_max: int | Unknown = NOT_READ
+    memory_reserved_bytes: int | Unknown = NOT_READ
+    uuid: str | Unknown = NOT_READ
+    serial: str | Unknown = NOT_READ
+    architecture: str | Unknown = NOT_READ
+    cuda_cores: int | Unknown = NOT_READ
+    vbios_version: str | Unknown = NOT_READ
+    memory_bus_bits: int | Unknown = NOT_READ
+    bar1_total_bytes: int | Unknown = NOT_READ
+    memory_utilization_percent: int | Unknown = NOT_READ
+    encoder_percent: int | Unknown = NOT_READ
+    decoder_percent: int | Unknown = NOT_READ
+    temperature_slowdown_c: int | Unknown = NOT_READ
+    temperature_shutdown_c: int | Unknown = NOT_READ
+    fan_percent: int | Unknown = NOT_READ
+    power_limit_min_w: float | Unknown = NOT_READ
+    power_limit_max_w: float | Unknown = NOT_READ
+    performance_state: int | Unknown = NOT_READ
+    clock_memory_mhz: int | Unknown = NOT_READ
+    clock_memory_max_mhz: int | Unknown = NOT_READ
+    persistence_mode: bool | Unknown = NOT_READ
+    display_active: bool | Unknown = NOT_READ
+    ecc_enabled: bool | Unknown = NOT_READ
+    ecc_corrected: int | Unknown = NOT_READ
+    ecc_uncorrected_lifetime: int | Unknown = NOT_READ
+    nvlinks_active: int | Unknown = NOT_READ
+    nvlinks_total: int | Unknown = NOT_READ
     error_code: int | None = None  # NVML's, when the GPU itself answers with one
     error: str | None = None
     insane: tuple[str, ...] = ()  # fields that were impossible, as "field = value"
@@ -128,7 +214,55 @@ class TorchFacts:
     archs: tuple[str, ...] | Unknown = NOT_READ
     imported: bool = False
     cuda_initialized: bool = False
+    in_bad_fork: bool = False  # CUDA was live before this process was forked off
     accelerator: Accelerator | None = None
+
+    @property
+    def is_xpu(self) -> bool:
+        """Tell whether it was built for Intel's GPUs."""
+        return not isinstance(self.version, Unknown) and "+xpu" in self.version
+
+
+class Build(Enum):
+    """What a framework was built for."""
+
+    CUDA = "CUDA"
+    ROCM = "ROCm"
+    TPU = "TPU"
+    CPU = "CPU only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameworkFacts:
+    """TensorFlow or JAX, as far as files and imported modules tell."""
+
+    name: str
+    version: str | Unknown
+    build: Build | Unknown
+    cuda: str | Unknown  # the CUDA that it was built for, as "12.5"
+    imported: bool
+    holds_gpu: bool  # its GPU back end is live in this process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """A GPU of another maker, as the kernel's files show it."""
+
+    maker: str  # "AMD" or "Intel"
+    name: str | Unknown
+    driver: str | Unknown  # the kernel module: amdgpu, i915, xe
+    memory_total_bytes: int | Unknown
+    memory_used_bytes: int | Unknown
+    utilization_percent: int | Unknown
+    temperature_c: int | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolkitFacts:
+    """The CUDA toolkit whose ``nvcc`` a shell would find first."""
+
+    path: str
+    version: str | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +278,11 @@ class PlatformFacts:
     tpu_signs: tuple[str, ...]
     cuda_visible_devices: str | None  # UUIDs masked
     ld_library_path: str | None
+    cuda_device_order: str | None = None
+    tpu_name: str | None = None  # such as v5e-1
+    cards: tuple[CardFacts, ...] = ()
+    toolkit: ToolkitFacts | None = None
+    xid: int | None = None  # the driver's last error number in the system's log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,4 +294,5 @@ class GpuFacts:
     nvml: NvmlFacts
     driver: DriverFacts
     torch: TorchFacts
+    frameworks: tuple[FrameworkFacts, ...] = ()
     failures: tuple[str, ...] = ()  # sources that broke, with the reason

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from colabmagic.gpu import nvml_fields
 from colabmagic.gpu.facts import DeviceFacts, NvmlFacts, SourceState, Unknown
+from colabmagic.gpu.nvml_details import DETAILS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIBRARY_NOT_FOUND = 12
 _SPARE_S = 0.1  # the reader stops asking so long before the deadline
+_FIELDS = (*nvml_fields.FIELDS, *DETAILS)
 _LATE = Unknown("the driver did not answer in time")
 
 
@@ -125,7 +127,9 @@ class _Reading(threading.Thread):
     def _read_all(self, nvml: Any) -> None:  # noqa: ANN401 (an untyped module)
         """Read the versions, then all GPUs field by field, the vital ones first."""
         count = nvml.nvmlDeviceGetCount()
-        self._devices.extend(nvml_fields.blank(index, _LATE) for index in range(count))
+        self._devices.extend(
+            nvml_fields.blank(index, _LATE, _FIELDS) for index in range(count)
+        )
         self._result = NvmlFacts(state=SourceState.OK)
         self._result = NvmlFacts(
             state=SourceState.OK,
@@ -139,7 +143,7 @@ class _Reading(threading.Thread):
             handle = nvml_fields.open_device(nvml, device)
             if handle is not None:
                 handles[device["index"]] = handle
-        for field in nvml_fields.FIELDS:
+        for field in _FIELDS:
             for index, handle in handles.items():
                 if not self._in_time():
                     return

@@ -9,7 +9,7 @@ from colabmagic.gpu import plausible
 from colabmagic.gpu.facts import Pair, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 GPU_IS_LOST = 15
 RESET_REQUIRED = 16
@@ -34,12 +34,15 @@ class NvmlField:
         Judges the raw answer.
     convert
         Makes the values of the fields out of the raw answer.
+    is_vital
+        Whether an impossible answer is worth a word to the user.
     """
 
     names: tuple[str, ...]
     read: Callable[[Any, Any], Any]
     is_plausible: Callable[[Any], bool]
     convert: Callable[[Any], tuple[Any, ...]]
+    is_vital: bool = True
 
 
 def text(value: str | bytes) -> str:
@@ -123,9 +126,11 @@ FIELDS = (
 )
 
 
-def blank(index: int, reason: Unknown) -> dict[str, Any]:
+def blank(
+    index: int, reason: Unknown, fields: Iterable[NvmlField] = FIELDS
+) -> dict[str, Any]:
     """Return a GPU of which nothing is known yet."""
-    names = (name for field in FIELDS for name in field.names)
+    names = (name for field in fields for name in field.names)
     return {"index": index, **dict.fromkeys(names, reason)}
 
 
@@ -174,7 +179,8 @@ def open_device(nvml: Any, device: dict[str, Any]) -> Any | None:  # noqa: ANN40
 
 def fill(device: dict[str, Any], reason: Unknown) -> None:
     """Give all fields of a GPU the same reason."""
-    device.update((name, reason) for field in FIELDS for name in field.names)
+    given = {"index", "error", "error_code", "insane"}
+    device.update((name, reason) for name in device.keys() - given)
 
 
 def read_field(
@@ -196,12 +202,17 @@ def read_field(
         reason = Unknown(str(error) or type(error).__name__)
         device.update(dict.fromkeys(field.names, reason))
         return
-    if field.is_plausible(raw):
-        device.update(zip(field.names, field.convert(raw), strict=True))
-        return
+    try:
+        if field.is_plausible(raw):
+            device.update(zip(field.names, field.convert(raw), strict=True))
+            return
+    except (TypeError, ValueError, IndexError):
+        pass  # not even of the kind that was asked for
     device.update(
         dict.fromkeys(field.names, Unknown("the driver's value is impossible"))
     )
+    if not field.is_vital:
+        return  # many drivers know nothing of such a field, and say so in odd ways
     device["insane"] = (*device.get("insane", ()), f"{field.names[0]} = {raw}")
 
 

@@ -6,7 +6,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from colabmagic.gpu.cards import probe_cards, tpu_chip
 from colabmagic.gpu.facts import PlatformFacts, Unknown
+from colabmagic.gpu.toolkit import probe_toolkit
 from colabmagic.host.system import read_text
 
 if TYPE_CHECKING:
@@ -41,9 +43,13 @@ def probe_platform(env: Mapping[str, str], sysroot: Path) -> PlatformFacts:
         pci_nvidia_count=_count_pci(sysroot),
         has_dxg="dxg" in names,
         has_kfd="kfd" in names,
-        tpu_signs=_tpu_signs(env, names),
+        tpu_signs=_tpu_signs(env, names, sysroot),
         cuda_visible_devices=None if visible is None else mask_uuids(visible),
         ld_library_path=env.get("LD_LIBRARY_PATH"),
+        cuda_device_order=env.get("CUDA_DEVICE_ORDER"),
+        tpu_name=env.get("TPU_ACCELERATOR_TYPE") or tpu_chip(sysroot),
+        cards=probe_cards(sysroot),
+        toolkit=probe_toolkit(env, sysroot),
     )
 
 
@@ -87,8 +93,15 @@ def _count_pci(sysroot: Path) -> int | Unknown:
     )
 
 
-def _tpu_signs(env: Mapping[str, str], dev_names: list[str]) -> tuple[str, ...]:
-    """Return the variables and nodes that only a TPU machine has."""
+def _tpu_signs(
+    env: Mapping[str, str], dev_names: list[str], sysroot: Path
+) -> tuple[str, ...]:
+    """Return the variables, nodes and chips that only a TPU machine has."""
     nodes = (f"/dev/{name}" for name in dev_names if _TPU_NODE.fullmatch(name))
     # Colab sets its variables on all machines, but fills them on TPU machines only.
-    return (*(name for name in _TPU_VARIABLES if env.get(name)), *nodes)
+    chip = tpu_chip(sysroot)  # v5e and later show no node of their own
+    return (
+        *(name for name in _TPU_VARIABLES if env.get(name)),
+        *nodes,
+        *((f"PCI: TPU {chip}",) if chip else ()),
+    )

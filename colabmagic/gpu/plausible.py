@@ -10,6 +10,8 @@ _MOST_MEMORY_BYTES = 2**50  # one PiB
 _MOST_TEMPERATURE_C = 150
 _MOST_POWER_MW = 10_000_000
 _MOST_MAJOR = 40  # compute capability
+_MOST_COUNT = 2**31
+_MOST_FAN_PERCENT = 200
 
 
 def is_memory(value: tuple[int, int, int]) -> bool:
@@ -47,3 +49,18 @@ def is_capability(value: tuple[int, int]) -> bool:
 def is_anything(value: object) -> bool:
     """Judge a text or a flag: there is nothing to compare it with."""
     return value is not None
+
+
+def is_count(value: int) -> bool:
+    """Judge a count, a clock or a link: small numbers, and never all bits set."""
+    return 0 <= value < _MOST_COUNT
+
+
+def is_size(value: int) -> bool:
+    """Judge a number of bytes."""
+    return 0 <= value < _MOST_MEMORY_BYTES
+
+
+def is_fan(value: int) -> bool:
+    """Judge the speed of a fan in percent; some go above what was intended."""
+    return 0 <= value <= _MOST_FAN_PERCENT

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from colabmagic.gpu.driver import probe_driver
 from colabmagic.gpu.facts import (
     DriverFacts,
+    FrameworkFacts,
     GpuFacts,
     NvmlFacts,
     PlatformFacts,
@@ -19,7 +21,10 @@ from colabmagic.gpu.facts import (
     TorchState,
     Unknown,
 )
+from colabmagic.gpu.frameworks import probe_frameworks
+from colabmagic.gpu.kernel_log import last_xid
 from colabmagic.gpu.nvml import SOURCE
+from colabmagic.gpu.owners import lives_under, with_owners
 from colabmagic.gpu.platform_files import probe_platform
 from colabmagic.gpu.torch_build import probe_torch
 from colabmagic.host.detect import detect
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from colabmagic.gpu.nvml import NvmlSource
+    from colabmagic.host.facts import HostFacts
 
 Facts = TypeVar("Facts")
 
@@ -61,16 +67,24 @@ def probe_all(
     driver = guard("CUDA driver", lambda: _ask_driver(until), _NO_DRIVER)
     platform = guard("files", lambda: probe_platform(os.environ, root), _NO_PLATFORM)
     torch = guard("PyTorch", lambda: probe_torch(sys.modules), _NO_TORCH)
+    frameworks = guard(
+        "frameworks", lambda: probe_frameworks(sys.modules), _NO_FRAMEWORKS
+    )
     host = detect(sysroot=root)
     devices = _NVML_NOT_ASKED
     if wants_nvml:
         devices = guard("NVML", lambda: nvml.finish(until), _NO_NVML)
+        devices = guard("processes", lambda: _owned(devices, host, root), devices)
+    if any(device.error is not None for device in devices.devices):
+        xid = guard("system log", lambda: last_xid(root), None)
+        platform = replace(platform, xid=xid)
     return GpuFacts(
         host=host,
         platform=platform,
         nvml=devices,
         driver=driver,
         torch=torch,
+        frameworks=frameworks,
         failures=tuple(failures),
     )
 
@@ -80,12 +94,22 @@ def _ask_driver(until: float) -> DriverFacts:
     return probe_driver(max(0.0, until - time.monotonic()))
 
 
+def _owned(nvml: NvmlFacts, host: HostFacts, root: Path) -> NvmlFacts:
+    """Find out whose processes the GPUs serve."""
+    return with_owners(
+        nvml,
+        is_alive=lives_under(root / "proc"),
+        in_container=host.system.container is not None,
+    )
+
+
 _BROKE = "asking broke"
 _NO_DRIVER = DriverFacts(state=SourceState.FAILED, reason=_BROKE)
 _NO_NVML = NvmlFacts(state=SourceState.FAILED, reason=_BROKE)
 _NVML_NOT_ASKED = NvmlFacts(
     state=SourceState.NOT_ASKED, reason="there is no NVIDIA driver for macOS"
 )
+_NO_FRAMEWORKS: tuple[FrameworkFacts, ...] = ()
 _NO_TORCH = TorchFacts(state=TorchState.UNREADABLE, reason=_BROKE)
 _NO_PLATFORM = PlatformFacts(
     nvidia_nodes=(),

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from colabmagic.gpu import rules_device as device
 from colabmagic.gpu import rules_driver as driver
+from colabmagic.gpu import rules_health as health
 from colabmagic.gpu import rules_install as install
 from colabmagic.gpu import rules_place as place
 from colabmagic.gpu import rules_torch as torch
 from colabmagic.gpu.advice import seen_driver, seen_nvml, seen_torch
 from colabmagic.gpu.facts import SourceState, TorchState
+from colabmagic.gpu.signs import blocked_devices, same_card
 from colabmagic.report.model import Finding, Severity
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     Rule = Callable[[GpuFacts], Finding | None]
 
 CPU = "cpu"
+# Good to know, and no news to most: shown with `--all` and in JSON.
+ASIDE = frozenset({"cuda-minor-newer", "framework-cpu-build", "pcie-narrow"})
 
 _CAUSE: tuple[Rule, ...] = (
     driver.driver_hung,
@@ -43,6 +47,7 @@ _CAUSE: tuple[Rule, ...] = (
     install.driver_not_loaded,
     install.driver_missing,
     driver.cvd_hides_all,
+    health.mig_without_instances,
     driver.libcuda_missing,
     driver.libcuda_stub,
     driver.compat_wrong,
@@ -50,11 +55,14 @@ _CAUSE: tuple[Rule, ...] = (
     driver.gpu_lost,
     install.nvml_error,
     driver.cuda_init_failed,
+    health.exclusive_busy,
+    place.xpu,
     place.no_gpu,
 )
 _TORCH: tuple[Rule, ...] = (
     torch.torch_missing,
     torch.torch_unreadable,
+    torch.forked,
     torch.torch_cpu_build,
     torch.driver_too_old,
     torch.arch_too_old,
@@ -63,7 +71,14 @@ _TORCH: tuple[Rule, ...] = (
 # Each of these stands for itself.
 _NOTES: tuple[tuple[Rule, ...], ...] = (
     (device.torch_accelerator,),
-    (device.mem_held,),
+    (place.colab_quota,),
+    (health.ecc_bad,),
+    (health.mem_held,),
+    (health.throttle,),
+    (health.pcie_narrow,),
+    (health.mig,),
+    (torch.cuda_minor_newer,),
+    (device.framework_cpu_build,),
     (device.insane,),
     (device.driver_slow,),
     (driver.driver_unproven,),
@@ -82,11 +97,14 @@ def judge(facts: GpuFacts) -> tuple[Finding, ...]:
     ]
     findings = [finding for finding in hits if finding is not None]
     usable = usable_device(facts)
-    if usable != CPU:
+    if usable == CPU:  # then the small print does not matter
+        findings = [finding for finding in findings if finding.code not in ASIDE]
+    else:
         # PyTorch has a device, so nothing that was found prevents it.
         milder = Severity.WARN if usable.startswith("cuda") else Severity.INFO
         findings = [_soften(finding, milder) for finding in findings]
-    elif all(finding.severity is not Severity.ERROR for finding in findings):
+    errors = any(finding.severity is Severity.ERROR for finding in findings)
+    if usable == CPU and not errors:
         findings.insert(0, _unexplained(facts))
     return tuple(sorted(findings, key=lambda finding: _RANK[finding.severity]))
 
@@ -99,13 +117,32 @@ def usable_device(facts: GpuFacts) -> str:
         return kind if kind == "mps" else f"{kind}:0"
     if torch_facts.state is not TorchState.INSTALLED:
         return CPU
-    if torch_facts.hip and facts.platform.has_kfd:
+    if torch_facts.cuda and _cuda_starts(facts) and not _misfit(facts):
+        return _first_free(facts)
+    return _other_device(facts)
+
+
+def _other_device(facts: GpuFacts) -> str:
+    """Return the device of a GPU that is not NVIDIA's."""
+    if facts.torch.hip and facts.platform.has_kfd:
         return "cuda:0"  # ROCm builds use CUDA's names
     system = facts.host.system
     if system.os == "Darwin" and system.machine == "arm64":
         return "mps"
-    if torch_facts.cuda and _cuda_starts(facts) and not _misfit(facts):
+    cards = facts.platform.cards
+    if facts.torch.is_xpu and any(one.maker == "Intel" for one in cards):
+        return "xpu:0"
+    return CPU
+
+
+def _first_free(facts: GpuFacts) -> str:
+    """Return the first GPU that is not reserved for somebody else."""
+    blocked = blocked_devices(facts)
+    if not blocked:
         return "cuda:0"
+    for index, card in enumerate(facts.driver.devices):
+        if not any(same_card(one, card) for one in blocked):
+            return f"cuda:{index}"
     return CPU
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colabmagic.gpu.advice import gib, seen_nvml
-from colabmagic.gpu.facts import SourceState, Unknown
+from colabmagic.gpu.advice import pip_install, seen_nvml
+from colabmagic.gpu.facts import Build, SourceState, Unknown
 from colabmagic.report.model import Finding, Severity
 
 if TYPE_CHECKING:
-    from colabmagic.gpu.facts import DeviceFacts, GpuFacts
-
-_LITTLE_BYTES = 2**30
-_MUCH_USED = 0.8
+    from colabmagic.gpu.facts import GpuFacts
 
 
 def torch_accelerator(facts: GpuFacts) -> Finding | None:
@@ -26,39 +23,6 @@ def torch_accelerator(facts: GpuFacts) -> Finding | None:
         title=f"The imported PyTorch offers the device type '{accelerator.kind}'.",
         evidence=(f"torch.accelerator, devices: {accelerator.count}",),
     )
-
-
-def mem_held(facts: GpuFacts) -> Finding | None:
-    """Notice GPUs whose memory is mostly taken."""
-    full = [device for device in facts.nvml.devices if _is_full(device)]
-    if not full:
-        return None
-    names = ", ".join(str(one.index) for one in full)
-    return Finding(
-        code="mem-held",
-        severity=Severity.WARN,
-        title=f"Most memory of GPU {names} is taken.",
-        evidence=tuple(
-            f"GPU {one.index}: {gib(one.memory_free_bytes)} free of"
-            f" {gib(one.memory_total_bytes)}"
-            for one in full
-        ),
-        fix=(
-            (
-                "Held by this notebook: delete the tensors, then"
-                " import gc; gc.collect(); torch.cuda.empty_cache()"
-            ),
-            "Held by another notebook: shut down its kernel.",
-        ),
-    )
-
-
-def _is_full(device: DeviceFacts) -> bool:
-    """Tell whether a GPU has little memory left."""
-    total, free = device.memory_total_bytes, device.memory_free_bytes
-    if isinstance(total, Unknown) or isinstance(free, Unknown):
-        return False
-    return free < min(_LITTLE_BYTES, total / 2) or free < total * (1 - _MUCH_USED)
 
 
 def insane(facts: GpuFacts) -> Finding | None:
@@ -78,13 +42,32 @@ def insane(facts: GpuFacts) -> Finding | None:
     )
 
 
+def framework_cpu_build(facts: GpuFacts) -> Finding | None:
+    """Notice TensorFlow or JAX without GPU support, beside a GPU."""
+    plain = [one for one in facts.frameworks if one.build is Build.CPU]
+    if not plain or not facts.nvml.devices:
+        return None
+    commands = {
+        "TensorFlow": pip_install(facts, "tensorflow[and-cuda]"),
+        "JAX": pip_install(facts, '"jax[cuda12]"'),
+    }
+    names = " and ".join(one.name for one in plain)
+    return Finding(
+        code="framework-cpu-build",
+        severity=Severity.INFO,
+        title=f"{names} here has no GPU support (PyTorch is another matter).",
+        evidence=tuple(f"{one.name} {one.version}: CPU build" for one in plain),
+        fix=tuple(commands[one.name] for one in plain if one.name in commands),
+    )
+
+
 def driver_slow(facts: GpuFacts) -> Finding | None:
     """Notice that the deadline came before all fields were read."""
     late = [
         device
         for device in facts.nvml.devices
-        if isinstance(device.power_limit_w, Unknown)
-        and "in time" in device.power_limit_w.reason
+        if isinstance(device.nvlinks_total, Unknown)  # what is asked last
+        and "in time" in device.nvlinks_total.reason
     ]
     if facts.nvml.state is not SourceState.OK or not late:
         return None

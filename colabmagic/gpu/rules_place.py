@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from colabmagic.gpu.advice import (
+    pip_install,
     restart,
     seen_driver,
     seen_host,
@@ -27,6 +28,7 @@ def tpu_runtime(facts: GpuFacts) -> Finding | None:
     """Notice a TPU machine: CUDA never works there."""
     if not facts.platform.tpu_signs or gpu_is_seen(facts):
         return None
+    kind = f" ({facts.platform.tpu_name})" if facts.platform.tpu_name else ""
     change = (
         ("For a GPU: Runtime > Change runtime type > T4 GPU.",)
         if facts.host.kind is HostKind.COLAB
@@ -35,7 +37,7 @@ def tpu_runtime(facts: GpuFacts) -> Finding | None:
     return Finding(
         code="tpu-runtime",
         severity=Severity.ERROR,
-        title="This machine has a TPU; CUDA never works here.",
+        title=f"This machine has a TPU{kind}; CUDA never works here.",
         evidence=(", ".join(facts.platform.tpu_signs), seen_nodes(facts)),
         fix=(*change, "To use the TPU from PyTorch: torch_xla."),
     )
@@ -55,11 +57,20 @@ def colab_cpu_runtime(facts: GpuFacts) -> Finding | None:
                 "Runtime > Change runtime type > T4 GPU, then run all cells again"
                 " (variables are lost)."
             ),
-            (
-                'If Colab says "Cannot connect to GPU backend", your GPU quota is used'
-                " up: wait (a day or more), use Kaggle, or pay."
-            ),
         ),
+    )
+
+
+def colab_quota(facts: GpuFacts) -> Finding | None:
+    """Say what Colab's own message means; from inside the quota is invisible."""
+    if colab_cpu_runtime(facts) is None or tpu_runtime(facts) is not None:
+        return None
+    return Finding(
+        code="colab-quota",
+        severity=Severity.INFO,
+        title='If Colab says "Cannot connect to GPU backend", your quota is used up.',
+        evidence=("a quota cannot be seen from inside the runtime",),
+        fix=("Wait (people report a day or more), use Kaggle, or pay as you go.",),
     )
 
 
@@ -117,6 +128,40 @@ def rocm(facts: GpuFacts) -> Finding | None:
             (
                 "Choose ROCm in the selector of PyTorch's installation page and run"
                 " the command that it shows."
+            ),
+            restart(facts),
+        ),
+    )
+
+
+def xpu(facts: GpuFacts) -> Finding | None:
+    """Notice an Intel GPU that PyTorch could use, and whether it can."""
+    cards = [one for one in facts.platform.cards if one.maker == "Intel"]
+    if not cards or gpu_is_seen(facts) or facts.platform.has_kfd:
+        return None
+    evidence = (*(f"Intel GPU, kernel driver {one.driver}" for one in cards),)
+    if facts.torch.is_xpu:
+        return Finding(
+            code="xpu",
+            severity=Severity.INFO,
+            title="Intel GPU: this PyTorch uses it as device 'xpu'.",
+            evidence=(*evidence, seen_torch(facts)),
+            fix=("Write 'xpu' where a notebook says 'cuda'.",),
+        )
+    # Most processors bring an Intel GPU; only the newer kind is worth a build.
+    if facts.torch.state is not TorchState.INSTALLED or all(
+        one.driver != "xe" for one in cards
+    ):
+        return None
+    return Finding(
+        code="xpu",
+        severity=Severity.ERROR,
+        title="Intel GPU: it needs PyTorch's XPU build, and this is another.",
+        evidence=(*evidence, seen_torch(facts)),
+        fix=(
+            pip_install(
+                facts,
+                "--force-reinstall torch -i https://download.pytorch.org/whl/xpu",
             ),
             restart(facts),
         ),

@@ -61,6 +61,48 @@ def torch_unreadable(facts: GpuFacts) -> Finding | None:
     )
 
 
+def forked(facts: GpuFacts) -> Finding | None:
+    """Notice a process that was forked off one where CUDA was live."""
+    if not facts.torch.in_bad_fork:
+        return None
+    return Finding(
+        code="forked",
+        severity=Severity.ERROR,
+        title="This process was forked off one that had started CUDA, so CUDA cannot"
+        " work in it.",
+        evidence=("torch.cuda._is_in_bad_fork() is True", seen_torch(facts)),
+        fix=(
+            (
+                "import torch.multiprocessing as mp; mp.set_start_method('spawn',"
+                " force=True), before the processes are started."
+            ),
+            "Or touch CUDA only in the child processes, never before they are forked.",
+        ),
+    )
+
+
+def cuda_minor_newer(facts: GpuFacts) -> Finding | None:
+    """Notice a PyTorch for a newer minor version of CUDA than the driver's."""
+    driver, torch = cuda_of_driver(facts), facts.torch.cuda
+    if driver is None or not isinstance(torch, tuple) or not gpu_is_seen(facts):
+        return None
+    if driver[0] != torch[0] or driver >= torch or not _runs(driver, torch):
+        return None
+    return Finding(
+        code="cuda-minor-newer",
+        severity=Severity.INFO,
+        title=f"PyTorch is built for CUDA {dotted(torch)}, the driver runs"
+        f" {dotted(driver)}: PyTorch works all the same.",
+        evidence=(seen_torch(facts), driver_label(facts)),
+        fix=(
+            (
+                "If an extension that you compile fails (PTX, unsupported toolchain),"
+                f" build it with CUDA {dotted(driver)}."
+            ),
+        ),
+    )
+
+
 def torch_cpu_build(facts: GpuFacts) -> Finding | None:
     """Notice a PyTorch without CUDA beside a GPU that works."""
     torch = facts.torch

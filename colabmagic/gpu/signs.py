@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colabmagic.gpu.facts import SourceState, Unknown
+from colabmagic.gpu.facts import Owner, SourceState, Unknown
 
 if TYPE_CHECKING:
-    from colabmagic.gpu.facts import GpuFacts, Pair
+    from colabmagic.gpu.facts import CudaDevice, DeviceFacts, GpuFacts, Pair
 
 # Nothing of NVIDIA's is installed, as far as this source can tell.
 SILENT = frozenset(
@@ -54,3 +54,41 @@ def has_card(facts: GpuFacts) -> bool:
 def refused_with(facts: GpuFacts, code: int) -> bool:
     """Tell whether NVML as a whole answered with this code."""
     return facts.nvml.state is SourceState.REFUSED and facts.nvml.code == code
+
+
+def same_card(listed: DeviceFacts, device: CudaDevice) -> bool:
+    """Tell whether NVML and CUDA, which number in different ways, mean one card."""
+    ids = (listed.pci_bus_id, device.pci_bus_id)
+    if isinstance(ids[0], Unknown) or isinstance(ids[1], Unknown):
+        return False
+    # NVML writes the PCI domain with eight digits, CUDA with four.
+    return ids[0].lower().lstrip("0") == ids[1].lower().lstrip("0")
+
+
+def visible_devices(facts: GpuFacts) -> tuple[DeviceFacts, ...]:
+    """Return the GPUs that CUDA shows to this process; all, where it does not tell."""
+    shown = tuple(
+        listed
+        for listed in facts.nvml.devices
+        if any(same_card(listed, device) for device in facts.driver.devices)
+    )
+    return shown or facts.nvml.devices
+
+
+def is_blocked(device: DeviceFacts) -> bool:
+    """Tell whether a GPU takes no other process now."""
+    if device.compute_mode == "prohibited":
+        return True
+    if isinstance(device.compute_mode, Unknown) or "exclusive" not in (
+        device.compute_mode
+    ):
+        return False
+    if isinstance(device.processes, Unknown):
+        return False
+    owners = {process.owner for process in device.processes}
+    return bool(owners) and Owner.KERNEL not in owners
+
+
+def blocked_devices(facts: GpuFacts) -> tuple[DeviceFacts, ...]:
+    """Return the GPUs that are visible here and take no other process now."""
+    return tuple(filter(is_blocked, visible_devices(facts)))

@@ -64,6 +64,7 @@ def probe_torch(modules: Mapping[str, Any], folder: Path | None = None) -> Torch
         archs=_archs(folder) if cuda else (),
         imported=torch is not None,
         cuda_initialized=_is_initialized(torch),
+        in_bad_fork=_is_bad_fork(torch),
         accelerator=_accelerator(torch),
     )
 
@@ -137,6 +138,14 @@ def _is_initialized(torch: Any) -> bool:  # noqa: ANN401 (any PyTorch, or a stub
     """Tell whether CUDA is live in this process; reads a flag only."""
     try:
         return bool(torch.cuda.is_initialized())
+    except Exception:  # noqa: BLE001 (no PyTorch, or a broken one)
+        return False
+
+
+def _is_bad_fork(torch: Any) -> bool:  # noqa: ANN401 (as above)
+    """Tell whether this process was forked off one where CUDA was live."""
+    try:
+        return torch.cuda._is_in_bad_fork() is True  # noqa: SLF001 (no public way)
     except Exception:  # noqa: BLE001 (no PyTorch, or a broken one)
         return False
 

@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING
 
 from colabmagic.gpu.advice import dotted, gib
 from colabmagic.gpu.facts import SourceState, TorchState, Unknown
-from colabmagic.gpu.rules import CPU
+from colabmagic.gpu.rules import ASIDE, CPU
+from colabmagic.gpu.signs import same_card
+from colabmagic.gpu.view_details import detail_tables
 from colabmagic.report.model import Field, Report, Table
 
 if TYPE_CHECKING:
-    from colabmagic.gpu.facts import CudaDevice, DeviceFacts, GpuFacts
+    from colabmagic.gpu.facts import (
+        CudaDevice,
+        DeviceFacts,
+        FrameworkFacts,
+        GpuFacts,
+    )
     from colabmagic.report.model import Finding
 
 READY = "READY"
@@ -23,15 +30,21 @@ def view(
     device: str,
     findings: tuple[Finding, ...],
     elapsed_s: float | None,
+    *,
+    show_all: bool = False,
 ) -> Report:
     """Return the report that is shown."""
-    table = _table(facts)
+    tables = [_table(facts), _cards(facts)]
+    if show_all:
+        tables += detail_tables(facts)
+    else:
+        findings = tuple(one for one in findings if one.code not in ASIDE)
     return Report(
         title="GPU check",
         verdict=NOT_USABLE if device == CPU else READY,
         summary="" if device == CPU else summary(facts, device),
         findings=findings,
-        tables=(table,) if table.rows else (),
+        tables=tuple(table for table in tables if table.rows),
         fields=_fields(facts),
         elapsed_s=elapsed_s,
     )
@@ -57,22 +70,13 @@ def summary(facts: GpuFacts, device: str) -> str:
 def _free_memory(facts: GpuFacts, device: CudaDevice) -> str:
     """Say how much memory the GPU that CUDA lists first has free."""
     for listed in facts.nvml.devices:
-        if listed.mig_enabled is True or not _same_card(listed, device):
+        if listed.mig_enabled is True or not same_card(listed, device):
             continue
         if not isinstance(listed.memory_free_bytes, Unknown):
             return f"{gib(listed.memory_free_bytes)} free"
     if isinstance(device.memory_total_bytes, Unknown):
         return "memory unknown"
     return f"{gib(device.memory_total_bytes)}, free part unknown"
-
-
-def _same_card(listed: DeviceFacts, device: CudaDevice) -> bool:
-    """Tell whether NVML and CUDA, which number in different ways, mean one card."""
-    ids = (listed.pci_bus_id, device.pci_bus_id)
-    if isinstance(ids[0], Unknown) or isinstance(ids[1], Unknown):
-        return False
-    # NVML writes the PCI domain with eight digits, CUDA with four.
-    return ids[0].lower().lstrip("0") == ids[1].lower().lstrip("0")
 
 
 def _table(facts: GpuFacts) -> Table:
@@ -104,6 +108,29 @@ def _table(facts: GpuFacts) -> Table:
             "Compute",
             "Driver",
         ),
+        rows=tuple(rows),
+    )
+
+
+def _cards(facts: GpuFacts) -> Table:
+    """Return the GPUs of other makers, as the system's files show them."""
+    rows = []
+    for card in facts.platform.cards:
+        total, used = card.memory_total_bytes, card.memory_used_bytes
+        known = not isinstance(total, Unknown) and not isinstance(used, Unknown)
+        rows.append(
+            (
+                card.maker,
+                _NOTHING if isinstance(card.name, Unknown) else card.name,
+                f"{gib(used)} of {gib(total)}" if known else _NOTHING,
+                _number(card.utilization_percent, "%"),
+                _number(card.temperature_c, " °C"),
+                _NOTHING if isinstance(card.driver, Unknown) else card.driver,
+            )
+        )
+    return Table(
+        caption="GPUs of other makers",
+        columns=("Maker", "Name", "Used memory", "Use", "Temp", "Driver"),
         rows=tuple(rows),
     )
 
@@ -157,9 +184,35 @@ def _fields(facts: GpuFacts) -> tuple[Field, ...]:
     return (
         Field(label="Driver", value=_driver(facts)),
         Field(label="PyTorch", value=_torch(facts)),
+        *(Field(label=one.name, value=_framework(one)) for one in facts.frameworks),
+        *_toolkit(facts),
         Field(label="Python", value=system.python),
         Field(label="on", value=f"{facts.host.name}, {system.os_name}{container}"),
     )
+
+
+def _framework(framework: FrameworkFacts) -> str:
+    """Return version and build of TensorFlow or JAX."""
+    version = "" if isinstance(framework.version, Unknown) else framework.version
+    build = (
+        "build unknown"
+        if isinstance(framework.build, Unknown)
+        else framework.build.value
+    )
+    cuda = "" if isinstance(framework.cuda, Unknown) else f" {framework.cuda}"
+    imported = "imported" if framework.imported else "not imported"
+    return f"{version} ({build}{cuda}, {imported})".strip()
+
+
+def _toolkit(facts: GpuFacts) -> tuple[Field, ...]:
+    """Return the toolkit's version, where there is one."""
+    toolkit = facts.platform.toolkit
+    if toolkit is None:
+        return ()
+    version = "version unknown"
+    if not isinstance(toolkit.version, Unknown):
+        version = toolkit.version
+    return (Field(label="nvcc", value=version),)
 
 
 def _driver(facts: GpuFacts) -> str:

@@ -12,6 +12,7 @@ from IPython.display import display
 
 from colabmagic.gpu.check import GpuReport, check
 from colabmagic.gpu.probe import DEADLINE_S
+from colabmagic.gpu.require import check_requirements
 from colabmagic.magics._base import parse
 
 
@@ -20,7 +21,14 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     """The magic that looks for a GPU."""
 
     @magic_arguments()
+    @argument("--all", action="store_true", help="show every field of every GPU")
     @argument("--json", action="store_true", help="print one JSON document instead")
+    @argument(
+        "--require",
+        metavar="WHAT",
+        help="stop the notebook unless the machine has it: cuda, a number of GPUs, "
+        "16GiB (free memory), bf16, cc>=8.0; several parted by commas",
+    )
     @argument("-q", "--quiet", action="store_true", help="show nothing, only return")
     @argument(
         "--timeout",
@@ -28,6 +36,11 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         default=DEADLINE_S,
         metavar="S",
         help="seconds to wait for a driver that does not answer (default: 3)",
+    )
+    @argument(
+        "--ids",
+        action="store_true",
+        help="keep UUIDs and serial numbers, which are hidden as notebooks get shared",
     )
     @line_magic
     def gpu_check(self, line: str) -> GpuReport:
@@ -40,19 +53,32 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
 
             %gpu_check
             gpu = %gpu_check -q
+            %gpu_check --require cuda,10GiB
         """
         options = parse(self.gpu_check, line.rstrip("; "))
         if not options.timeout > 0:
             raise UsageError("%gpu_check: --timeout needs more than 0 seconds")
-        report = NotebookReport.of(check(deadline_s=options.timeout))
+        report = NotebookReport.of(
+            check(deadline_s=options.timeout, ids=options.ids, show_all=options.all)
+        )
         if options.json and not options.quiet:
             print(report.to_json())  # noqa: T201 (one document, to be copied or piped)
         if options.json or options.quiet:
             if _is_last_line():  # its value would be shown; a name below it may be
                 report.hide()
-        elif not _is_whole_terminal_cell():
+        elif not _is_whole_terminal_cell() or options.require:
             display(report)
+        if options.require is not None:
+            _require(report, options.require)
         return report
+
+
+def _require(report: GpuReport, text: str) -> None:
+    """Stop the cell unless the machine has what is asked for."""
+    try:
+        check_requirements(report, text)
+    except ValueError as error:
+        raise UsageError(f"%gpu_check: {error}") from None
 
 
 class NotebookReport(GpuReport):

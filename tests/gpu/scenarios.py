@@ -20,12 +20,14 @@ from tests.fakes.drivers import build, profiles
 ROOT = Path(__file__).parents[2]
 MACHINES = ROOT / "tests/fixtures/machines"
 LIMIT_S = 30
+MINOR = "cuda-minor-newer"
 # Variables of this machine that would mix with those of the machine that is played.
 FOREIGN = ("CUDA_", "LD_LIBRARY", "COLAB_", "KAGGLE_", "KUBERNETES", "container")
 
 CU128 = ("2.11.0+cu128", "12.8", "sm_70 sm_75 sm_80 sm_86 sm_90 sm_100 sm_120")
 CU132 = ("2.15.0+cu132", "13.2", "sm_75 sm_80 sm_86 sm_90 sm_100 sm_120")
 CPU_BUILD = ("2.11.0+cpu", None, "")
+XPU_BUILD = ("2.11.0+xpu", None, "")
 ROCM_BUILD = ("2.11.0+rocm6.4", None, "")
 COLAB = {
     "COLAB_RELEASE_TAG": "release-colab_20260819-060000_RC00",
@@ -46,6 +48,24 @@ CARD = {
     "sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de",
     "sys/bus/pci/devices/0000:01:00.0/class": "0x030200",
 }
+TPU_CHIPS = {
+    f"sys/bus/pci/devices/0000:00:0{number}.0/{name}": value
+    for number in range(4)
+    for name, value in (("vendor", "0x1ae0"), ("device", "0x006f"))
+}
+AMD = {
+    f"sys/class/drm/card0/device/{name}": value
+    for name, value in {
+        "vendor": "0x1002",
+        "product_name": "AMD Radeon RX 7900 XTX",
+        "mem_info_vram_total": str(24 * 2**30),
+        "mem_info_vram_used": str(2**30),
+        "gpu_busy_percent": "3",
+        "hwmon/hwmon2/temp1_input": "43000",
+    }.items()
+}
+# The links of sysfs are made of folders here: the last part is what counts.
+INTEL = {"sys/class/drm/card1/device/vendor": "0x8086", "links": "xe"}
 MODULE = {
     "proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module"
     "  550.90.07  Fri May 31 09:35:42 UTC 2024"
@@ -68,7 +88,7 @@ print(report.to_json())
 class Scenario:
     """A machine to play; `codes` is what must be found, the cause first."""
 
-    codes: tuple[str, ...]
+    codes: tuple[str, ...]  # without `MINOR`, which most machines have
     device: str = "cpu"
     profile: str | None = None
     torch: tuple[str, str | None, str] | None = CU128
@@ -76,6 +96,7 @@ class Scenario:
     files: dict[str, str] = field(default_factory=dict)
     without: tuple[str, ...] = ()  # libraries that are not there
     hidden: tuple[str, ...] = ()  # Python modules that are not there
+    tensorflow: str | None = None  # a version of the CPU build
     deadline_s: float = 10.0
 
 
@@ -104,15 +125,25 @@ SCENARIOS: dict[str, Scenario] = {
     "kaggle_2xt4": _kaggle("2xt4_kaggle", device="cuda:0"),
     "own_h200x8": _own("h200x8", device="cuda:0"),
     "own_b200": _own("b200", device="cuda:0", torch=CU132),
-    "own_a100_mig": _own("a100_mig", device="cuda:0"),
+    "own_a100_mig": _own("a100_mig", "mig", device="cuda:0"),
+    "own_t4_busy": _own(
+        "t4_busy", "mem-held", "throttle", "pcie-narrow", device="cuda:0"
+    ),
     "own_second_of_two": _own(
         "2xt4_kaggle", device="cuda:0", env={"CUDA_VISIBLE_DEVICES": "1"}
     ),
     # the place has no GPU
-    "colab_cpu": _colab(None, "colab-cpu-runtime", torch=CPU_BUILD, hidden=("pynvml",)),
+    "colab_cpu": _colab(
+        None,
+        "colab-cpu-runtime",
+        "colab-quota",
+        torch=CPU_BUILD,
+        hidden=("pynvml",),
+    ),
     "colab_tpu": _colab(
         None, "tpu-runtime", env={"COLAB_TPU_1VM": "v5litepod-1"}, torch=CPU_BUILD
     ),
+    "tpu_v6e": _own(None, "tpu-runtime", files=TPU_CHIPS, torch=CPU_BUILD),
     "kaggle_none": _kaggle(None, "kaggle-no-accel"),
     "own_no_gpu": _own(None, "no-gpu", torch=CPU_BUILD),
     "own_driver_without_gpu": _own("none", "no-gpu", files={"dev/nvidia0": ""}),
@@ -123,6 +154,9 @@ SCENARIOS: dict[str, Scenario] = {
     "rocm": _own(
         None, "rocm", files={"dev/kfd": ""}, torch=ROCM_BUILD, device="cuda:0"
     ),
+    "amd_card": _own(None, "rocm", files={"dev/kfd": "", **AMD}, torch=CPU_BUILD),
+    "intel_card": _own(None, "xpu", files=INTEL, torch=CPU_BUILD),
+    "intel_ready": _own(None, "xpu", files=INTEL, torch=XPU_BUILD, device="xpu:0"),
     # the driver is missing or not in order
     "driver_missing": _own(None, "driver-missing", files=CARD),
     "not_loaded": _own("not_loaded", "driver-not-loaded"),
@@ -146,6 +180,12 @@ SCENARIOS: dict[str, Scenario] = {
     "fabric_not_ready": _own("cuda_fabric", "fabric-not-ready"),
     "cuda_init_failed": _own("cuda_unknown", "cuda-init-failed"),
     "all_lost": _own("lost_handle", "gpu-lost", env={"FAKE_GPU_SET": "cuInit.ret=999"}),
+    "exclusive": _own("exclusive", "exclusive-busy"),
+    "mig_empty": _own(
+        "a100",
+        "mig",
+        env={"FAKE_GPU_SET": "d0.mig=1;cuInit.ret=100"},
+    ),
     # PyTorch does not fit
     "torch_missing": _own("t4", "torch-missing", torch=None, hidden=("torch",)),
     "torch_cpu_build": _own("t4", "torch-cpu-build", torch=CPU_BUILD),
@@ -157,7 +197,31 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     # usable, with a catch
     "one_lost": _own("lost", "gpu-lost", device="cuda:0"),
-    "zombie": _own("zombie", "mem-held", device="cuda:0"),
+    "zombie": _own(
+        "zombie", "mem-held", device="cuda:0", files={"proc/self/comm": "python"}
+    ),
+    "zombie_in_container": _own(
+        "zombie",
+        "mem-held",
+        device="cuda:0",
+        files={"proc/self/comm": "python", ".dockerenv": ""},
+    ),
+    "ecc_bad": _own("ecc_bad", "ecc-bad", device="cuda:0"),
+    "pcie_narrow": _own(
+        "t4",
+        "pcie-narrow",
+        device="cuda:0",
+        env={"FAKE_GPU_SET": "d0.util=90;d0.throttle=0"},
+    ),
+    "one_exclusive": _own(
+        "2xt4_kaggle",
+        "exclusive-busy",
+        device="cuda:1",
+        env={"FAKE_GPU_SET": "d0.compute_mode=2"},
+    ),
+    "tensorflow_cpu": _own(
+        "t4", "framework-cpu-build", device="cuda:0", tensorflow="2.19.0"
+    ),
     "insane": _own(
         "insane", "insane", device="cuda:0", torch=("2.11.0+cu128", "12.8", "")
     ),
@@ -168,6 +232,11 @@ SCENARIOS: dict[str, Scenario] = {
 def write_root(folder: Path, files: dict[str, str]) -> Path:
     """Write the files of a machine under a root folder."""
     for name, text in files.items():
+        if name == "links":  # the kernel module of an Intel card
+            module = folder / "sys/bus/pci/drivers" / text
+            module.mkdir(parents=True)
+            (folder / "sys/class/drm/card1/device/driver").symlink_to(module)
+            continue
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text + "\n", encoding="utf-8")
@@ -191,6 +260,19 @@ def write_torch(folder: Path, version: str, cuda: str | None, archs: str) -> Pat
     return folder
 
 
+def write_tensorflow(folder: Path, version: str) -> Path:
+    """Write a TensorFlow without CUDA that can be looked at."""
+    package = folder / "tensorflow"
+    (package / "python/platform").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('must not be imported')")
+    (package / "python/platform/build_info.py").write_text(
+        "build_info = collections.OrderedDict([('is_cuda_build', False),"
+        " ('is_rocm_build', False)])\n"
+    )
+    (folder / f"tensorflow-{version}.dist-info").mkdir()
+    return folder
+
+
 def play(
     scenario: Scenario, libraries: Path, folder: Path, trace: Path | None = None
 ) -> dict[str, Any]:
@@ -199,10 +281,13 @@ def play(
     paths = [str(ROOT)]
     if scenario.torch:
         paths.insert(0, str(write_torch(folder / "site", *scenario.torch)))
+    if scenario.tensorflow:
+        paths.insert(0, str(write_tensorflow(folder / "tf", scenario.tensorflow)))
     env = {
         key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)
     }
-    env |= {"PYTHONPATH": os.pathsep.join(paths), **scenario.env}
+    # No PATH: a compiler of this machine has no place on the machine that is played.
+    env |= {"PYTHONPATH": os.pathsep.join(paths), "PATH": "", **scenario.env}
     if scenario.profile:
         used = _without(libraries, scenario.without, folder)
         config = profiles.write_profile(scenario.profile, folder / "gpu.cfg")

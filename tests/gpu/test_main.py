@@ -13,7 +13,7 @@ import pytest
 
 from colabmagic.__main__ import main
 from colabmagic.gpu.check import check
-from tests.gpu.machines import load
+from tests.gpu.machines import change, load
 
 if TYPE_CHECKING:
     from colabmagic.gpu.facts import GpuFacts
@@ -54,7 +54,53 @@ def test_json(
     assert printed["findings"] == expected["findings"]
 
 
-@pytest.mark.parametrize("argv", [[], ["gpu_check", "--timeout", "0"], ["other"]])
+@pytest.mark.parametrize(
+    ("machine", "wanted", "status"),
+    [
+        ("colab_t4", "cuda,10GiB", 0),
+        ("colab_t4", "bf16", 1),
+        ("colab_cpu", "cuda", 1),
+    ],
+)
+def test_require(
+    machine: str,
+    wanted: str,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is missing is said on standard error, beside the report."""
+    monkeypatch.setattr(check_module, "probe_all", lambda _: load(machine))
+    assert main(["gpu_check", "--require", wanted]) == status
+    assert bool(capsys.readouterr().err) == bool(status)
+
+
+def test_all_fields(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every field is printed; what identifies a card only on request."""
+    (device,) = load("colab_t4").nvml.devices
+    facts = change(
+        load("colab_t4"), nvml={"devices": (replace(device, uuid="GPU-secret"),)}
+    )
+    monkeypatch.setattr(check_module, "probe_all", lambda _: facts)
+    main(["gpu_check", "--all"])
+    printed = capsys.readouterr().out
+    assert "SM clock" in printed
+    assert "GPU-secret" not in printed
+    main(["gpu_check", "--all", "--ids"])
+    assert "GPU-secret" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["gpu_check", "--timeout", "0"],
+        ["gpu_check", "--require", "much"],
+        ["other"],
+    ],
+)
 def test_bad_arguments(argv: list[str]) -> None:
     """A wrong command line is argparse's own error."""
     with pytest.raises(SystemExit) as raised:

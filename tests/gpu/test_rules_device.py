@@ -19,22 +19,12 @@ if TYPE_CHECKING:
 
     Rule = Callable[[GpuFacts], Finding | None]
 
-GIB = 2**30
 
-
-def with_free(free_gib: float) -> GpuFacts:
-    """Return a T4 with so much free memory."""
+def with_last_field(reason: str) -> GpuFacts:
+    """Return a T4 without the field that is asked last, for this reason."""
     facts = load("colab_t4")
     (device,) = facts.nvml.devices
-    free = int(free_gib * GIB)
-    return change(facts, nvml={"devices": (replace(device, memory_free_bytes=free),)})
-
-
-def with_power(reason: str) -> GpuFacts:
-    """Return a T4 without a power limit, for this reason."""
-    facts = load("colab_t4")
-    (device,) = facts.nvml.devices
-    late = replace(device, power_limit_w=Unknown(reason))
+    late = replace(device, nvlinks_total=Unknown(reason))
     return change(facts, nvml={"devices": (late,)})
 
 
@@ -49,13 +39,12 @@ def accelerator(kind: str) -> GpuFacts:
     ("rule", "hit", "miss"),
     [
         (rules.torch_accelerator, accelerator("fake"), accelerator("mps")),
-        (rules.mem_held, load("zombie"), load("colab_t4")),
-        (rules.mem_held, with_free(2.9), with_free(3.1)),
+        (rules.framework_cpu_build, load("tensorflow_cpu"), load("colab_t4")),
         (rules.insane, load("insane"), load("colab_t4")),
         (
             rules.driver_slow,
-            with_power("the driver did not answer in time"),
-            with_power("Not Supported"),
+            with_last_field("the driver did not answer in time"),
+            with_last_field("Not Supported"),
         ),
         (
             rules.probe_failed,

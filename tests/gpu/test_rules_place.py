@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 MAC = change_system(load("own_no_gpu"), os="Darwin", machine="arm64")
 OLD_MAC = change_system(load("own_no_gpu"), os="Darwin", machine="x86_64")
+INTEL = load("intel_card")
+IN_PROCESSOR = change(
+    INTEL, platform={"cards": (replace(INTEL.platform.cards[0], driver="i915"),)}
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +35,10 @@ OLD_MAC = change_system(load("own_no_gpu"), os="Darwin", machine="x86_64")
         (rules.colab_cpu_runtime, load("colab_cpu"), load("colab_mismatch")),
         (rules.colab_cpu_runtime, load("colab_cpu"), load("own_no_gpu")),
         (rules.kaggle_no_accel, load("kaggle_none"), load("kaggle_2xt4")),
+        (rules.colab_quota, load("colab_cpu"), load("kaggle_none")),
+        (rules.colab_quota, load("colab_cpu"), load("colab_tpu")),
+        (rules.xpu, load("intel_card"), IN_PROCESSOR),
+        (rules.xpu, load("intel_ready"), load("amd_card")),
         (rules.mps, MAC, OLD_MAC),
         (rules.rocm, load("rocm_wrong_build"), load("own_no_gpu")),
         (rules.container_no_gpus, load("container_no_gpus"), load("driver_missing")),
@@ -49,7 +58,9 @@ def test_colab_cpu_runtime_says_what_to_click() -> None:
     finding = rules.colab_cpu_runtime(load("colab_cpu"))
     assert finding is not None
     assert finding.fix[0].startswith("Runtime > Change runtime type > T4 GPU")
-    assert "quota" in finding.fix[1]
+    note = rules.colab_quota(load("colab_cpu"))
+    assert note is not None
+    assert "quota" in note.title
 
 
 def test_rocm_build_is_good_news() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from colabmagic.gpu import rules_torch as rules
 from colabmagic.gpu.facts import TorchState
+from colabmagic.gpu.rules import judge, usable_device
 from tests.gpu.machines import change, load
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def built_for(*archs: str) -> GpuFacts:
 
 
 SAME_MAJOR = change(load("driver_too_old"), torch={"cuda": (12, 9)})
+FORKED = change(load("colab_t4"), torch={"imported": True, "in_bad_fork": True})
 UNREADABLE = change(load("colab_t4"), torch={"state": TorchState.UNREADABLE})
 
 
@@ -33,6 +35,9 @@ UNREADABLE = change(load("colab_t4"), torch={"state": TorchState.UNREADABLE})
     [
         (rules.torch_missing, load("torch_missing"), UNREADABLE),
         (rules.torch_unreadable, UNREADABLE, load("torch_missing")),
+        (rules.forked, FORKED, load("colab_t4")),
+        (rules.cuda_minor_newer, load("colab_t4"), load("own_h200x8")),
+        (rules.cuda_minor_newer, load("colab_t4"), load("driver_too_old")),
         (rules.torch_cpu_build, load("torch_cpu_build"), load("own_no_gpu")),
         (rules.torch_cpu_build, load("torch_cpu_build"), load("rocm")),
         (rules.driver_too_old, load("driver_too_old"), SAME_MAJOR),
@@ -48,6 +53,12 @@ def test_rule(rule: Rule, hit: GpuFacts, miss: GpuFacts) -> None:
     """The rule speaks on the one machine and is silent on the other."""
     assert rule(hit) is not None
     assert rule(miss) is None
+
+
+def test_a_forked_process_has_no_device() -> None:
+    """The GPU is there and PyTorch fits; in this process it is of no use."""
+    assert usable_device(FORKED) == "cpu"
+    assert judge(FORKED)[0].code == "forked"
 
 
 def test_driver_too_old_names_both_sides() -> None:

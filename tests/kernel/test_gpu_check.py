@@ -56,6 +56,23 @@ def test_report_travels(kernel: Kernel) -> None:
     assert len(reports(reply)) == 1
 
 
+def test_what_is_required_and_missing_stops_the_notebook(kernel: Kernel) -> None:
+    """The report is shown, then three lines; the error carries the report."""
+    reply = kernel.run("%gpu_check --require 4000GiB")
+    assert (reply.status, reply.ename) == ("error", "GpuCheckError")
+    assert "needs 4000GiB" in reply.evalue
+    assert len(reply.traceback.strip().splitlines()) == 3
+    assert any("GPU check:" in str(output) for output in reply.outputs)
+    assert kernel.value("__import__('sys').last_value.report.device")
+
+
+def test_all_fields(kernel: Kernel) -> None:
+    """``--all`` is an ordinary report, with more in it."""
+    (bundle,) = reports(kernel.run("r = %gpu_check --all"))
+    assert set(bundle) == MIME_TYPES
+    assert kernel.value("r.show_all") is True
+
+
 def test_json_is_one_document(kernel: Kernel) -> None:
     """``--json`` prints JSON and shows no report."""
     reply = kernel.run("%gpu_check --json")
@@ -72,6 +89,8 @@ def test_json_is_one_document(kernel: Kernel) -> None:
         ("--timeout 0", "more than 0"),
         ("--timeout nan", "more than 0"),
         ("cuda", "one word too many"),
+        ("--require", "needs a value"),
+        ("-q --require much", "not 'much'"),
         ("'", "quote"),
     ],
 )

@@ -27,7 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser, check_parser = _parsers(DEADLINE_S)
     arguments = parser.parse_args(argv)
     report = check(
-        deadline_s=arguments.timeout, ids=arguments.ids, show_all=arguments.all
+        deadline_s=arguments.timeout,
+        ids=arguments.ids,
+        show_all=arguments.all or arguments.json,
+        bench=arguments.bench or arguments.quick,
+        quick=arguments.quick,
+        deep=arguments.deep,
     )
     if not arguments.quiet:
         print(report.to_json() if arguments.json else report.text)  # noqa: T201
@@ -54,6 +59,9 @@ def _parsers(
     check.add_argument("--all", action="store_true", help="print every field")
     check.add_argument("--json", action="store_true", help="print one JSON document")
     check.add_argument("-q", "--quiet", action="store_true", help="print nothing")
+    check.add_argument("--deep", action="store_true", help="try each device")
+    check.add_argument("--bench", action="store_true", help="measure each device")
+    check.add_argument("--quick", action="store_true", help="with --bench: shorter")
     check.add_argument(
         "--ids", action="store_true", help="keep UUIDs and serial numbers"
     )

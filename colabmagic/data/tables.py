@@ -100,6 +100,11 @@ def oldest_driver(cuda_major: int) -> str | None:
     return None
 
 
+def oldest_capability() -> tuple[int, int]:
+    """Return the oldest compute capability that any of the builds has kernels for."""
+    return min(wheel.min_cc for wheel in torch_wheels())
+
+
 def best_wheel(cuda_major: int, cc: tuple[int, int] | None) -> TorchWheel | None:
     """Return the builds that a driver of this CUDA version can run.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colabmagic.data.tables import best_wheel
+from colabmagic.data.tables import best_wheel, oldest_capability
 from colabmagic.gpu.facts import GpuFacts, Pair, SourceState, Unknown
 from colabmagic.gpu.signs import cuda_of_driver, first_capability
 from colabmagic.host.facts import HostKind
@@ -121,6 +121,14 @@ def install_torch(facts: GpuFacts) -> tuple[str, ...]:
     """Return the steps that bring a PyTorch which fits driver and GPU."""
     wheel = fitting_wheel(facts)
     if wheel is None:
+        cc = first_capability(facts)
+        if cc is not None and cc < oldest_capability():
+            outdated = (
+                f"This GPU (compute capability {dotted(cc)}) is too old for every"
+                " PyTorch build that is still offered: use another GPU, or"
+                " device='cpu'."
+            )
+            return (outdated,)
         return ("No PyTorch build fits this driver and this GPU: update the driver.",)
     index = f"https://download.pytorch.org/whl/{wheel.wheel}"
     return (

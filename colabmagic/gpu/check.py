@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from colabmagic.gpu.probe import DEADLINE_S, probe_all
 from colabmagic.gpu.rules import CPU, judge, usable_device
-from colabmagic.gpu.view import summary, view
-from colabmagic.report.html import render_html
-from colabmagic.report.model import Unknown
+from colabmagic.gpu.view import NOT_USABLE, summary, view
+from colabmagic.report.model import Severity, Unknown
 from colabmagic.report.plain import to_plain
 from colabmagic.report.text import render_text
 
 if TYPE_CHECKING:
+    from colabmagic.gpu.bench import BenchReport
+    from colabmagic.gpu.deep import DeepReport
     from colabmagic.gpu.facts import GpuFacts
     from colabmagic.report.model import Finding, Report
+    from colabmagic.report.progress import Progress
 
 SCHEMA = 1
 # Not application/json: front ends may prefer that to the HTML.
@@ -40,6 +42,10 @@ class GpuReport:
         How long it took; None for a machine that was captured before.
     show_all
         Whether text and HTML show every field.
+    bench
+        What was measured, with `check(bench=True)`.
+    deep
+        What was tried, with `check(deep=True)`.
     """
 
     device: str
@@ -47,11 +53,26 @@ class GpuReport:
     facts: GpuFacts
     elapsed_s: float | None
     show_all: bool = False
+    bench: BenchReport | None = None
+    deep: DeepReport | None = None
 
     @property
     def ok(self) -> bool:
         """Tell whether PyTorch can use an accelerator now."""
-        return self.device != CPU
+        return self.device != CPU and not self._is_disproved
+
+    @property
+    def _is_disproved(self) -> bool:
+        """Tell whether a trial has shown that PyTorch cannot use the device."""
+        if self.deep is None:
+            return False
+        return any(one.severity is Severity.ERROR for one in self.deep.findings)
+
+    @property
+    def all_findings(self) -> tuple[Finding, ...]:
+        """Return the findings, with those of a trial and of a measurement."""
+        more = [part.findings for part in (self.deep, self.bench) if part is not None]
+        return (*self.findings, *(finding for part in more for finding in part))
 
     @property
     def reason(self) -> str:
@@ -59,6 +80,12 @@ class GpuReport:
 
         Empty where it can.
         """
+        if self._is_disproved:
+            assert self.deep is not None
+            failed = (
+                one for one in self.deep.findings if one.severity is Severity.ERROR
+            )
+            return next(failed).title
         if self.device.startswith("cuda"):
             return ""
         wanted = [one for one in self.findings if one.code != "torch-accelerator"]
@@ -79,22 +106,32 @@ class GpuReport:
     @property
     def text(self) -> str:
         """Return the whole report as text of at most 80 columns."""
-        return render_text(self.view())
+        parts = [render_text(self.view())]
+        parts += [part.text for part in (self.deep, self.bench) if part is not None]
+        return "\n\n".join(parts)
 
     @property
     def html(self) -> str:
         """Return the whole report as HTML."""
-        return render_html(self.view())
+        from colabmagic.report.html import render_html  # noqa: PLC0415 (not by a shell)
+
+        parts = [render_html(self.view())]
+        parts += [part.html for part in (self.deep, self.bench) if part is not None]
+        return "\n".join(parts)
 
     def view(self) -> Report:
         """Return what a person sees."""
-        return view(
+        shown = view(
             self.facts,
             self.device,
             self.findings,
             self.elapsed_s,
             show_all=self.show_all,
         )
+        if self._is_disproved:
+            summary = "it fails when it is tried, see below"
+            return replace(shown, verdict=NOT_USABLE, summary=summary)
+        return shown
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; `facts` in it can be judged again."""
@@ -106,8 +143,10 @@ class GpuReport:
             "headline": self.headline,
             "reason": self.reason,
             "elapsed_ms": None if elapsed_s is None else round(elapsed_s * 1000),
-            "findings": to_plain(self.findings),
+            "findings": to_plain(self.all_findings),
             "facts": to_plain(self.facts),
+            "bench": None if self.bench is None else self.bench.to_dict(),
+            "deep": None if self.deep is None else self.deep.to_dict(),
         }
 
     def to_json(self) -> str:
@@ -134,12 +173,16 @@ class GpuReport:
         }
 
 
-def check(
+def check(  # noqa: PLR0913 (by keyword, and each an option of the magic)
     facts: GpuFacts | None = None,
     deadline_s: float = DEADLINE_S,
     *,
     ids: bool = False,
     show_all: bool = False,
+    bench: bool = False,
+    quick: bool = False,
+    deep: bool = False,
+    progress: Progress | None = None,
 ) -> GpuReport:
     """Find out whether PyTorch can use a GPU, within `deadline_s` seconds.
 
@@ -155,20 +198,45 @@ def check(
     ids
         Whether UUIDs and serial numbers are kept; notebooks get shared.
     show_all
-        Whether text and HTML show every field.
+        Whether every field is read, and shown in text and HTML.
+    bench
+        Measure what the devices reach, in a process of its own; 3 s each.
+    quick
+        Measure for a shorter time.
+    deep
+        Try PyTorch, TensorFlow and JAX on each device, in processes of their own.
+    progress
+        Is told how far measuring and trying are.
     """
     started = time.monotonic()
     captured = facts is not None
-    facts = probe_all(deadline_s) if facts is None else facts
+    facts = probe_all(deadline_s, all_fields=show_all) if facts is None else facts
     if not ids:
         facts = without_ids(facts)
+    elapsed_s = None if captured else time.monotonic() - started
     return GpuReport(
         device=usable_device(facts),
         findings=judge(facts),
         facts=facts,
-        elapsed_s=None if captured else time.monotonic() - started,
+        elapsed_s=elapsed_s,
         show_all=show_all,
+        deep=_try_all(facts, progress) if deep else None,
+        bench=_measure(facts, progress, quick=quick) if bench else None,
     )
+
+
+def _try_all(facts: GpuFacts, progress: Progress | None) -> DeepReport:
+    """Try the frameworks."""
+    from colabmagic.gpu.deep import deep  # noqa: PLC0415 (rarely asked for)
+
+    return deep(facts, progress=progress)
+
+
+def _measure(facts: GpuFacts, progress: Progress | None, *, quick: bool) -> BenchReport:
+    """Measure the devices."""
+    from colabmagic.gpu.bench import bench  # noqa: PLC0415 (rarely asked for)
+
+    return bench(facts, quick=quick, progress=progress)
 
 
 def without_ids(facts: GpuFacts) -> GpuFacts:

@@ -21,10 +21,21 @@ if TYPE_CHECKING:
 # Runs with -I -S: no site packages, no user settings, 15 ms. It prints one JSON
 # line after each step, so that a hang still shows how far it came.
 _CHILD = r"""
-import ctypes, json, sys
-def tell(**facts):
-    sys.stdout.write(json.dumps(facts) + "\n")
+import ctypes, sys
+def tell(**facts):  # numbers, lists of numbers, ASCII text: JSON's own words for them
+    sys.stdout.write("{" + ", ".join(map(pair, facts.items())) + "}\n")
     sys.stdout.flush()
+def pair(item):
+    return '"%s": %s' % (item[0], word(item[1]))
+def word(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(map(pair, value.items())) + "}"
+    if isinstance(value, str):
+        return '"%s"' % "".join("\\u%04x" % n for n in units(value))
+    return str(value)
+def units(text):
+    data = text.encode("utf-16-be", "surrogatepass")
+    return [data[n] << 8 | data[n + 1] for n in range(0, len(data), 2)]
 try:
     cuda = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
 except OSError as error:

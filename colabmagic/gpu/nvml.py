@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from colabmagic.gpu import nvml_fields
 from colabmagic.gpu.facts import DeviceFacts, NvmlFacts, SourceState, Unknown
-from colabmagic.gpu.nvml_details import DETAILS
+from colabmagic.gpu.nvml_details import HEALTH, REST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIBRARY_NOT_FOUND = 12
 _SPARE_S = 0.1  # the reader stops asking so long before the deadline
-_FIELDS = (*nvml_fields.FIELDS, *DETAILS)
+_FIELDS = (*nvml_fields.FIELDS, *HEALTH)
 _LATE = Unknown("the driver did not answer in time")
 
 
@@ -43,13 +43,14 @@ class NvmlSource:
         self._reading: _Reading | None = None
         self._stuck = False
 
-    def start(self, until: float) -> None:
+    def start(self, until: float, *, all_fields: bool = False) -> None:
         """Begin to read; `until` is a time of ``time.monotonic``."""
         with self._lock:
             self._stuck = self._reading is not None and self._reading.is_alive()
             if self._stuck:
                 return
-            self._reading = _Reading(self._load, until - _SPARE_S)
+            fields = (*_FIELDS, *REST) if all_fields else _FIELDS
+            self._reading = _Reading(self._load, until - _SPARE_S, fields)
             self._reading.start()
 
     def finish(self, until: float) -> NvmlFacts:
@@ -65,10 +66,16 @@ class NvmlSource:
 class _Reading(threading.Thread):
     """One pass over the GPUs; can be looked at before it is through."""
 
-    def __init__(self, load: Callable[[], Any], stop_at: float) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Any],
+        stop_at: float,
+        fields: tuple[nvml_fields.NvmlField, ...] = _FIELDS,
+    ) -> None:
         super().__init__(name="colabmagic-nvml", daemon=True)
         self._load = load
         self._stop_at = stop_at
+        self._fields = fields
         self._result = NvmlFacts(
             state=SourceState.HUNG, reason="the driver did not answer in time"
         )
@@ -128,7 +135,7 @@ class _Reading(threading.Thread):
         """Read the versions, then all GPUs field by field, the vital ones first."""
         count = nvml.nvmlDeviceGetCount()
         self._devices.extend(
-            nvml_fields.blank(index, _LATE, _FIELDS) for index in range(count)
+            nvml_fields.blank(index, _LATE, self._fields) for index in range(count)
         )
         self._result = NvmlFacts(state=SourceState.OK)
         self._result = NvmlFacts(
@@ -143,7 +150,7 @@ class _Reading(threading.Thread):
             handle = nvml_fields.open_device(nvml, device)
             if handle is not None:
                 handles[device["index"]] = handle
-        for field in _FIELDS:
+        for field in self._fields:
             for index, handle in handles.items():
                 if not self._in_time():
                     return

@@ -175,8 +175,8 @@ def _watts(value: float) -> float:
     return value / _MILLI
 
 
-# What findings rest on comes first: a slow driver is cut off.
-DETAILS: Final = (
+# What findings rest on.
+HEALTH: Final = (
     _field(
         "compute_mode",
         _call("nvmlDeviceGetComputeMode"),
@@ -203,7 +203,9 @@ DETAILS: Final = (
     _field("pcie_generation_max", _call("nvmlDeviceGetMaxPcieLinkGeneration")),
     _field("pcie_width", _call("nvmlDeviceGetCurrPcieLinkWidth")),
     _field("pcie_width_max", _call("nvmlDeviceGetMaxPcieLinkWidth")),
-    # From here on: for `--all`.
+)
+# For `--all`: with eight GPUs these are hundreds of questions.
+REST: Final = (
     _field(
         "memory_reserved_bytes",
         lambda nvml, handle: (

@@ -42,7 +42,11 @@ _SPARE_S = 0.3  # for killing the child and writing the report
 
 
 def probe_all(
-    deadline_s: float = DEADLINE_S, *, sysroot: str = "/", nvml: NvmlSource = SOURCE
+    deadline_s: float = DEADLINE_S,
+    *,
+    sysroot: str = "/",
+    nvml: NvmlSource = SOURCE,
+    all_fields: bool = False,
 ) -> GpuFacts:
     """Return all that can be known in `deadline_s` seconds; never raises.
 
@@ -63,7 +67,7 @@ def probe_all(
 
     wants_nvml = sys.platform != "darwin"
     if wants_nvml:
-        guard("NVML", lambda: nvml.start(until), None)
+        guard("NVML", lambda: nvml.start(until, all_fields=all_fields), None)
     driver = guard("CUDA driver", lambda: _ask_driver(until), _NO_DRIVER)
     platform = guard("files", lambda: probe_platform(os.environ, root), _NO_PLATFORM)
     torch = guard("PyTorch", lambda: probe_torch(sys.modules), _NO_TORCH)

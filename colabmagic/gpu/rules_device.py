@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colabmagic.gpu.advice import pip_install, seen_nvml
+from colabmagic.gpu.advice import NEW_RUNTIME, pip_install, seen_nvml
 from colabmagic.gpu.facts import Build, SourceState, Unknown
 from colabmagic.report.model import Finding, Severity
 
@@ -28,7 +28,7 @@ def torch_accelerator(facts: GpuFacts) -> Finding | None:
 def insane(facts: GpuFacts) -> Finding | None:
     """Notice values that the driver cannot mean."""
     strange = tuple(
-        f"GPU {device.index}: {note}"
+        f"GPU {device.index}: {_in_words(note)} is impossible"
         for device in facts.nvml.devices
         for note in device.insane
     )
@@ -39,7 +39,18 @@ def insane(facts: GpuFacts) -> Finding | None:
         severity=Severity.WARN,
         title="The driver gives impossible values; they are shown as unknown.",
         evidence=strange,
+        fix=(
+            NEW_RUNTIME.get(
+                facts.host.kind,
+                "Compare with nvidia-smi; a reboot or a newer driver mends most of it.",
+            ),
+        ),
     )
+
+
+def _in_words(note: str) -> str:
+    """Return the name of a field; the value itself would only confuse."""
+    return note.partition(" = ")[0].replace("_", " ")
 
 
 def framework_cpu_build(facts: GpuFacts) -> Finding | None:
@@ -66,8 +77,8 @@ def driver_slow(facts: GpuFacts) -> Finding | None:
     late = [
         device
         for device in facts.nvml.devices
-        if isinstance(device.nvlinks_total, Unknown)  # what is asked last
-        and "in time" in device.nvlinks_total.reason
+        if isinstance(device.pcie_width_max, Unknown)  # what is asked last
+        and "in time" in device.pcie_width_max.reason
     ]
     if facts.nvml.state is not SourceState.OK or not late:
         return None
@@ -76,7 +87,13 @@ def driver_slow(facts: GpuFacts) -> Finding | None:
         severity=Severity.INFO,
         title="The driver is slow, so some fields are missing.",
         evidence=(seen_nvml(facts),),
-        fix=("%gpu_check --timeout 30",),
+        fix=(
+            "%gpu_check --timeout 30",
+            (
+                "On a machine of your own, persistence mode spares the driver a start"
+                " for each question: sudo nvidia-smi -pm 1"
+            ),
+        ),
     )
 
 

@@ -71,6 +71,7 @@ def gpu_lost(facts: GpuFacts) -> Finding | None:
     is_all = len(lost) == len(facts.nvml.devices)
     reset = all(device.error_code in FATAL_FOR_DEVICE for device in lost)
     what = "is lost or needs a reset" if reset else "answers with an error"
+    xid = facts.platform.xid
     own = (
         "Power-cycle the machine; check heat and power supply (sudo dmesg | grep Xid)."
     )
@@ -79,8 +80,9 @@ def gpu_lost(facts: GpuFacts) -> Finding | None:
         severity=Severity.ERROR if is_all else Severity.WARN,
         title=f"GPU {names} {what}"
         + ("." if is_all else "; the other GPUs stay usable."),
-        evidence=tuple(
-            f"GPU {device.index}: NVML says {device.error}" for device in lost
+        evidence=(
+            *(f"GPU {device.index}: NVML says {device.error}" for device in lost),
+            *((f"Xid {xid} in the system's log",) if xid is not None else ()),
         ),
         fix=(NEW_RUNTIME.get(facts.host.kind, own),),
     )
@@ -168,7 +170,8 @@ def compat_wrong(facts: GpuFacts) -> Finding | None:
         return None
     fix: tuple[str, ...]
     if _library_has(facts, "/compat"):
-        fix = ("Remove /usr/local/cuda/compat from LD_LIBRARY_PATH.", restart(facts))
+        folder = str(facts.driver.library_path).rpartition("/")[0]
+        fix = (f"Remove {folder} from LD_LIBRARY_PATH.", restart(facts))
     else:
         fix = (NEW_RUNTIME.get(facts.host.kind, "Reboot: the driver was updated."),)
     return Finding(
@@ -177,7 +180,7 @@ def compat_wrong(facts: GpuFacts) -> Finding | None:
         title="The CUDA library does not fit the driver's kernel module or the GPU.",
         evidence=(
             seen_driver(facts),
-            f"kernel module {facts.platform.kernel_module_version}",
+            f"kernel module {facts.platform.kernel_module_version or 'not told'}",
         ),
         fix=fix,
     )

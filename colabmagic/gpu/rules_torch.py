@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from colabmagic.data.tables import oldest_driver
+from colabmagic.data.tables import oldest_capability, oldest_driver
 from colabmagic.gpu.advice import (
     dotted,
     driver_label,
@@ -127,7 +127,9 @@ def driver_too_old(facts: GpuFacts) -> Finding | None:
     oldest = oldest_driver(torch[0])
     needs = f"driver {oldest} or newer" if oldest else f"CUDA {dotted(torch)}"
     label = driver_label(facts).replace(" (", ", ").rstrip(")")
-    if facts.host.is_managed:
+    if fitting_wheel(facts) is None and _is_outdated(facts):
+        last = ""  # no driver brings its kernels back
+    elif facts.host.is_managed:
         last = (
             "The driver cannot be changed here; a new session brings back the"
             " service's own PyTorch, which fits it."
@@ -141,8 +143,14 @@ def driver_too_old(facts: GpuFacts) -> Finding | None:
         severity=Severity.ERROR,
         title=f"{torch_label(facts)} needs {needs}; here is {label}.",
         evidence=(driver_label(facts), seen_torch(facts), seen_driver(facts)),
-        fix=(*install_torch(facts), last),
+        fix=(*install_torch(facts), *([last] if last else [])),
     )
+
+
+def _is_outdated(facts: GpuFacts) -> bool:
+    """Tell whether no PyTorch that is still offered has kernels for the GPU."""
+    cc = first_capability(facts)
+    return cc is not None and cc < oldest_capability()
 
 
 def _runs(driver: Pair, torch: Pair) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _NVCC: Final = "nvcc.exe" if os.name == "nt" else "nvcc"
 _SCRIPT_BYTES: Final = 4096
 _IN_SCRIPT: Final = re.compile(rb"(/[\w./+-]+/nvcc)\b")
+_IN_HEADER: Final = re.compile(r"#define\s+CUDA_VERSION\s+(\d{4,6})")
 # nvcc carries its build: cuda_12.5.r12.5/compiler.34385749_0
 _BUILD: Final = re.compile(rb"cuda_(\d+\.\d+)\.r\d+\.\d+/compiler")
 
@@ -65,7 +66,11 @@ def _version(nvcc: Path) -> str | Unknown:
         try:
             return str(json.loads(text)["cuda"]["version"])
         except (ValueError, KeyError, TypeError):
-            pass  # of another make: ask the program
+            pass  # of another make: ask the headers
+    header = read_text(program.parent.parent / "include/cuda.h") or ""
+    number = _IN_HEADER.search(header)
+    if number is not None:
+        return f"{int(number[1]) // 1000}.{int(number[1]) % 1000 // 10}"
     return _search(str(program), seen.st_mtime_ns, seen.st_size)
 
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colabmagic.gpu import elf
 from colabmagic.gpu.facts import Accelerator, Pair, TorchFacts, TorchState, Unknown
 from colabmagic.host.system import read_text
 
@@ -117,14 +118,19 @@ def _search(path: str, _mtime_ns: int, size: int) -> tuple[str, ...] | Unknown:
             Path(path).open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
-            return _longest(data)
+            start, end = elf.constants(data) or (0, size)
+            found = _longest(data, start, end)
+            if isinstance(found, Unknown) and (start, end) != (0, size):
+                return _longest(data, 0, size)
+            return found
     except (OSError, ValueError) as error:
         return Unknown(f"its library cannot be read: {error}")
 
 
-def _longest(data: mmap.mmap) -> tuple[str, ...] | Unknown:
-    """Return the longest list of architectures in the bytes of a library."""
-    best = max(_ARCHS.finditer(data), key=lambda found: len(found[0]), default=None)
+def _longest(data: mmap.mmap, first: int, last: int) -> tuple[str, ...] | Unknown:
+    """Return the longest list of architectures in some bytes of a library."""
+    found_all = _ARCHS.finditer(data, first, last)
+    best = max(found_all, key=lambda found: len(found[0]), default=None)
     if best is None:
         return Unknown("its library has no list")
     start = best.start()

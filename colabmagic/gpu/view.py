@@ -70,13 +70,23 @@ def summary(facts: GpuFacts, device: str) -> str:
 def _free_memory(facts: GpuFacts, device: CudaDevice) -> str:
     """Say how much memory the GPU that CUDA lists first has free."""
     for listed in facts.nvml.devices:
-        if listed.mig_enabled is True or not same_card(listed, device):
+        if not same_card(listed, device):
             continue
+        if listed.mig_enabled is True:
+            return _free_in_instance(listed)
         if not isinstance(listed.memory_free_bytes, Unknown):
             return f"{gib(listed.memory_free_bytes)} free"
     if isinstance(device.memory_total_bytes, Unknown):
         return "memory unknown"
     return f"{gib(device.memory_total_bytes)}, free part unknown"
+
+
+def _free_in_instance(device: DeviceFacts) -> str:
+    """Say how much memory the first instance of a GPU has free."""
+    parts = () if isinstance(device.mig_devices, Unknown) else device.mig_devices
+    if not parts or isinstance(parts[0].memory_free_bytes, Unknown):
+        return "memory of its instance unknown"
+    return f"{gib(parts[0].memory_free_bytes)} free in the first instance"
 
 
 def _table(facts: GpuFacts) -> Table:

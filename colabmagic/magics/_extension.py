@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.magics import _front
@@ -63,6 +64,9 @@ class Extension:
 
     def unload(self) -> None:
         """Take back what `load` added, as far as it is still there."""
+        live = sys.modules.get("colabmagic.magics._live")
+        if live is not None:
+            live.stop()
         table = self._shell.magics_manager.magics
         for name, magic in self._magics.items():
             for kind in ("line", "cell"):

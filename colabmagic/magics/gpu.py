@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from IPython import get_ipython
 from IPython.core.error import UsageError
@@ -14,6 +15,10 @@ from colabmagic.gpu.check import GpuReport, check
 from colabmagic.gpu.probe import DEADLINE_S
 from colabmagic.gpu.require import check_requirements
 from colabmagic.magics._base import parse
+from colabmagic.magics._progress import CellProgress
+
+if TYPE_CHECKING:
+    from colabmagic.magics._live import LiveView
 
 
 @magics_class
@@ -23,6 +28,37 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     @magic_arguments()
     @argument("--all", action="store_true", help="show every field of every GPU")
     @argument("--json", action="store_true", help="print one JSON document instead")
+    @argument(
+        "--deep",
+        action="store_true",
+        help="try PyTorch, TensorFlow and JAX on each device: the only sure proof",
+    )
+    @argument(
+        "--bench",
+        action="store_true",
+        help="measure matrix products, memory and transfers: about 3 s a device",
+    )
+    @argument("--quick", action="store_true", help="with --bench: about 1 s a device")
+    @argument(
+        "--live",
+        action="store_true",
+        help="watch memory, use, heat and power as they change",
+    )
+    @argument(
+        "--every",
+        type=float,
+        default=2.0,
+        metavar="S",
+        help="with --live: seconds between two readings (default: 2)",
+    )
+    @argument(
+        "--for",
+        dest="for_s",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="with --live: seconds until it ends; 0 ends it now (default: 60)",
+    )
     @argument(
         "--require",
         metavar="WHAT",
@@ -43,7 +79,7 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         help="keep UUIDs and serial numbers, which are hidden as notebooks get shared",
     )
     @line_magic
-    def gpu_check(self, line: str) -> GpuReport:
+    def gpu_check(self, line: str) -> GpuReport | LiveView | None:
         """Say whether PyTorch can use a GPU now; if not, why and what to type.
 
         PyTorch is not imported, and CUDA is not started. The report is returned too:
@@ -54,12 +90,26 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
             %gpu_check
             gpu = %gpu_check -q
             %gpu_check --require cuda,10GiB
+            %gpu_check --deep --bench
+            %gpu_check --live --for 600
         """
         options = parse(self.gpu_check, line.rstrip("; "))
         if not options.timeout > 0:
             raise UsageError("%gpu_check: --timeout needs more than 0 seconds")
+        if options.live:
+            from colabmagic.magics import _live  # noqa: PLC0415 (lazy)
+
+            return _live.start(options.every, options.for_s, deadline_s=options.timeout)
         report = NotebookReport.of(
-            check(deadline_s=options.timeout, ids=options.ids, show_all=options.all)
+            check(
+                deadline_s=options.timeout,
+                ids=options.ids,
+                show_all=options.all or options.json,
+                bench=options.bench or options.quick,
+                quick=options.quick,
+                deep=options.deep,
+                progress=None if options.quiet or options.json else CellProgress(),
+            )
         )
         if options.json and not options.quiet:
             print(report.to_json())  # noqa: T201 (one document, to be copied or piped)

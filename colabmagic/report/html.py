@@ -3,12 +3,17 @@
 It must read well in light and dark pages, in a sanitised or untrusted notebook
 and for a screen reader: real tables, words for every state, inline style only
 as decoration. Everything that comes from outside is escaped here, once.
+
+A sanitised export knows few tags, and prints all others as text: no ``p``, ``caption``,
+``thead`` and ``th``. Roles say what these would say.
 """
 
 from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING
+
+from colabmagic.report.text import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,9 +22,10 @@ if TYPE_CHECKING:
 
 _PLAIN = "color:inherit;background:transparent"
 _BOX = f"{_PLAIN};border:1px solid currentColor;padding:0.5em 0.8em;max-width:60em"
-_TABLE = f"{_PLAIN};border-collapse:collapse;margin:0.5em 0"
+_TABLE = f"{_PLAIN};border-collapse:collapse;margin:0.2em 0 0.5em"
 _CELL = f"{_PLAIN};border:1px solid currentColor;padding:0.2em 0.6em;text-align:left"
-_CAPTION = f"{_PLAIN};caption-side:top;text-align:left;font-weight:bold"
+_HEADLINE = f"{_PLAIN};margin:0;font-size:1.15em"
+_LINE = f"{_PLAIN};margin:0.5em 0 0"
 
 
 def render_html(report: Report) -> str:
@@ -39,7 +45,7 @@ def render_html(report: Report) -> str:
 def _render_headline(report: Report) -> str:
     """Return the verdict, which is what most people came for."""
     verdict = f"<strong>{escape(report.title)}: {escape(report.verdict)}</strong>"
-    return f'<p style="{_PLAIN};margin:0">{verdict} {escape(report.summary)}</p>'
+    return f'<div style="{_HEADLINE}">{verdict} {escape(report.summary)}</div>'
 
 
 def _render_finding(finding: Finding) -> str:
@@ -47,21 +53,28 @@ def _render_finding(finding: Finding) -> str:
     caption = f"{finding.severity.word}: {finding.title} [{finding.code}]"
     labelled = (("Seen", finding.evidence), ("Fix", finding.fix))
     rows = "".join(
-        f"<tr>{_head(label, 'row')}{_cell('<br>'.join(map(escape, entries)))}</tr>"
+        f"<tr>{_head(label, 'row')}{_cell(''.join(map(_entry, entries)))}</tr>"
         for label, entries in labelled
         if entries
     )
     if not rows:
-        return f'<p style="{_PLAIN};margin:0.5em 0 0">{escape(caption)}</p>'
-    return _wrap_table(caption, f"<tbody>{rows}</tbody>")
+        return f'<div style="{_LINE}">{escape(caption)}</div>'
+    return _wrap_table(caption, rows)
+
+
+def _entry(text: str) -> str:
+    """Return one line of a cell; what is to be typed looks like it."""
+    shown = escape(text)
+    if text.startswith(COMMANDS):
+        shown = f'<code style="{_PLAIN}">{shown}</code>'
+    return f'<div style="{_PLAIN}">{shown}</div>'
 
 
 def _render_table(table: Table) -> str:
     """Return a table with a header row and a header cell for each row."""
-    head = "".join(_head(column, "col") for column in table.columns)
+    head = "".join(_head(column, "column") for column in table.columns)
     body = "".join(f"<tr>{_render_row(row)}</tr>" for row in table.rows)
-    inner = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return _wrap_table(table.caption, inner)
+    return _wrap_table(table.caption, f"<tr>{head}</tr>{body}")
 
 
 def _render_row(row: tuple[str, ...]) -> str:
@@ -75,25 +88,27 @@ def _render_fields(fields: Iterable[Field]) -> str:
     parts = [f"{escape(field.label)} {escape(field.value)}" for field in fields]
     if not parts:
         return ""
-    return f'<p style="{_PLAIN};margin:0.5em 0 0">{" · ".join(parts)}</p>'
+    return f'<div style="{_LINE}">{" · ".join(parts)}</div>'
 
 
 def _render_elapsed(elapsed_s: float | None) -> str:
     """Return how long the check took."""
     if elapsed_s is None:
         return ""
-    return f'<p style="{_PLAIN};margin:0">checked in {elapsed_s:.2f} s</p>'
+    return f'<div style="{_PLAIN}">checked in {elapsed_s:.2f} s</div>'
 
 
 def _wrap_table(caption: str, inner: str) -> str:
     """Return a captioned table around rows that are HTML already."""
-    title = f'<caption style="{_CAPTION}">{escape(caption)}</caption>'
-    return f'<table style="{_TABLE}">{title}{inner}</table>'
+    title = f'<div style="{_LINE}"><strong>{escape(caption)}</strong></div>'
+    label = f'aria-label="{escape(caption)}"'
+    return f'{title}<table {label} style="{_TABLE}">{inner}</table>'
 
 
 def _head(text: str, scope: str) -> str:
-    """Return a header cell."""
-    return f'<th scope="{scope}" style="{_CELL}">{escape(text)}</th>'
+    """Return a header cell of a row or a column."""
+    strong = f"<strong>{escape(text)}</strong>"
+    return f'<td role="{scope}header" style="{_CELL}">{strong}</td>'
 
 
 def _cell(inner: str) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 WIDTH = 80
 _GAP = "  "
 _MARGIN = "  "
-_COMMANDS = ("%", "!", "python ", "pip ", "sudo ")
+COMMANDS = ("%", "!", "python ", "pip ", "sudo ")
 _NARROWEST = 6  # a column is not squeezed below this
 
 
@@ -63,7 +63,7 @@ def _render_finding(finding: Finding, width: int) -> list[str]:
 def _render_entry(label: str, entry: str, width: int) -> list[str]:
     """Return the lines of one entry; a command stays on one line, to be copied."""
     lines = _wrap(f"  {label:<8}", entry, width)
-    if len(lines) == 1 or not entry.startswith(_COMMANDS):
+    if len(lines) == 1 or not entry.startswith(COMMANDS):
         return lines
     if len(entry) + len(_MARGIN) > width:
         return lines

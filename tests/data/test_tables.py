@@ -14,7 +14,7 @@ FOLDER = Path(tables.__file__).parent
 
 def test_every_row_names_its_source() -> None:
     """A row without a source cannot be checked later."""
-    for path in FOLDER.glob("*.json"):
+    for path in set(FOLDER.glob("*.json")) - set(FOLDER.glob("*.schema.json")):
         data = json.loads(path.read_text(encoding="utf-8"))
         rows = [
             row for value in data.values() if isinstance(value, list) for row in value

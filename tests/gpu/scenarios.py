@@ -78,7 +78,7 @@ root, deadline_s, *hidden = sys.argv[1:]
 sys.modules.update(dict.fromkeys(hidden))
 from colabmagic.gpu.check import check
 from colabmagic.gpu.probe import probe_all
-report = check(probe_all(float(deadline_s), sysroot=root))
+report = check(probe_all(float(deadline_s), sysroot=root, all_fields=True))
 assert report.text and report.html
 print(report.to_json())
 """

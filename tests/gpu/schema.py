@@ -85,6 +85,8 @@ def schema() -> dict[str, Any]:
         "elapsed_ms": {"type": ["integer", "null"]},
         "findings": {"type": "array", "items": schema_of(Finding, definitions)},
         "facts": schema_of(GpuFacts, definitions),
+        "bench": {"type": ["object", "null"]},
+        "deep": {"type": ["object", "null"]},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

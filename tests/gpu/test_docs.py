@@ -9,9 +9,10 @@ from colabmagic.gpu import rules
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs/gpu_check.md"
-# Not of a rule over facts: the last resort, and what only `--deep` can find.
-BESIDES = {"unexplained", "cuda-poisoned", "deep-failed"}
+# The last resort, and what only `--deep` and `--bench` can find.
+BESIDES = {"unexplained"}
 HEADING = re.compile(r"^### `([a-z-]+)`$", re.MULTILINE)
+CODE_IN_SOURCE = re.compile(r"""code=["']([a-z-]+)["']""")
 RULE_IN_TEST = re.compile(r"\((?:rules|health|torch|place|install|driver)\.(\w+),")
 
 
@@ -23,7 +24,15 @@ def rule_names() -> set[str]:
 def codes() -> set[str]:
     """Return all codes."""
     names = {name.removesuffix("_without_instances") for name in rule_names()}
-    return {name.replace("_", "-") for name in names} | BESIDES
+    return {name.replace("_", "-") for name in names} | BESIDES | codes_of_trials()
+
+
+def codes_of_trials() -> set[str]:
+    """Return the codes that stand in the sources of trials and measurements."""
+    sources = [*(ROOT / "colabmagic/gpu").rglob("bench*.py")]
+    sources += (ROOT / "colabmagic/gpu").rglob("deep*.py")
+    text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    return set(CODE_IN_SOURCE.findall(text))
 
 
 def test_every_code_has_a_heading() -> None:

@@ -36,7 +36,7 @@ def test_exit_status(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Shell scripts see the answer in the exit status."""
-    monkeypatch.setattr(check_module, "probe_all", lambda _: facts)
+    monkeypatch.setattr(check_module, "probe_all", lambda *_, **__: facts)
     assert main(["gpu_check"]) == status
     assert "GPU check:" in capsys.readouterr().out
     assert main(["gpu_check", "--quiet"]) == status
@@ -47,7 +47,7 @@ def test_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One JSON document and nothing else is printed."""
-    monkeypatch.setattr(check_module, "probe_all", lambda _: load("colab_cpu"))
+    monkeypatch.setattr(check_module, "probe_all", lambda *_, **__: load("colab_cpu"))
     main(["gpu_check", "--json"])
     printed = json.loads(capsys.readouterr().out)
     expected = check(load("colab_cpu")).to_dict()
@@ -70,7 +70,7 @@ def test_require(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """What is missing is said on standard error, beside the report."""
-    monkeypatch.setattr(check_module, "probe_all", lambda _: load(machine))
+    monkeypatch.setattr(check_module, "probe_all", lambda *_, **__: load(machine))
     assert main(["gpu_check", "--require", wanted]) == status
     assert bool(capsys.readouterr().err) == bool(status)
 
@@ -83,7 +83,7 @@ def test_all_fields(
     facts = change(
         load("colab_t4"), nvml={"devices": (replace(device, uuid="GPU-secret"),)}
     )
-    monkeypatch.setattr(check_module, "probe_all", lambda _: facts)
+    monkeypatch.setattr(check_module, "probe_all", lambda *_, **__: facts)
     main(["gpu_check", "--all"])
     printed = capsys.readouterr().out
     assert "SM clock" in printed

@@ -1,0 +1,182 @@
+"""Run a program and hear its lines as it writes them, always with a time limit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_LONGEST_LINE = 65_536  # characters; a longer line comes in parts
+_KEPT_LINES = 200  # of the errors: the last ones tell the cause
+_TICK_S = 0.2  # how soon the end of a program is noticed that keeps its pipe open
+_LAST_WAIT_S = 0.5  # for a killed program; one in the kernel's hands may never go
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOutcome:
+    """How a program ended; `returncode` is None when it did not by itself."""
+
+    returncode: int | None
+    stderr: str  # its last lines
+    timed_out: bool
+    elapsed_s: float
+    error: str | None = None  # why it could not be started
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the program ended well."""
+        return self.returncode == 0
+
+
+def stream(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    on_line: Callable[[str], object],
+    env: Mapping[str, str] | None = None,
+) -> StreamOutcome:
+    """Run a program to its end or its time limit; never raise for its failure.
+
+    Parameters
+    ----------
+    argv
+        Program and arguments; no shell is involved.
+    timeout_s
+        After this many seconds the program and its children are killed.
+    on_line
+        Called in this thread with each line of its output, as it comes. What it
+        raises ends the program and is passed on; so is an interrupt.
+    env
+        The whole environment; ours where it is left out.
+    """
+    import subprocess  # noqa: PLC0415 (10 ms that a mere import need not pay)
+
+    started = time.monotonic()
+    try:
+        process = subprocess.Popen(  # noqa: S603 (a list, not a shell line)
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=None if env is None else dict(env),
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=os.name == "posix",  # so that its children die too
+        )
+    except (OSError, ValueError) as error:
+        return StreamOutcome(
+            returncode=None,
+            stderr="",
+            timed_out=False,
+            elapsed_s=time.monotonic() - started,
+            error=str(error),
+        )
+    readers = _Readers(process)
+    ended = False
+    try:
+        ended = _listen(process, readers, started + timeout_s, on_line)
+    finally:
+        if not ended:  # its time is over, or Ctrl-C: leave no orphan
+            _kill(process)
+        readers.join()
+    return StreamOutcome(
+        returncode=process.returncode if ended else None,
+        stderr="".join(readers.errors),
+        timed_out=not ended,
+        elapsed_s=time.monotonic() - started,
+    )
+
+
+class _Readers:
+    """Two threads that empty the pipes, for a full pipe would stop the program."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.errors: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._process = process
+        self._threads = [
+            threading.Thread(target=target, daemon=True, name="colabmagic-pipe")
+            for target in (self._read_lines, self._read_errors)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _read_lines(self) -> None:
+        """Pass on the output, then None as its end."""
+        assert self._process.stdout is not None
+        with self._process.stdout as pipe:
+            for line in _lines(pipe):
+                self.lines.put(line)
+        self.lines.put(None)
+
+    def _read_errors(self) -> None:
+        """Keep the last lines of the errors."""
+        assert self._process.stderr is not None
+        with self._process.stderr as pipe:
+            self.errors.extend(_lines(pipe))
+
+    def join(self) -> None:
+        """Wait for the threads, unless a grandchild keeps a pipe open."""
+        for thread in self._threads:
+            thread.join(_LAST_WAIT_S)
+
+
+def _lines(pipe: IO[str]) -> Iterator[str]:
+    """Yield lines, the very long ones in parts."""
+    return iter(lambda: pipe.readline(_LONGEST_LINE), "")
+
+
+def _listen(
+    process: subprocess.Popen[str],
+    readers: _Readers,
+    until: float,
+    on_line: Callable[[str], object],
+) -> bool:
+    """Pass on the lines; return whether the program ended in time."""
+    import subprocess  # noqa: PLC0415 (loaded already)
+
+    has_ended = False
+    while (left := until - time.monotonic()) > 0:
+        try:
+            line = readers.lines.get(timeout=min(left, _TICK_S))
+        except queue.Empty:
+            if has_ended:  # a tick ago: a grandchild holds the pipe open
+                return True
+            has_ended = process.poll() is not None
+            continue
+        if line is not None:
+            on_line(line)
+            continue
+        try:
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+    return False
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill the program with its children; one that cannot be killed stays behind."""
+    import subprocess  # noqa: PLC0415 (loaded already)
+
+    try:
+        if os.name == "posix":
+            import signal  # noqa: PLC0415 (loaded by subprocess)
+
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    except OSError:
+        pass  # it has ended
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_LAST_WAIT_S)

@@ -1,0 +1,70 @@
+"""Progress in a cell's output: one line that changes, and goes when the work is done."""
+
+from __future__ import annotations
+
+import sys
+import time
+from html import escape
+from typing import Any, Final
+
+from IPython import get_ipython
+from IPython.display import display
+
+_QUIET_S: Final = 1.0  # what is done by then shows nothing at all
+_EVERY_S: Final = 0.2
+_WIDTH: Final = 79
+
+
+class CellProgress:
+    """Shows how far work is, in the cell that started it, or on the terminal's line."""
+
+    def __init__(self) -> None:
+        shell = get_ipython()
+        self._is_notebook = getattr(shell, "kernel", None) is not None
+        self._is_terminal = not self._is_notebook and sys.stdout.isatty()
+        self._handle: Any = None
+        self._began = time.monotonic()
+        self._shown_at = 0.0
+        self._what = ""
+        self._total: float | None = None
+        self._done = 0.0
+
+    def start(self, what: str, total: float | None = None) -> None:
+        """Begin a step."""
+        self._what, self._total, self._done = what, total, 0.0
+        self._show()
+
+    def advance(self, amount: float = 1) -> None:
+        """Note that so much more is done."""
+        self._done += amount
+        self._show()
+
+    def finish(self, summary: str = "") -> None:
+        """End the step; the report that follows says what came of it."""
+        del summary
+        if self._handle is not None:
+            self._update("")
+        elif self._is_terminal and self._shown_at:
+            sys.stdout.write("\r" + " " * _WIDTH + "\r")
+
+    def _show(self) -> None:
+        """Change the line, if that is due."""
+        now = time.monotonic()
+        if now - self._began < _QUIET_S or now - self._shown_at < _EVERY_S:
+            return
+        self._shown_at = now
+        share = f" {min(self._done / self._total, 1):.0%}" if self._total else ""
+        line = f"{self._what} …{share}"
+        if self._is_notebook:
+            self._update(line)
+        elif self._is_terminal:
+            sys.stdout.write("\r" + line[:_WIDTH].ljust(_WIDTH))
+            sys.stdout.flush()
+
+    def _update(self, line: str) -> None:
+        """Write the line where the last one was."""
+        bundle = {"text/plain": line, "text/html": f"<span>{escape(line)}</span>"}
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)

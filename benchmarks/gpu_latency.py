@@ -31,6 +31,8 @@ from _peers import (
     scenarios,
 )
 
+from colabmagic.gpu import elf
+
 HERE = Path(sys.executable)
 ROUNDS = 15
 SLOW_ROUNDS = 5  # of what takes seconds
@@ -101,7 +103,13 @@ def cuda_torch(folder: Path, env: dict[str, str]) -> dict[str, str]:
         made = site / "torch/lib/libtorch_python.so"
         real = Path(spec.origin).parent / "lib" / made.name
         if real.exists():
-            made.write_bytes(real.read_bytes() + made.read_bytes())
+            library = bytearray(real.read_bytes())
+            # Where a real build has its list: among the constants, here in their middle.
+            first, last = elf.constants(bytes(library)) or (len(library), len(library))
+            archs = b"\0" + scenarios.CU128[2].encode() + b"\0"
+            place = (first + last) // 2
+            library[place : place + len(archs)] = archs
+            made.write_bytes(library)
     return env | {"PYTHONPATH": str(site)}
 
 

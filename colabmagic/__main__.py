@@ -6,26 +6,41 @@ failed.
 
 from __future__ import annotations
 
-import argparse
+import gc
+import os
 import sys
-from typing import TYPE_CHECKING
-
-from colabmagic.errors import GpuCheckError
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
+    from colabmagic.gpu import GpuReport
+
+# What the command without options means; to parse that takes longer than to read NVML.
+PLAIN: dict[str, Any] = {
+    "command": "gpu_check",
+    "all": False,
+    "json": False,
+    "quiet": False,
+    "deep": False,
+    "bench": False,
+    "quick": False,
+    "ids": False,
+    "require": None,
+    "timeout": 3.0,
+}
 USABLE, NOT_USABLE, PROBE_FAILED = 0, 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    is_plain = list(argv) == [PLAIN["command"]]
+    arguments = SimpleNamespace(**PLAIN) if is_plain else parse(argv)
     from colabmagic.gpu.check import check  # noqa: PLC0415 (--help stays light)
-    from colabmagic.gpu.probe import DEADLINE_S  # noqa: PLC0415
-    from colabmagic.gpu.require import check_requirements  # noqa: PLC0415
 
-    parser, check_parser = _parsers(DEADLINE_S)
-    arguments = parser.parse_args(argv)
     report = check(
         deadline_s=arguments.timeout,
         ids=arguments.ids,
@@ -33,26 +48,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         bench=arguments.bench or arguments.quick,
         quick=arguments.quick,
         deep=arguments.deep,
+        is_alone=True,
     )
     if not arguments.quiet:
         print(report.to_json() if arguments.json else report.text)  # noqa: T201
     if report.probe_failed:
         return PROBE_FAILED
-    if arguments.require is not None:
-        try:
-            check_requirements(report, arguments.require)
-        except GpuCheckError as error:
-            print("\n".join(error.render()), file=sys.stderr)  # noqa: T201
-            return NOT_USABLE
-        except ValueError as error:
-            check_parser.error(str(error))
+    if arguments.require is not None and not _has(report, arguments.require):
+        return NOT_USABLE
     return USABLE if report.ok else NOT_USABLE
 
 
-def _parsers(
-    deadline_s: float,
-) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
-    """Return the parser of the command line, and that of the one command."""
+def _has(report: GpuReport, wanted: str) -> bool:
+    """Tell whether the machine has what is asked for; say what it lacks."""
+    from colabmagic.errors import GpuCheckError  # noqa: PLC0415 (rarely asked for)
+    from colabmagic.gpu.require import check_requirements  # noqa: PLC0415
+
+    try:
+        check_requirements(report, wanted)
+    except GpuCheckError as error:
+        print("\n".join(error.render()), file=sys.stderr)  # noqa: T201
+        return False
+    except ValueError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
+    return True
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line; a wrong one ends the program."""
+    import argparse  # noqa: PLC0415 (not for the plain command)
+
     parser = argparse.ArgumentParser(prog="python -m colabmagic", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("gpu_check", help="can PyTorch use a GPU?")
@@ -74,20 +100,32 @@ def _parsers(
     check.add_argument(
         "--timeout",
         type=_seconds,
-        default=deadline_s,
+        default=PLAIN["timeout"],
         metavar="S",
         help="seconds to wait for a driver that does not answer",
     )
-    return parser, check
+    return parser.parse_args(argv)
 
 
 def _seconds(text: str) -> float:
     """Return a positive number of seconds."""
     seconds = float(text)
     if not seconds > 0:
-        raise argparse.ArgumentTypeError("must be more than 0")
+        message = "must be more than 0"
+        raise ValueError(message)
     return seconds
 
 
+def _end(status: int) -> NoReturn:
+    """End the process at once: to tidy up takes Python 10 ms, and a stuck driver ages."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # whoever read it has gone
+        status = status or NOT_USABLE
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    gc.disable()  # it ends before there is anything to collect
+    _end(main())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from colabmagic.gpu.facts import CudaDevice, DriverFacts, SourceState, Unknown
 from colabmagic.gpu.nvml_fields import split_cuda
 from colabmagic.gpu.plausible import is_capability
-from colabmagic.host import command
+from colabmagic.host import command, fork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,6 +73,31 @@ if code == 0 and cuda.cuDeviceGetCount(ctypes.byref(number)) == 0:
             facts["bus"] = bus.value.decode("ascii", "replace")
         tell(device=facts)
 """
+
+
+class DriverFork:
+    """CUDA tried in a fork of this process: `start` it before any thread.
+
+    Notes
+    -----
+    Where a fork is not possible, `finish` tries it in a process of its own.
+    """
+
+    def __init__(self) -> None:
+        self._forked: fork.Forked | None = None
+
+    def start(self) -> None:
+        """Begin to ask."""
+        if sys.platform == "linux" and fork.can_fork():
+            import ctypes  # noqa: F401, PLC0415 (once, for the child and for NVML)
+
+            self._forked = fork.Forked(_CHILD)
+
+    def finish(self, timeout_s: float) -> DriverFacts:
+        """Return what the CUDA driver answers within `timeout_s`; never raises."""
+        if self._forked is None:
+            return probe_driver(timeout_s)
+        return read_outcome(self._forked.finish(timeout_s))
 
 
 def probe_driver(

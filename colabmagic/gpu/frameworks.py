@@ -18,10 +18,11 @@ from colabmagic.host.system import read_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_TF_CUDA: Final = re.compile(r"['\"]cuda_version['\"],?\s*:?\s*['\"]([0-9.]*)['\"]")
-_TF_IS: Final = re.compile(r"['\"]is_(cuda|rocm)_build['\"],?\s*:?\s*(True|False)")
-_JAX_VERSION: Final = re.compile(r"^_version\s*=\s*['\"]([^'\"]+)['\"]", re.MULTILINE)
-_JAX_CUDA: Final = re.compile(r"jax_cuda(\d+)_plugin")
+# Compiled when they are needed, which is seldom.
+_TF_CUDA: Final = r"['\"]cuda_version['\"],?\s*:?\s*['\"]([0-9.]*)['\"]"
+_TF_IS: Final = r"['\"]is_(cuda|rocm)_build['\"],?\s*:?\s*(True|False)"
+_JAX_VERSION: Final = r"(?m)^_version\s*=\s*['\"]([^'\"]+)['\"]"
+_JAX_CUDA: Final = r"jax_cuda(\d+)_plugin"
 _NOT_TOLD: Final = Unknown("its files do not tell")
 
 
@@ -69,12 +70,12 @@ def _distribution(folder: Path, *names: str) -> str | Unknown:
 def _tensorflow(folder: Path, modules: Mapping[str, Any]) -> FrameworkFacts:
     """Describe TensorFlow."""
     info = read_text(folder / "python/platform/build_info.py") or ""
-    kinds = {kind for kind, value in _TF_IS.findall(info) if value == "True"}
+    kinds = {kind for kind, value in re.findall(_TF_IS, info) if value == "True"}
     build: Build | Unknown = _NOT_TOLD
     if info:
         build = Build.CUDA if "cuda" in kinds else Build.CPU
         build = Build.ROCM if "rocm" in kinds else build
-    cuda = _TF_CUDA.search(info)
+    cuda = re.search(_TF_CUDA, info)
     context = getattr(modules.get("tensorflow.python.eager.context"), "_context", None)
     live = getattr(context, "_context_handle", None) is not None
     return FrameworkFacts(
@@ -91,9 +92,9 @@ def _tensorflow(folder: Path, modules: Mapping[str, Any]) -> FrameworkFacts:
 
 def _jax(folder: Path, modules: Mapping[str, Any]) -> FrameworkFacts:
     """Describe JAX, whose GPU parts are packages of their own."""
-    version = _JAX_VERSION.search(read_text(folder / "version.py") or "")
+    version = re.search(_JAX_VERSION, read_text(folder / "version.py") or "")
     beside = [path.name for path in folder.parent.glob("jax*")]
-    plugins = [found[1] for name in beside if (found := _JAX_CUDA.match(name))]
+    plugins = [found[1] for name in beside if (found := re.match(_JAX_CUDA, name))]
     build = Build.CPU
     if plugins:
         build = Build.CUDA

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from colabmagic.gpu.driver import probe_driver
+from colabmagic.gpu.driver import DriverFork, probe_driver
 from colabmagic.gpu.facts import (
     DriverFacts,
     FrameworkFacts,
@@ -22,7 +22,6 @@ from colabmagic.gpu.facts import (
     Unknown,
 )
 from colabmagic.gpu.frameworks import probe_frameworks
-from colabmagic.gpu.kernel_log import last_xid
 from colabmagic.gpu.nvml import SOURCE
 from colabmagic.gpu.owners import lives_under, with_owners
 from colabmagic.gpu.platform_files import probe_platform
@@ -47,11 +46,25 @@ def probe_all(
     sysroot: str = "/",
     nvml: NvmlSource = SOURCE,
     all_fields: bool = False,
+    is_alone: bool = False,
 ) -> GpuFacts:
     """Return all that can be known in `deadline_s` seconds; never raises.
 
     NVML answers in its thread and the CUDA driver in its process while the files
     are read here.
+
+    Parameters
+    ----------
+    deadline_s
+        After so many seconds there is an answer, whatever the driver does.
+    sysroot
+        The root of the file system.
+    nvml
+        Where NVML is asked.
+    all_fields
+        Whether NVML is asked for every field.
+    is_alone
+        Whether nothing else runs in this process: a fork of it may try CUDA then.
     """
     until = time.monotonic() + max(0.0, deadline_s - min(_SPARE_S, deadline_s / 2))
     root = Path(sysroot)
@@ -65,21 +78,30 @@ def probe_all(
             failures.append(f"{source}: {type(error).__name__}: {error}")
             return fallback
 
+    forked = DriverFork() if is_alone else None
+    if forked is not None:
+        guard("CUDA driver", forked.start, None)
     wants_nvml = sys.platform != "darwin"
     if wants_nvml:
         guard("NVML", lambda: nvml.start(until, all_fields=all_fields), None)
-    driver = guard("CUDA driver", lambda: _ask_driver(until), _NO_DRIVER)
+    if forked is None:
+        driver = guard("CUDA driver", lambda: _ask_driver(until), _NO_DRIVER)
     platform = guard("files", lambda: probe_platform(os.environ, root), _NO_PLATFORM)
     torch = guard("PyTorch", lambda: probe_torch(sys.modules), _NO_TORCH)
     frameworks = guard(
         "frameworks", lambda: probe_frameworks(sys.modules), _NO_FRAMEWORKS
     )
     host = detect(sysroot=root)
+    if forked is not None:
+        ask = forked.finish
+        driver = guard("CUDA driver", lambda: ask(_left(until)), _NO_DRIVER)
     devices = _NVML_NOT_ASKED
     if wants_nvml:
         devices = guard("NVML", lambda: nvml.finish(until), _NO_NVML)
         devices = guard("processes", lambda: _owned(devices, host, root), devices)
     if any(device.error is not None for device in devices.devices):
+        from colabmagic.gpu.kernel_log import last_xid  # noqa: PLC0415 (rare)
+
         xid = guard("system log", lambda: last_xid(root), None)
         platform = replace(platform, xid=xid)
     return GpuFacts(
@@ -95,7 +117,12 @@ def probe_all(
 
 def _ask_driver(until: float) -> DriverFacts:
     """Ask the driver in the time that is left."""
-    return probe_driver(max(0.0, until - time.monotonic()))
+    return probe_driver(_left(until))
+
+
+def _left(until: float) -> float:
+    """Return the seconds that are left."""
+    return max(0.0, until - time.monotonic())
 
 
 def _owned(nvml: NvmlFacts, host: HostFacts, root: Path) -> NvmlFacts:

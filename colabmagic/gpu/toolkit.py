@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 _NVCC: Final = "nvcc.exe" if os.name == "nt" else "nvcc"
 _SCRIPT_BYTES: Final = 4096
-_IN_SCRIPT: Final = re.compile(rb"(/[\w./+-]+/nvcc)\b")
-_IN_HEADER: Final = re.compile(r"#define\s+CUDA_VERSION\s+(\d{4,6})")
+# Patterns, compiled when they are needed, which is seldom.
+_IN_SCRIPT: Final = rb"(/[\w./+-]+/nvcc)\b"
+_IN_HEADER: Final = r"#define\s+CUDA_VERSION\s+(\d{4,6})"
 # nvcc carries its build: cuda_12.5.r12.5/compiler.34385749_0
-_BUILD: Final = re.compile(rb"cuda_(\d+\.\d+)\.r\d+\.\d+/compiler")
+_BUILD: Final = rb"cuda_(\d+\.\d+)\.r\d+\.\d+/compiler"
 
 
 def probe_toolkit(env: Mapping[str, str], sysroot: Path) -> ToolkitFacts | None:
@@ -68,7 +69,7 @@ def _version(nvcc: Path) -> str | Unknown:
         except (ValueError, KeyError, TypeError):
             pass  # of another make: ask the headers
     header = read_text(program.parent.parent / "include/cuda.h") or ""
-    number = _IN_HEADER.search(header)
+    number = re.search(_IN_HEADER, header)
     if number is not None:
         return f"{int(number[1]) // 1000}.{int(number[1]) % 1000 // 10}"
     return _search(str(program), seen.st_mtime_ns, seen.st_size)
@@ -78,7 +79,7 @@ def _behind_script(program: Path) -> Path:
     """Return the program that a small shell script starts, or what was given."""
     with program.open("rb") as file:
         start = file.read(_SCRIPT_BYTES)
-    target = _IN_SCRIPT.search(start) if start.startswith(b"#!") else None
+    target = re.search(_IN_SCRIPT, start) if start.startswith(b"#!") else None
     if target is None:
         return program
     return Path(os.fsdecode(target[1])).resolve(strict=True)
@@ -95,7 +96,7 @@ def _search(path: str, _mtime_ns: int, size: int) -> str | Unknown:
             Path(path).open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
-            found = _BUILD.search(data)
+            found = re.search(_BUILD, data)
             return found[1].decode("ascii") if found else missing
     except (OSError, ValueError):
         return missing

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.__main__ import main
+from colabmagic.__main__ import PLAIN, main, parse
 from colabmagic.gpu.check import check
+from colabmagic.gpu.probe import DEADLINE_S
 from tests.gpu.machines import change, load
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def test_exit_status(
     assert "GPU check:" in capsys.readouterr().out
     assert main(["gpu_check", "--quiet"]) == status
     assert capsys.readouterr().out == ""
+
+
+def test_the_plain_command_is_what_the_parser_makes_of_it() -> None:
+    """The short cut has the defaults of the long way, and the check's own deadline."""
+    assert vars(parse(["gpu_check"])) == PLAIN
+    assert PLAIN["timeout"] == DEADLINE_S
 
 
 def test_json(

@@ -87,6 +87,7 @@ wheel: $(VENV)/.ready
 # The pictures in the README, from a real browser.
 screenshots: $(VENV)/.ready browser
 	@$(BIN)/python .ci/screenshots.py
+	@$(BIN)/python .ci/report_screenshots.py
 
 changelog: $(VENV)/.ready
 	@$(BIN)/towncrier build --draft --version next

@@ -13,6 +13,8 @@ from tests.browser.jupyter import find_chromium, running_browser  # noqa: E402
 from tests.gpu.machines import load  # noqa: E402
 
 IMAGES = ROOT / "build" / "reports"
+IN_README = ROOT / "docs" / "images" / "gpu_check.png"
+SHOWN = ("colab_t4", "colab_driver_too_old", "one_lost")
 MACHINES = (
     "colab_t4",
     "colab_cpu",
@@ -44,6 +46,13 @@ def main() -> int:
                 page.screenshot(path=path, full_page=True)
                 print(path.relative_to(ROOT))
             page.close()
+        page = browser.new_page(
+            viewport={"width": 900, "height": 100}, device_scale_factor=1.5
+        )
+        reports = (check(load(machine)).html for machine in SHOWN)
+        page.set_content(PAGE.format(*SCHEMES["light"], "<br>".join(reports)))
+        page.screenshot(path=IN_README, full_page=True)
+        print(IN_README.relative_to(ROOT))
     return 0
 
 

@@ -17,7 +17,7 @@ from colabmagic.report.text import render_text
 if TYPE_CHECKING:
     from colabmagic.gpu.bench import BenchReport
     from colabmagic.gpu.deep import DeepReport
-    from colabmagic.gpu.facts import GpuFacts
+    from colabmagic.gpu.facts import DeviceFacts, GpuFacts, TorchFacts
     from colabmagic.report.model import Finding, Report
     from colabmagic.report.progress import Progress
 
@@ -67,6 +67,16 @@ class GpuReport:
         if self.deep is None:
             return False
         return any(one.severity is Severity.ERROR for one in self.deep.findings)
+
+    @property
+    def gpus(self) -> tuple[DeviceFacts, ...]:
+        """Return the GPUs that the driver lists, with all that it tells of them."""
+        return self.facts.nvml.devices
+
+    @property
+    def torch(self) -> TorchFacts:
+        """Return how the installed PyTorch was built."""
+        return self.facts.torch
 
     @property
     def all_findings(self) -> tuple[Finding, ...]:

@@ -168,6 +168,13 @@ def test_registered_back_end() -> None:
     assert "no GPU" in report.reason
 
 
+def test_parts_are_at_hand() -> None:
+    """A notebook asks the object, not the tree of facts."""
+    report = check(load("kaggle_2xt4"))
+    assert [gpu.name for gpu in report.gpus] == ["Tesla T4", "Tesla T4"]
+    assert report.torch.cuda == (12, 8)
+
+
 def test_short_repr() -> None:
     """A debugger or a list shows the answer, not the facts."""
     assert repr(check(load("colab_t4"))) == (

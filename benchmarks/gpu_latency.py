@@ -31,7 +31,7 @@ from _peers import (
     scenarios,
 )
 
-from colabmagic.gpu import elf
+from colabmagic.gpu.sources import elf
 
 HERE = Path(sys.executable)
 ROUNDS = 15

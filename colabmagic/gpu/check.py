@@ -15,9 +15,9 @@ from colabmagic.report.plain import to_plain
 from colabmagic.report.text import render_text
 
 if TYPE_CHECKING:
-    from colabmagic.gpu.bench import BenchReport
-    from colabmagic.gpu.deep import DeepReport
     from colabmagic.gpu.facts import DeviceFacts, GpuFacts, TorchFacts
+    from colabmagic.gpu.trials.bench import BenchReport
+    from colabmagic.gpu.trials.deep import DeepReport
     from colabmagic.report.model import Finding, Report
     from colabmagic.report.progress import Progress
 
@@ -242,14 +242,14 @@ def check(  # noqa: PLR0913 (by keyword, and each an option of the magic)
 
 def _try_all(facts: GpuFacts, progress: Progress | None) -> DeepReport:
     """Try the frameworks."""
-    from colabmagic.gpu.deep import deep  # noqa: PLC0415 (rarely asked for)
+    from colabmagic.gpu.trials.deep import deep  # noqa: PLC0415 (rarely asked for)
 
     return deep(facts, progress=progress)
 
 
 def _measure(facts: GpuFacts, progress: Progress | None, *, quick: bool) -> BenchReport:
     """Measure the devices."""
-    from colabmagic.gpu.bench import bench  # noqa: PLC0415 (rarely asked for)
+    from colabmagic.gpu.trials.bench import bench  # noqa: PLC0415 (rarely asked for)
 
     return bench(facts, quick=quick, progress=progress)
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from colabmagic.gpu.driver import DriverFork, probe_driver
 from colabmagic.gpu.facts import (
     DriverFacts,
     FrameworkFacts,
@@ -21,17 +20,18 @@ from colabmagic.gpu.facts import (
     TorchState,
     Unknown,
 )
-from colabmagic.gpu.frameworks import probe_frameworks
-from colabmagic.gpu.nvml import SOURCE
-from colabmagic.gpu.owners import lives_under, with_owners
-from colabmagic.gpu.platform_files import probe_platform
-from colabmagic.gpu.torch_build import probe_torch
+from colabmagic.gpu.sources.driver import DriverFork, probe_driver
+from colabmagic.gpu.sources.frameworks import probe_frameworks
+from colabmagic.gpu.sources.nvml import SOURCE
+from colabmagic.gpu.sources.owners import lives_under, with_owners
+from colabmagic.gpu.sources.platform_files import probe_platform
+from colabmagic.gpu.sources.torch_build import probe_torch
 from colabmagic.host.detect import detect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from colabmagic.gpu.nvml import NvmlSource
+    from colabmagic.gpu.sources.nvml import NvmlSource
     from colabmagic.host.facts import HostFacts
 
 Facts = TypeVar("Facts")
@@ -100,7 +100,7 @@ def probe_all(
         devices = guard("NVML", lambda: nvml.finish(until), _NO_NVML)
         devices = guard("processes", lambda: _owned(devices, host, root), devices)
     if any(device.error is not None for device in devices.devices):
-        from colabmagic.gpu.kernel_log import last_xid  # noqa: PLC0415 (rare)
+        from colabmagic.gpu.sources.kernel_log import last_xid  # noqa: PLC0415 (rare)
 
         xid = guard("system log", lambda: last_xid(root), None)
         platform = replace(platform, xid=xid)

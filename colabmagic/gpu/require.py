@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.errors import GpuCheckError
-from colabmagic.gpu.advice import dotted, gib
 from colabmagic.gpu.facts import Unknown
-from colabmagic.gpu.signs import visible_devices
+from colabmagic.gpu.rules.advice import dotted, gib
+from colabmagic.gpu.rules.signs import visible_devices
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colabmagic.gpu.advice import dotted, gib
 from colabmagic.gpu.facts import SourceState, TorchState, Unknown
 from colabmagic.gpu.rules import ASIDE, CPU
-from colabmagic.gpu.signs import same_card
+from colabmagic.gpu.rules.advice import dotted, gib
+from colabmagic.gpu.rules.signs import same_card
 from colabmagic.gpu.view_details import detail_tables
 from colabmagic.report.model import Field, Report, Table
 

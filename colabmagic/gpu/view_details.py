@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.gpu.advice import dotted, gib
 from colabmagic.gpu.facts import DeviceFacts, RemappedRows, Unknown
-from colabmagic.gpu.rules_health import throttle_words
+from colabmagic.gpu.rules.advice import dotted, gib
+from colabmagic.gpu.rules.health import throttle_words
 from colabmagic.report.model import Table
 
 if TYPE_CHECKING:

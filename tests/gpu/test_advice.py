@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from colabmagic.gpu import advice
 from colabmagic.gpu.facts import Unknown
+from colabmagic.gpu.rules import advice
 from tests.gpu.machines import change, load
 
 

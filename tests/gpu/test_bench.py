@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.gpu.bench import MIME_TYPE, BenchReport, bench
-from colabmagic.gpu.bench_results import Collector, Measurement
-from colabmagic.gpu.children import bench_torch
 from colabmagic.gpu.facts import Unknown
+from colabmagic.gpu.trials.bench import MIME_TYPE, BenchReport, bench
+from colabmagic.gpu.trials.bench_results import Collector, Measurement
+from colabmagic.gpu.trials.children import bench_torch
 from colabmagic.report.text import WIDTH
 from tests.fakes.drivers import build, profiles
 from tests.gpu.framework_env import FOLDER, Steps, use, write
@@ -400,7 +400,7 @@ def test_share() -> None:
 
 
 WHOLE = """
-from colabmagic.gpu.bench import bench
+from colabmagic.gpu.trials.bench import bench
 report = bench(quick=True)
 print(report.text)
 """

@@ -1,4 +1,4 @@
-"""Tests for `colabmagic.gpu.cards`."""
+"""Tests for `colabmagic.gpu.sources.cards`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.gpu.cards import probe_cards, tpu_chip
 from colabmagic.gpu.facts import Unknown
+from colabmagic.gpu.sources.cards import probe_cards, tpu_chip
 from tests.gpu.scenarios import AMD, INTEL, TPU_CHIPS, write_root
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.gpu.child import Child, describe, read_event, run_child, teller
+from colabmagic.gpu.trials.child import Child, describe, read_event, run_child, teller
 from tests.gpu.framework_env import write
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from colabmagic.gpu.datasheet import datasheets, find_datasheet
+from colabmagic.gpu.trials.datasheet import datasheets, find_datasheet
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.gpu.child import ChildEnd, teller
-from colabmagic.gpu.children import deep_jax, deep_tensorflow, deep_torch
-from colabmagic.gpu.deep import MIME_TYPE, DeepReport, ask_kernel, deep
-from colabmagic.gpu.deep_results import Collector
+from colabmagic.gpu.trials.child import ChildEnd, teller
+from colabmagic.gpu.trials.children import deep_jax, deep_tensorflow, deep_torch
+from colabmagic.gpu.trials.deep import MIME_TYPE, DeepReport, ask_kernel, deep
+from colabmagic.gpu.trials.deep_results import Collector
 from colabmagic.report.text import WIDTH
 from tests.gpu.framework_env import Steps, use, write
 from tests.gpu.machines import change, load

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.gpu.driver import probe_driver, read_outcome
 from colabmagic.gpu.facts import SourceState, Unknown
+from colabmagic.gpu.sources.driver import probe_driver, read_outcome
 from colabmagic.host.command import CommandOutcome
 from tests.fakes.drivers import build, profiles
 

@@ -1,4 +1,4 @@
-"""Tests for `colabmagic.gpu.elf`."""
+"""Tests for `colabmagic.gpu.sources.elf`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from colabmagic.gpu.elf import constants
+from colabmagic.gpu.sources.elf import constants
 
 NAMES = b"\0.text\0.rodata\0.rodata.str\0"
 

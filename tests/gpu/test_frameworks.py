@@ -1,4 +1,4 @@
-"""Tests for `colabmagic.gpu.frameworks`."""
+"""Tests for `colabmagic.gpu.sources.frameworks`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from colabmagic.gpu.facts import Build, FrameworkFacts, Unknown
-from colabmagic.gpu.frameworks import probe_frameworks
+from colabmagic.gpu.sources.frameworks import probe_frameworks
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,10 +1,10 @@
-"""Tests for `colabmagic.gpu.kernel_log`."""
+"""Tests for `colabmagic.gpu.sources.kernel_log`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colabmagic.gpu.kernel_log import last_xid
+from colabmagic.gpu.sources.kernel_log import last_xid
 from tests.gpu.scenarios import write_root
 
 if TYPE_CHECKING:

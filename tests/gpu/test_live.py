@@ -7,11 +7,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.gpu.live import LiveRun, Plan, Watch
-from colabmagic.gpu.live_sources import Reading
+from colabmagic.gpu.live.sources import Reading
 from colabmagic.report.chart import BARS, GAP
 
 if TYPE_CHECKING:
-    from colabmagic.gpu.live_sources import Source
+    from colabmagic.gpu.live.sources import Source
 
 LIMIT_S = 60
 

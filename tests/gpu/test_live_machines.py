@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.gpu import live_sources
+from colabmagic.gpu.live import sources as live_sources
 from colabmagic.report.chart import BARS, GAP
 from tests.fakes.drivers import build, profiles
 
@@ -24,7 +24,7 @@ LIMIT_S = 60
 PLAY = """
 import json, os, pathlib, sys
 plan = json.loads(sys.argv[1])
-from colabmagic.gpu import live_sources
+from colabmagic.gpu.live import sources as live_sources
 from colabmagic.gpu.check import check
 from colabmagic.gpu.live import LiveRun, Plan, Watch
 live_sources.DEADLINE_S = plan.get("deadline_s", 3.0)

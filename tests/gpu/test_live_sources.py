@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from colabmagic.gpu.facts import NvmlFacts, SourceState
-from colabmagic.gpu.live_sources import (
+from colabmagic.gpu.live.sources import (
     Machine,
     NarrowNvml,
     NvidiaGpus,
     OtherGpus,
     sources_for,
 )
-from colabmagic.gpu.nvml import NvmlSource
+from colabmagic.gpu.sources.nvml import NvmlSource
 from tests.gpu.machines import load
 
 if TYPE_CHECKING:

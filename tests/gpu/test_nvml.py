@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from colabmagic.gpu.facts import NvmlFacts, SourceState, Unknown
-from colabmagic.gpu.nvml import NvmlSource
+from colabmagic.gpu.sources.nvml import NvmlSource
 
 
 class Refusal(Exception):  # noqa: N818 (stands for pynvml's NVMLError)

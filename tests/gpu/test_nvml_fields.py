@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from colabmagic.gpu import nvml_fields
 from colabmagic.gpu.facts import DeviceFacts, Unknown
+from colabmagic.gpu.sources import nvml_fields
 
 
 def test_fields_are_those_of_a_device() -> None:

@@ -1,4 +1,4 @@
-"""Tests for `colabmagic.gpu.owners`."""
+"""Tests for `colabmagic.gpu.sources.owners`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from colabmagic.gpu.facts import NvmlFacts, Owner, ProcessFacts, Unknown
-from colabmagic.gpu.owners import lives_under, with_owners
+from colabmagic.gpu.sources.owners import lives_under, with_owners
 from tests.gpu.machines import load
 
 if TYPE_CHECKING:

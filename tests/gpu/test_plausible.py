@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.gpu import plausible
+from colabmagic.gpu.sources import plausible
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from colabmagic.gpu import probe
 from colabmagic.gpu.facts import SourceState, TorchState
-from colabmagic.gpu.nvml import NvmlSource
+from colabmagic.gpu.sources.nvml import NvmlSource
 from tests.gpu.scenarios import NODES, write_root
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.gpu import rules_device as rules
 from colabmagic.gpu.facts import Accelerator, Unknown
+from colabmagic.gpu.rules import device as rules
 from tests.gpu.machines import change, load
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.gpu import rules_driver as rules
 from colabmagic.gpu.facts import SourceState
+from colabmagic.gpu.rules import driver as rules
 from colabmagic.report.model import Severity
 from tests.gpu.machines import change, load
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.gpu import rules_health as rules
 from colabmagic.gpu.facts import (
     Build,
     FrameworkFacts,
@@ -16,6 +15,7 @@ from colabmagic.gpu.facts import (
     RemappedRows,
     Unknown,
 )
+from colabmagic.gpu.rules import health as rules
 from colabmagic.report.model import Severity
 from tests.gpu.machines import change, load
 

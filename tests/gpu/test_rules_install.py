@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.gpu import rules_install as rules
 from colabmagic.gpu.facts import SourceState
+from colabmagic.gpu.rules import install as rules
 from tests.gpu.machines import change, change_system, load
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.gpu import rules_place as rules
 from colabmagic.gpu.facts import SourceState
+from colabmagic.gpu.rules import place as rules
 from colabmagic.report.model import Severity
 from tests.gpu.machines import change, change_system, load
 

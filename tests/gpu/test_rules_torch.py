@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.gpu import rules_torch as rules
 from colabmagic.gpu.facts import TorchState
 from colabmagic.gpu.rules import judge, usable_device
+from colabmagic.gpu.rules import torch as rules
 from tests.gpu.machines import change, load
 
 if TYPE_CHECKING:

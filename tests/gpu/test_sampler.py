@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.gpu.sampler import Conditions, Sampler, same_bus
+from colabmagic.gpu.trials.sampler import Conditions, Sampler, same_bus
 from colabmagic.report.model import Unknown
 from tests.fakes.drivers import build, profiles
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WATCH = """
 import json, sys, time
-from colabmagic.gpu.sampler import Sampler
+from colabmagic.gpu.trials.sampler import Sampler
 from colabmagic.report.plain import to_plain
 sampler = Sampler()
 begin = time.monotonic()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from colabmagic.gpu import signs
 from colabmagic.gpu.facts import Unknown
+from colabmagic.gpu.rules import signs
 from tests.gpu.machines import change, load
 
 

@@ -1,4 +1,4 @@
-"""Tests for `colabmagic.gpu.toolkit`."""
+"""Tests for `colabmagic.gpu.sources.toolkit`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from colabmagic.gpu.facts import Unknown
-from colabmagic.gpu.toolkit import probe_toolkit
+from colabmagic.gpu.sources.toolkit import probe_toolkit
 
 if TYPE_CHECKING:
     from pathlib import Path

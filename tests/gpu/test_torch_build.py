@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from colabmagic.gpu.facts import Accelerator, TorchState, Unknown
-from colabmagic.gpu.torch_build import probe_torch
+from colabmagic.gpu.sources.torch_build import probe_torch
 from tests.gpu.scenarios import CU128, write_torch
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from colabmagic.gpu import check
-from colabmagic.gpu.deep import DeepReport
+from colabmagic.gpu.trials.deep import DeepReport
 from colabmagic.report.model import Finding, Severity
 from tests.gpu import schema
 from tests.gpu.machines import load

@@ -10,15 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from colabmagic.gpu import rules_device as device
-from colabmagic.gpu import rules_driver as driver
-from colabmagic.gpu import rules_health as health
-from colabmagic.gpu import rules_install as install
-from colabmagic.gpu import rules_place as place
-from colabmagic.gpu import rules_torch as torch
-from colabmagic.gpu.advice import seen_driver, seen_nvml, seen_torch
 from colabmagic.gpu.facts import SourceState, TorchState
-from colabmagic.gpu.signs import blocked_devices, same_card
+from colabmagic.gpu.rules import device, driver, health, install, place, torch
+from colabmagic.gpu.rules.advice import seen_driver, seen_nvml, seen_torch
+from colabmagic.gpu.rules.signs import blocked_devices, same_card
 from colabmagic.report.model import Finding, Severity
 
 if TYPE_CHECKING:

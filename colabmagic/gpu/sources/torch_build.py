@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.gpu import elf
 from colabmagic.gpu.facts import Accelerator, Pair, TorchFacts, TorchState, Unknown
+from colabmagic.gpu.sources import elf
 from colabmagic.host.system import read_text
 
 if TYPE_CHECKING:

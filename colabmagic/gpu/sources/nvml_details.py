@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.gpu import plausible
 from colabmagic.gpu.facts import MigFacts, Owner, ProcessFacts, RemappedRows, Unknown
-from colabmagic.gpu.nvml_fields import NvmlField, ask, error_code, text
+from colabmagic.gpu.sources import plausible
+from colabmagic.gpu.sources.nvml_fields import NvmlField, ask, error_code, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from colabmagic.gpu.child import ChildEnd, Event
+    from colabmagic.gpu.trials.child import ChildEnd, Event
     from colabmagic.report.progress import Progress
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colabmagic.gpu.advice import (
+from colabmagic.gpu.facts import SourceState, TorchState, Unknown
+from colabmagic.gpu.rules.advice import (
     pip_install,
     restart,
     seen_driver,
@@ -13,8 +14,7 @@ from colabmagic.gpu.advice import (
     seen_nvml,
     seen_torch,
 )
-from colabmagic.gpu.facts import SourceState, TorchState, Unknown
-from colabmagic.gpu.signs import SILENT, gpu_is_seen, has_card, is_bare
+from colabmagic.gpu.rules.signs import SILENT, gpu_is_seen, has_card, is_bare
 from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Finding, Severity
 

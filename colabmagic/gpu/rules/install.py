@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colabmagic.gpu.advice import (
+from colabmagic.gpu.facts import SourceState, Unknown
+from colabmagic.gpu.rules.advice import (
     NEW_RUNTIME,
     pip_install,
     seen_driver,
     seen_nodes,
     seen_nvml,
 )
-from colabmagic.gpu.facts import SourceState, Unknown
-from colabmagic.gpu.signs import gpu_is_seen, has_card, is_bare, refused_with
+from colabmagic.gpu.rules.signs import gpu_is_seen, has_card, is_bare, refused_with
 from colabmagic.report.model import Finding, Severity
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.gpu import plausible
 from colabmagic.gpu.facts import Pair, Unknown
+from colabmagic.gpu.sources import plausible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,9 +6,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from colabmagic.gpu.cards import probe_cards, tpu_chip
 from colabmagic.gpu.facts import PlatformFacts, Unknown
-from colabmagic.gpu.toolkit import probe_toolkit
+from colabmagic.gpu.sources.cards import probe_cards, tpu_chip
+from colabmagic.gpu.sources.toolkit import probe_toolkit
 from colabmagic.host.system import read_text
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.gpu.facts import CudaDevice, DriverFacts, SourceState, Unknown
-from colabmagic.gpu.nvml_fields import split_cuda
-from colabmagic.gpu.plausible import is_capability
+from colabmagic.gpu.sources.nvml_fields import split_cuda
+from colabmagic.gpu.sources.plausible import is_capability
 from colabmagic.host import command, fork
 
 if TYPE_CHECKING:

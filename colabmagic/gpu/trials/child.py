@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from colabmagic.gpu import children
+from colabmagic.gpu.trials import children
 from colabmagic.host.stream import StreamOutcome, stream
 
 if TYPE_CHECKING:

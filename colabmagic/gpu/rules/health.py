@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.gpu.advice import NEW_RUNTIME, gib, seen_driver
 from colabmagic.gpu.facts import Owner, SourceState, Unknown
-from colabmagic.gpu.signs import blocked_devices, visible_devices
+from colabmagic.gpu.rules.advice import NEW_RUNTIME, gib, seen_driver
+from colabmagic.gpu.rules.signs import blocked_devices, visible_devices
 from colabmagic.report.model import Finding, Severity
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colabmagic.gpu.advice import NEW_RUNTIME, pip_install, seen_nvml
 from colabmagic.gpu.facts import Build, SourceState, Unknown
+from colabmagic.gpu.rules.advice import NEW_RUNTIME, pip_install, seen_nvml
 from colabmagic.report.model import Finding, Severity
 
 if TYPE_CHECKING:

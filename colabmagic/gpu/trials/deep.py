@@ -10,13 +10,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.gpu import deep_view
-from colabmagic.gpu.advice import seen_driver, seen_nvml
-from colabmagic.gpu.child import Child, describe, run_child
-from colabmagic.gpu.deep_results import Collector, FrameworkTrials
 from colabmagic.gpu.facts import TorchState
 from colabmagic.gpu.probe import probe_all
-from colabmagic.gpu.signs import gpu_is_seen
+from colabmagic.gpu.rules.advice import seen_driver, seen_nvml
+from colabmagic.gpu.rules.signs import gpu_is_seen
+from colabmagic.gpu.trials import deep_view
+from colabmagic.gpu.trials.child import Child, describe, run_child
+from colabmagic.gpu.trials.deep_results import Collector, FrameworkTrials
 from colabmagic.report.html import render_html
 from colabmagic.report.model import Severity
 from colabmagic.report.plain import to_plain

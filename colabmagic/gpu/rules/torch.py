@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from colabmagic.data.tables import oldest_capability, oldest_driver
-from colabmagic.gpu.advice import (
+from colabmagic.gpu.facts import TorchState, Unknown
+from colabmagic.gpu.rules.advice import (
     dotted,
     driver_label,
     fitting_wheel,
@@ -18,8 +19,7 @@ from colabmagic.gpu.advice import (
     seen_torch,
     torch_label,
 )
-from colabmagic.gpu.facts import TorchState, Unknown
-from colabmagic.gpu.signs import cuda_of_driver, first_capability, gpu_is_seen
+from colabmagic.gpu.rules.signs import cuda_of_driver, first_capability, gpu_is_seen
 from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Finding, Severity
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from colabmagic.data.tables import best_wheel, oldest_capability
 from colabmagic.gpu.facts import GpuFacts, Pair, SourceState, Unknown
-from colabmagic.gpu.signs import cuda_of_driver, first_capability
+from colabmagic.gpu.rules.signs import cuda_of_driver, first_capability
 from colabmagic.host.facts import HostKind
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.gpu.nvml import load_pynvml
-from colabmagic.gpu.nvml_fields import ask, text
+from colabmagic.gpu.sources.nvml import load_pynvml
+from colabmagic.gpu.sources.nvml_fields import ask, text
 from colabmagic.report.model import Unknown
 
 if TYPE_CHECKING:

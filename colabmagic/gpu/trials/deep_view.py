@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from colabmagic.report.model import Field, Finding, Report, Severity, Table
 
 if TYPE_CHECKING:
-    from colabmagic.gpu.deep import DeepReport
-    from colabmagic.gpu.deep_results import FrameworkTrials, Trial
+    from colabmagic.gpu.trials.deep import DeepReport
+    from colabmagic.gpu.trials.deep_results import FrameworkTrials, Trial
 
 TORCH = "PyTorch"
 # Devices that lack one of these are still good for most work.

@@ -12,8 +12,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.gpu.live_sources import sources_for
-from colabmagic.gpu.live_view import frame, seconds
+from colabmagic.gpu.live.sources import sources_for
+from colabmagic.gpu.live.view import frame, seconds
 from colabmagic.report.html import render_html
 from colabmagic.report.model import Field
 from colabmagic.report.text import render_text
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from colabmagic.gpu.check import GpuReport
-    from colabmagic.gpu.live_sources import Reading, Source
+    from colabmagic.gpu.live.sources import Reading, Source
     from colabmagic.report.model import Report
 
 EVERY_S: Final = 2.0

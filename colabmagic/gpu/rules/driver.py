@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colabmagic.gpu.advice import (
+from colabmagic.gpu.facts import SourceState, Unknown
+from colabmagic.gpu.rules.advice import (
     NEW_RUNTIME,
     restart,
     seen_driver,
     seen_nodes,
     seen_nvml,
 )
-from colabmagic.gpu.facts import SourceState, Unknown
-from colabmagic.gpu.nvml_fields import FATAL_FOR_DEVICE
-from colabmagic.gpu.signs import gpu_is_seen
+from colabmagic.gpu.rules.signs import gpu_is_seen
+from colabmagic.gpu.sources.nvml_fields import FATAL_FOR_DEVICE
 from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Finding, Severity
 

@@ -10,9 +10,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.gpu import nvml_fields
 from colabmagic.gpu.facts import DeviceFacts, NvmlFacts, SourceState, Unknown
-from colabmagic.gpu.nvml_details import HEALTH, REST
+from colabmagic.gpu.sources import nvml_fields
+from colabmagic.gpu.sources.nvml_details import HEALTH, REST
 
 if TYPE_CHECKING:
     from collections.abc import Callable

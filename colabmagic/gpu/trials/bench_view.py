@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colabmagic.gpu.bench_results import MATMULS, MEMORY, Measurement
-from colabmagic.gpu.sampler import POWER_LIMIT
+from colabmagic.gpu.trials.bench_results import MATMULS, MEMORY, Measurement
+from colabmagic.gpu.trials.sampler import POWER_LIMIT
 from colabmagic.report.model import Field, Finding, Report, Severity, Table, Unknown
 
 if TYPE_CHECKING:
-    from colabmagic.gpu.bench import BenchReport
-    from colabmagic.gpu.bench_results import DeviceBench
-    from colabmagic.gpu.sampler import Conditions
+    from colabmagic.gpu.trials.bench import BenchReport
+    from colabmagic.gpu.trials.bench_results import DeviceBench
+    from colabmagic.gpu.trials.sampler import Conditions
 
 _MIB = 2**20
 _WHOLE_NUMBERS_FROM = 100

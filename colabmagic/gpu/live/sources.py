@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from colabmagic.gpu.cards import probe_cards
 from colabmagic.gpu.facts import SourceState, Unknown
-from colabmagic.gpu.nvml import SOURCE, NvmlSource, load_pynvml
+from colabmagic.gpu.sources.cards import probe_cards
+from colabmagic.gpu.sources.nvml import SOURCE, NvmlSource, load_pynvml
 from colabmagic.host.system import detect_system, read_text
 
 if TYPE_CHECKING:

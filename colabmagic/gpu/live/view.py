@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.gpu.advice import gib
-from colabmagic.gpu.live_sources import CPU
+from colabmagic.gpu.live.sources import CPU
+from colabmagic.gpu.rules.advice import gib
 from colabmagic.report.chart import GAP, sparkline, squeeze
 from colabmagic.report.model import Field, Report, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from colabmagic.gpu.live_sources import Reading
+    from colabmagic.gpu.live.sources import Reading
 
     History = list[tuple[float, Reading]]  # of one device: seconds, and what was read
 

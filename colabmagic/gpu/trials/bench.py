@@ -8,14 +8,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.gpu import bench_view
-from colabmagic.gpu.advice import seen_torch
-from colabmagic.gpu.bench_results import Collector, DeviceBench
-from colabmagic.gpu.child import Child, describe, run_child, teller
 from colabmagic.gpu.facts import SourceState, TorchState, Unknown
 from colabmagic.gpu.probe import probe_all
-from colabmagic.gpu.sampler import Conditions, Sampler
-from colabmagic.gpu.signs import gpu_is_seen
+from colabmagic.gpu.rules.advice import seen_torch
+from colabmagic.gpu.rules.signs import gpu_is_seen
+from colabmagic.gpu.trials import bench_view
+from colabmagic.gpu.trials.bench_results import Collector, DeviceBench
+from colabmagic.gpu.trials.child import Child, describe, run_child, teller
+from colabmagic.gpu.trials.sampler import Conditions, Sampler
 from colabmagic.report.html import render_html
 from colabmagic.report.plain import to_plain
 from colabmagic.report.progress import SILENT
@@ -215,7 +215,7 @@ class _Run:
 
     def _measure_here(self, torch: object, options: dict[str, Any]) -> str | None:
         """Measure in this process, with its PyTorch."""
-        from colabmagic.gpu.children import bench_torch  # noqa: PLC0415 (seldom used)
+        from colabmagic.gpu.trials.children import bench_torch  # noqa: PLC0415 (seldom used)
 
         try:
             bench_torch.run(torch, teller(self._collector.take), options)

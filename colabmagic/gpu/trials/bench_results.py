@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.gpu.datasheet import Datasheet, find_datasheet
+from colabmagic.gpu.trials.datasheet import Datasheet, find_datasheet
 from colabmagic.report.model import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from colabmagic.gpu.child import Event
-    from colabmagic.gpu.sampler import Conditions
+    from colabmagic.gpu.trials.child import Event
+    from colabmagic.gpu.trials.sampler import Conditions
     from colabmagic.report.progress import Progress
 
 MATMULS = ("fp32", "tf32", "fp16", "bf16")

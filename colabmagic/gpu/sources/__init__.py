@@ -1,0 +1,1 @@
+"""What can be asked about GPUs: each module reads one source, and never raises."""

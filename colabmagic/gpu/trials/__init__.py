@@ -1,0 +1,1 @@
+"""What is only known when it is tried: ``--bench`` and ``--deep``."""

@@ -6,6 +6,7 @@ failed.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -41,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = SimpleNamespace(**PLAIN) if is_plain else parse(argv)
     from colabmagic.gpu.check import check  # noqa: PLC0415 (--help stays light)
 
+    if arguments.require is not None:
+        _refuse_nonsense(arguments.require)
+
     report = check(
         deadline_s=arguments.timeout,
         ids=arguments.ids,
@@ -51,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         is_alone=True,
     )
     if not arguments.quiet:
-        print(report.to_json() if arguments.json else report.text)  # noqa: T201
+        with contextlib.suppress(OSError):  # whoever read it has gone
+            print(report.to_json() if arguments.json else report.text)  # noqa: T201
     if report.probe_failed:
         return PROBE_FAILED
     if arguments.require is not None and not _has(report, arguments.require):
@@ -69,10 +74,18 @@ def _has(report: GpuReport, wanted: str) -> bool:
     except GpuCheckError as error:
         print("\n".join(error.render()), file=sys.stderr)  # noqa: T201
         return False
-    except ValueError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        raise SystemExit(2) from None
     return True
+
+
+def _refuse_nonsense(wanted: str) -> None:
+    """End the program where the text is no requirement, before anything is done."""
+    from colabmagic.gpu.require import parse_requirements  # noqa: PLC0415 (as above)
+
+    try:
+        parse_requirements(wanted)
+    except ValueError as error:
+        print(f"python -m colabmagic gpu_check: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -99,7 +112,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     check.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds_of_waiting,
         default=PLAIN["timeout"],
         metavar="S",
         help="seconds to wait for a driver that does not answer",
@@ -107,22 +120,22 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _seconds(text: str) -> float:
+def seconds_of_waiting(text: str) -> float:
     """Return a positive number of seconds."""
+    from colabmagic.gpu.probe import LONGEST_S  # noqa: PLC0415 (rarely given)
+
     seconds = float(text)
-    if not seconds > 0:
-        message = "must be more than 0"
-        raise ValueError(message)
+    if not 0 < seconds <= LONGEST_S:
+        raise ValueError(text)
     return seconds
 
 
 def _end(status: int) -> NoReturn:
     """End the process at once: to tidy up takes Python 10 ms, and a stuck driver ages."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:  # whoever read it has gone
-        status = status or NOT_USABLE
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever read it may have gone, or a shell has closed it.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
     os._exit(status)
 
 

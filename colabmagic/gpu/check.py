@@ -12,7 +12,7 @@ from colabmagic.gpu.rules import CPU, judge, usable_device
 from colabmagic.gpu.view import NOT_USABLE, summary, view
 from colabmagic.report.model import Severity, Unknown
 from colabmagic.report.plain import to_plain
-from colabmagic.report.text import render_text
+from colabmagic.report.text import clean, render_text
 
 if TYPE_CHECKING:
     from colabmagic.gpu.facts import DeviceFacts, GpuFacts, TorchFacts
@@ -111,7 +111,7 @@ class GpuReport:
     @property
     def headline(self) -> str:
         """Return the answer in one line."""
-        return self.view().headline
+        return clean(self.view().headline)
 
     @property
     def text(self) -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Facts = TypeVar("Facts")
 
 DEADLINE_S = 3.0
+LONGEST_S = 3600
 _SPARE_S = 0.3  # for killing the child and writing the report
 
 
@@ -68,6 +69,23 @@ def probe_all(
     """
     until = time.monotonic() + max(0.0, deadline_s - min(_SPARE_S, deadline_s / 2))
     root = Path(sysroot)
+    forked = DriverFork() if is_alone else None
+    try:
+        return _probe(until, root, nvml, forked, all_fields=all_fields)
+    finally:
+        if forked is not None:
+            forked.close()  # after an interrupt it is still there
+
+
+def _probe(
+    until: float,
+    root: Path,
+    nvml: NvmlSource,
+    forked: DriverFork | None,
+    *,
+    all_fields: bool,
+) -> GpuFacts:
+    """Ask all sources."""
     failures: list[str] = []
 
     def guard(source: str, ask: Callable[[], Facts], fallback: Facts) -> Facts:
@@ -78,7 +96,6 @@ def probe_all(
             failures.append(f"{source}: {type(error).__name__}: {error}")
             return fallback
 
-    forked = DriverFork() if is_alone else None
     if forked is not None:
         guard("CUDA driver", forked.start, None)
     wants_nvml = sys.platform != "darwin"

@@ -9,6 +9,7 @@ from colabmagic.errors import GpuCheckError
 from colabmagic.gpu.facts import Unknown
 from colabmagic.gpu.rules.advice import dotted, gib
 from colabmagic.gpu.rules.signs import visible_devices
+from colabmagic.host.facts import HostKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,32 +42,56 @@ def check_requirements(report: GpuReport, text: str) -> None:
     ValueError
         The text is no requirement; the message lists the forms.
     """
-    wanted = [part.strip() for part in text.split(",") if part.strip()]
-    if not wanted:
-        message = f"--require needs a value: {FORMS}"
-        raise ValueError(message)
-    tests = [(part, _parse(part)) for part in wanted]
-    for part, test in tests:
+    for part, test in parse_requirements(text):
         seen = test(report)
         if seen is None:
             continue
-        fixes = [step for one in report.findings for step in one.fix]
+        causes = [one for one in report.all_findings if one.fix]
         raise GpuCheckError(
-            f"this notebook needs {part}, and the machine does not have it",
+            f"{_in_words(part)} asked for, and this machine does not have it",
             seen=seen,
-            hint=fixes[0] if fixes and not report.ok else _ELSEWHERE,
+            hint=causes[0].fix[0]
+            if causes and not report.ok
+            else _ELSEWHERE.get(report.facts.host.kind, "use a machine that has it"),
             report=report,
         )
 
 
-_ELSEWHERE: Final = "choose another GPU (Colab: Runtime > Change runtime type)"
+def parse_requirements(
+    text: str,
+) -> list[tuple[str, Callable[[GpuReport], str | None]]]:
+    """Return each requirement with a test that gives what was seen instead.
+
+    Raises
+    ------
+    ValueError
+        The text is no requirement; the message lists the forms.
+    """
+    wanted = [part.strip() for part in text.split(",") if part.strip()]
+    if not wanted:
+        message = f"--require needs a value: {FORMS}"
+        raise ValueError(message)
+    return [(part, _parse(part)) for part in wanted]
+
+
+def _in_words(part: str) -> str:
+    """Return what is asked for, as the subject of a sentence."""
+    if part.isdigit():
+        return f"{part} GPU{' is' if part == '1' else 's are'}"
+    return f"{part} is"
+
+
+_ELSEWHERE: Final = {
+    HostKind.COLAB: "Runtime > Change runtime type, another GPU",
+    HostKind.KAGGLE: "Settings > Accelerator, another one",
+}
 
 
 def _parse(part: str) -> Callable[[GpuReport], str | None]:
     """Return a test that gives what was seen where the requirement is not met."""
     if part.lower() in _KINDS:
         return lambda report: _kind(report, part.lower())
-    if part.isascii() and part.isdigit():
+    if part.isascii() and part.isdigit() and int(part):
         return lambda report: _count(report, int(part))
     if part.lower() in {"bf16", "bfloat16"}:
         return lambda report: _capability(report, _BF16_SINCE)
@@ -89,11 +114,16 @@ def _digits(major: str, minor: str | None) -> tuple[int, int]:
     return int(major), int(minor or 0)
 
 
+def _why(report: GpuReport) -> str:
+    """Return the cause where nothing can be used, or what can be."""
+    return report.headline if report.ok else report.findings[0].title
+
+
 def _kind(report: GpuReport, kind: str) -> str | None:
     """Ask for a device of a kind."""
     if report.ok and (kind == "gpu" or report.device.startswith(kind)):
         return None
-    return report.headline
+    return _why(report)
 
 
 def _count(report: GpuReport, wanted: int) -> str | None:
@@ -102,13 +132,13 @@ def _count(report: GpuReport, wanted: int) -> str | None:
     there = len(facts.driver.devices or facts.nvml.devices) if report.ok else 0
     if report.ok and not report.device.startswith("cuda"):
         there = 1
-    return None if there >= wanted else f"{there} usable; {report.headline}"
+    return None if there >= wanted else f"{there} usable; {_why(report)}"
 
 
 def _memory(report: GpuReport, needed: float) -> str | None:
     """Ask for free memory on the GPU that has most of it."""
     if not report.ok:
-        return report.headline
+        return _why(report)
     sizes = [
         device.memory_free_bytes
         for device in visible_devices(report.facts)
@@ -122,7 +152,7 @@ def _memory(report: GpuReport, needed: float) -> str | None:
 def _capability(report: GpuReport, needed: tuple[int, int]) -> str | None:
     """Ask for a compute capability."""
     if not report.ok:
-        return report.headline
+        return _why(report)
     facts = report.facts
     told = [device.compute_capability for device in facts.driver.devices]
     told += [device.compute_capability for device in visible_devices(facts)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from colabmagic.gpu.facts import SourceState, TorchState, Unknown
 from colabmagic.gpu.rules import ASIDE, CPU
 from colabmagic.gpu.rules.advice import dotted, gib
-from colabmagic.gpu.rules.signs import same_card
+from colabmagic.gpu.rules.signs import hidden_devices, same_card
 from colabmagic.gpu.view_details import detail_tables
 from colabmagic.report.model import Field, Report, Table
 
@@ -55,10 +55,13 @@ def summary(facts: GpuFacts, device: str) -> str:
     if device == CPU:
         return "PyTorch cannot use a GPU, use device='cpu'"
     kind = device.partition(":")[0]
-    if kind == "cuda" and facts.driver.devices:
-        first = facts.driver.devices[0]
-        free = _free_memory(facts, first)
-        return f"{_text(first.name)}, {free}, use device='cuda'"
+    index = int(device.partition(":")[2] or 0)
+    if kind == "cuda" and index < len(facts.driver.devices):
+        chosen = facts.driver.devices[index]
+        shown = device if index else kind
+        return (
+            f"{_text(chosen.name)}, {_free_memory(facts, chosen)}, use device='{shown}'"
+        )
     if kind == "cuda" and facts.nvml.devices:
         only = next((one for one in facts.nvml.devices if one.error is None), None)
         name = "GPU" if only is None else _text(only.name)
@@ -91,7 +94,11 @@ def _free_in_instance(device: DeviceFacts) -> str:
 
 def _table(facts: GpuFacts) -> Table:
     """Return the GPUs, a row for each."""
-    rows = [_row(device) for device in facts.nvml.devices]
+    hidden = hidden_devices(facts)
+    rows = [
+        _row(device, is_hidden=any(one is device for one in hidden))
+        for device in facts.nvml.devices
+    ]
     if not rows:
         rows = [
             (
@@ -145,12 +152,13 @@ def _cards(facts: GpuFacts) -> Table:
     )
 
 
-def _row(device: DeviceFacts) -> tuple[str, ...]:
+def _row(device: DeviceFacts, *, is_hidden: bool) -> tuple[str, ...]:
     """Return the cells of one GPU."""
     free, total = device.memory_free_bytes, device.memory_total_bytes
     known = not isinstance(free, Unknown)
     memory = f"{gib(free).removesuffix(' GiB')} of {gib(total)}" if known else _NOTHING
-    status = "OK" if device.error is None else f"PROBLEM: {device.error}"
+    status = "OK, hidden" if is_hidden else "OK"
+    status = status if device.error is None else f"PROBLEM: {device.error}"
     return (
         str(device.index),
         _text(device.name) + (" (MIG)" if device.mig_enabled is True else ""),

@@ -38,8 +38,10 @@ class Forked:
     def __init__(self, source: str) -> None:
         code = compile(source, "<child>", "exec")
         self._started = time.monotonic()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # a shell may have closed it
+                stream.flush()
+        self._is_over = False
         self._read_end, write_end = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
@@ -52,9 +54,12 @@ class Forked:
         parts: list[bytes] = []
         try:
             is_over = self._drain(parts, until)
-        finally:
-            os.close(self._read_end)
-            status = self._reap(until)
+        except BaseException:  # Ctrl-C: do not wait for it
+            self.close()
+            raise
+        status = self._reap(until)
+        os.close(self._read_end)
+        self._is_over = True
         return CommandOutcome(
             returncode=status,
             stdout=b"".join(parts).decode("utf-8", "replace"),
@@ -62,6 +67,13 @@ class Forked:
             timed_out=not is_over,
             elapsed_s=time.monotonic() - self._started,
         )
+
+    def close(self) -> None:
+        """End the child at once, if it is still there."""
+        if not self._is_over:
+            self._is_over = True
+            os.close(self._read_end)
+            self._reap(0.0)
 
     def _drain(self, parts: list[bytes], until: float) -> bool:
         """Read until the child closes its end; tell whether it did in time."""

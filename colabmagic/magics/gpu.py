@@ -12,12 +12,14 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 
 from colabmagic.gpu.check import GpuReport, check
-from colabmagic.gpu.probe import DEADLINE_S
-from colabmagic.gpu.require import check_requirements
+from colabmagic.gpu.probe import DEADLINE_S, LONGEST_S
+from colabmagic.gpu.require import check_requirements, parse_requirements
 from colabmagic.magics._base import parse
 from colabmagic.magics._progress import CellProgress
 
 if TYPE_CHECKING:
+    import argparse
+
     from colabmagic.magics._live import LiveView
 
 
@@ -38,7 +40,9 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         action="store_true",
         help="measure matrix products, memory and transfers: about 3 s a device",
     )
-    @argument("--quick", action="store_true", help="with --bench: about 1 s a device")
+    @argument(
+        "--quick", action="store_true", help="a shorter --bench: about 1 s a device"
+    )
     @argument(
         "--live",
         action="store_true",
@@ -47,7 +51,6 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     @argument(
         "--every",
         type=float,
-        default=2.0,
         metavar="S",
         help="with --live: seconds between two readings (default: 2)",
     )
@@ -55,7 +58,6 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         "--for",
         dest="for_s",
         type=float,
-        default=60.0,
         metavar="S",
         help="with --live: seconds until it ends; 0 ends it now (default: 60)",
     )
@@ -94,12 +96,19 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
             %gpu_check --live --for 600
         """
         options = parse(self.gpu_check, line.rstrip("; "))
-        if not options.timeout > 0:
-            raise UsageError("%gpu_check: --timeout needs more than 0 seconds")
+        if not 0 < options.timeout <= LONGEST_S:
+            raise UsageError(
+                f"%gpu_check: --timeout needs more than 0 seconds, at most {LONGEST_S}"
+            )
+        _refuse_mixtures(options)
         if options.live:
             from colabmagic.magics import _live  # noqa: PLC0415 (lazy)
 
-            return _live.start(options.every, options.for_s, deadline_s=options.timeout)
+            return _live.start(
+                2.0 if options.every is None else options.every,
+                60.0 if options.for_s is None else options.for_s,
+                deadline_s=options.timeout,
+            )
         report = NotebookReport.of(
             check(
                 deadline_s=options.timeout,
@@ -123,12 +132,26 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         return report
 
 
+def _refuse_mixtures(options: argparse.Namespace) -> None:
+    """Refuse options that do nothing together, before anything is done."""
+    if options.live:
+        others = ("all", "json", "quiet", "deep", "bench", "quick", "require", "ids")
+        mixed = [f"--{name}" for name in others if getattr(options, name)]
+        if mixed:
+            raise UsageError(f"%gpu_check: --live stands alone, without {mixed[0]}")
+    elif options.every is not None or options.for_s is not None:
+        name = "--every" if options.every is not None else "--for"
+        raise UsageError(f"%gpu_check: {name} goes with --live: add --live")
+    if options.require is not None:
+        try:
+            parse_requirements(options.require)
+        except ValueError as error:
+            raise UsageError(f"%gpu_check: {error}") from None
+
+
 def _require(report: GpuReport, text: str) -> None:
     """Stop the cell unless the machine has what is asked for."""
-    try:
-        check_requirements(report, text)
-    except ValueError as error:
-        raise UsageError(f"%gpu_check: {error}") from None
+    check_requirements(report, text)
 
 
 class NotebookReport(GpuReport):

@@ -10,10 +10,10 @@ A sanitised export knows few tags, and prints all others as text: no ``p``, ``ca
 
 from __future__ import annotations
 
-from html import escape
+import html
 from typing import TYPE_CHECKING
 
-from colabmagic.report.text import COMMANDS
+from colabmagic.report.text import COMMANDS, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +26,11 @@ _TABLE = f"{_PLAIN};border-collapse:collapse;margin:0.2em 0 0.5em"
 _CELL = f"{_PLAIN};border:1px solid currentColor;padding:0.2em 0.6em;text-align:left"
 _HEADLINE = f"{_PLAIN};margin:0;font-size:1.15em"
 _LINE = f"{_PLAIN};margin:0.5em 0 0"
+
+
+def escape(text: str) -> str:
+    """Make foreign text safe: no markup, no control characters."""
+    return html.escape(clean(text))
 
 
 def render_html(report: Report) -> str:

@@ -130,7 +130,10 @@ SCENARIOS: dict[str, Scenario] = {
         "t4_busy", "mem-held", "throttle", "pcie-narrow", device="cuda:0"
     ),
     "own_second_of_two": _own(
-        "2xt4_kaggle", device="cuda:0", env={"CUDA_VISIBLE_DEVICES": "1"}
+        "2xt4_kaggle",
+        "cvd-hides-some",
+        device="cuda:0",
+        env={"CUDA_VISIBLE_DEVICES": "1"},
     ),
     # the place has no GPU
     "colab_cpu": _colab(

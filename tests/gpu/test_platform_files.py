@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from colabmagic.gpu.facts import Unknown
-from colabmagic.gpu.sources.platform_files import mask_uuids, probe_platform
+from colabmagic.gpu.sources.platform_files import probe_platform
+from colabmagic.gpu.sources.private import mask_uuids
 from tests.gpu.scenarios import CARD, MODULE, NODES, write_root
 
 if TYPE_CHECKING:

@@ -36,16 +36,16 @@ def test_what_is_there(machine: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("machine", "text", "seen"),
     [
-        ("colab_cpu", "cuda", "NOT USABLE"),
+        ("colab_cpu", "cuda", "This Colab runtime has no GPU."),
         ("colab_cpu", "1", "0 usable"),
-        ("colab_cpu", "1GiB", "NOT USABLE"),
-        ("colab_cpu", "bf16", "NOT USABLE"),
+        ("colab_cpu", "1GiB", "no GPU"),
+        ("colab_cpu", "bf16", "no GPU"),
         ("colab_t4", "mps", "Tesla T4"),
         ("colab_t4", "2", "1 usable"),
         ("colab_t4", "16GiB", "14.6 GiB free at most"),
         ("colab_t4", "bf16", "compute capability 7.5, 8.0 is needed"),
         ("colab_t4", "cuda,cc>=8", "compute capability 7.5"),
-        ("kaggle_p100", "gpu", "NOT USABLE"),
+        ("kaggle_p100", "gpu", "has no kernels for this GPU"),
         ("no_pynvml", "1GiB", "could not be read"),
     ],
 )
@@ -62,7 +62,7 @@ def test_what_is_missing(machine: str, text: str, seen: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ",", "much", "-1", "16 apples", "cc", "cc>=x", "٣"]
+    "text", ["", ",", "0", "much", "-1", "16 apples", "cc", "cc>=x", "٣"]
 )
 def test_what_is_no_requirement(text: str) -> None:
     """A misspelt one is not taken for fulfilled."""

@@ -42,6 +42,8 @@ STUB_FOLDER = change(
         (rules.driver_hung, load("cuda_hung"), load("cuda_init_failed")),
         (rules.gpu_lost, load("one_lost"), load("kaggle_2xt4")),
         (rules.cvd_hides_all, load("cvd_hides_all"), load("own_second_of_two")),
+        (rules.cvd_hides_some, load("own_second_of_two"), load("kaggle_2xt4")),
+        (rules.cvd_hides_some, load("own_second_of_two"), load("one_lost")),
         (rules.cvd_hides_all, visible(""), visible("0")),
         (rules.cvd_hides_all, visible("1"), visible("0,1")),
         (rules.cvd_hides_all, visible("NoDevFiles"), visible("GPU-(hidden)")),

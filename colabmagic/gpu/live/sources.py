@@ -166,10 +166,13 @@ class NvidiaGpus:
         facts, self._first = self._first or self._ask(), None
         self._hangs = _is_stuck(facts)
         if facts.state is SourceState.OK and facts.devices:
-            for device in facts.devices:
-                reading = self._reading(device)
-                self._last[reading.device] = reading
-            return list(self._last.values()), None
+            readings = {one.device: one for one in map(self._reading, facts.devices)}
+            for label, before in self._last.items():
+                if label not in readings:
+                    gone = "the driver does not list it any more"
+                    readings[label] = _without_values(before, gone)
+            self._last = readings
+            return list(readings.values()), None
         if not self._hangs:
             self._nvml.release()  # begin anew with the next reading
         problem = facts.reason or "the driver lists no GPU any more"

@@ -181,7 +181,7 @@ def _problem(history: History) -> str | None:
     since: float | None = None
     for at, reading in reversed(history):
         if reading.problem is None:
-            return f"{problem}, since {seconds(since or at)} s"
+            return f"{problem}, since second {seconds(since or at)}"
         since = at
     return problem
 

@@ -67,6 +67,7 @@ _TORCH: tuple[Rule, ...] = (
 _NOTES: tuple[tuple[Rule, ...], ...] = (
     (device.torch_accelerator,),
     (place.colab_quota,),
+    (driver.cvd_hides_some,),
     (health.ecc_bad,),
     (health.mem_held,),
     (health.throttle,),
@@ -82,6 +83,7 @@ _NOTES: tuple[tuple[Rule, ...], ...] = (
 )
 GROUPS: tuple[tuple[Rule, ...], ...] = (_CAUSE, _TORCH, *_NOTES)
 
+_BRING_THEIR_OWN = frozenset({"colab-cpu-runtime", "kaggle-no-accel"})
 _RANK = {Severity.ERROR: 0, Severity.WARN: 1, Severity.INFO: 2}
 
 
@@ -90,6 +92,8 @@ def judge(facts: GpuFacts) -> tuple[Finding, ...]:
     hits = [
         next(filter(None, (rule(facts) for rule in group)), None) for group in GROUPS
     ]
+    if hits[0] is not None and hits[0].code in _BRING_THEIR_OWN:
+        hits[GROUPS.index(_TORCH)] = None  # with a GPU comes another PyTorch
     findings = [finding for finding in hits if finding is not None]
     usable = usable_device(facts)
     if usable == CPU:  # then the small print does not matter

@@ -19,6 +19,21 @@ NEW_RUNTIME = {
 }
 
 
+def mend(facts: GpuFacts, own: str) -> str:
+    """Return what mends a driver, right for the place.
+
+    Parameters
+    ----------
+    own
+        What to do on a machine of one's own, in the imperative.
+    """
+    if facts.host.is_managed:
+        return NEW_RUNTIME.get(facts.host.kind, "Stop the machine and start it again.")
+    if facts.host.is_container:
+        return f"On the host, not in this container: {own}"
+    return own[:1].upper() + own[1:]
+
+
 def gib(size_bytes: int | Unknown) -> str:
     """Return a size in words."""
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from colabmagic.gpu.facts import Build, SourceState, Unknown
-from colabmagic.gpu.rules.advice import NEW_RUNTIME, pip_install, seen_nvml
+from colabmagic.gpu.rules.advice import mend, pip_install, seen_nvml
 from colabmagic.report.model import Finding, Severity
 
 if TYPE_CHECKING:
@@ -40,10 +40,8 @@ def insane(facts: GpuFacts) -> Finding | None:
         title="The driver gives impossible values; they are shown as unknown.",
         evidence=strange,
         fix=(
-            NEW_RUNTIME.get(
-                facts.host.kind,
-                "Compare with nvidia-smi; a reboot or a newer driver mends most of it.",
-            ),
+            "Compare with nvidia-smi.",
+            mend(facts, "reboot; if it stays, update the driver."),
         ),
     )
 
@@ -77,8 +75,10 @@ def driver_slow(facts: GpuFacts) -> Finding | None:
     late = [
         device
         for device in facts.nvml.devices
-        if isinstance(device.pcie_width_max, Unknown)  # what is asked last
-        and "in time" in device.pcie_width_max.reason
+        if any(
+            isinstance(last, Unknown) and "in time" in last.reason
+            for last in (device.pcie_width_max, device.nvlinks_total)
+        )
     ]
     if facts.nvml.state is not SourceState.OK or not late:
         return None

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from colabmagic.gpu.facts import SourceState, Unknown
 from colabmagic.gpu.rules.advice import (
-    NEW_RUNTIME,
+    mend,
     restart,
     seen_driver,
     seen_nodes,
     seen_nvml,
 )
-from colabmagic.gpu.rules.signs import gpu_is_seen
+from colabmagic.gpu.rules.signs import gpu_is_seen, hidden_devices, same_card
 from colabmagic.gpu.sources.nvml_fields import FATAL_FOR_DEVICE
 from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Finding, Severity
@@ -38,21 +38,26 @@ def _is_hidden(facts: GpuFacts) -> bool:
     visible = facts.platform.cuda_visible_devices
     if visible is None:
         return False
-    if facts.driver.state is SourceState.OK:
-        return not facts.driver.devices
-    if facts.driver.code is not None:
-        return facts.driver.code == CUDA_NO_DEVICE
+    driver = facts.driver
+    if driver.state is SourceState.OK and driver.devices:
+        return False
+    if driver.state is SourceState.REFUSED and driver.code != CUDA_NO_DEVICE:
+        return False
     first = visible.split(",")[0].strip()  # an invalid index hides all after it, too
     if first in _HIDING:
         return True
-    return first.isdecimal() and int(first) >= len(facts.nvml.devices)
+    if first.isdecimal():  # one that exists hides nothing: the trouble is another
+        there = len(facts.nvml.devices) or len(facts.platform.nvidia_nodes)
+        return int(first) >= there
+    # A name that no GPU has hides all; whether one has it, the driver knows.
+    return driver.state is SourceState.OK or driver.code == CUDA_NO_DEVICE
 
 
 def driver_hung(facts: GpuFacts) -> Finding | None:
     """Notice a driver that does not answer."""
     if SourceState.HUNG not in {facts.nvml.state, facts.driver.state}:
         return None
-    fix = NEW_RUNTIME.get(facts.host.kind, "Reboot: a stuck driver rarely recovers.")
+    fix = mend(facts, "reboot: a stuck driver rarely recovers.")
     return Finding(
         code="driver-hung",
         severity=Severity.ERROR,
@@ -73,7 +78,7 @@ def gpu_lost(facts: GpuFacts) -> Finding | None:
     what = "is lost or needs a reset" if reset else "answers with an error"
     xid = facts.platform.xid
     own = (
-        "Power-cycle the machine; check heat and power supply (sudo dmesg | grep Xid)."
+        "power-cycle the machine; check heat and power supply (sudo dmesg | grep Xid)."
     )
     return Finding(
         code="gpu-lost",
@@ -84,7 +89,7 @@ def gpu_lost(facts: GpuFacts) -> Finding | None:
             *(f"GPU {device.index}: NVML says {device.error}" for device in lost),
             *((f"Xid {xid} in the system's log",) if xid is not None else ()),
         ),
-        fix=(NEW_RUNTIME.get(facts.host.kind, own),),
+        fix=(mend(facts, own),),
     )
 
 
@@ -108,6 +113,35 @@ def cvd_hides_all(facts: GpuFacts) -> Finding | None:
             (
                 "Remove the line that sets it, and restart the kernel if CUDA was tried"
                 " already: the variable is read once."
+            ),
+        ),
+    )
+
+
+def cvd_hides_some(facts: GpuFacts) -> Finding | None:
+    """Notice GPUs that the driver lists and this process does not see."""
+    shown, listed = facts.driver.devices, facts.nvml.devices
+    hidden = hidden_devices(facts)
+    if not hidden or not shown:
+        return None
+    names = ", ".join(str(device.index) for device in hidden)
+    first = next(
+        (str(one.index) for one in listed if same_card(one, shown[0])), "another one"
+    )
+    return Finding(
+        code="cvd-hides-some",
+        severity=Severity.INFO,
+        title=f"CUDA_VISIBLE_DEVICES shows {len(shown)} of {len(listed)} GPUs here:"
+        f" cuda:0 is GPU {first} of the table, GPU {names} is hidden.",
+        evidence=(
+            f"CUDA_VISIBLE_DEVICES={facts.platform.cuda_visible_devices!r}",
+            seen_nvml(facts),
+            seen_driver(facts),
+        ),
+        fix=(
+            (
+                "To see all: import os; os.environ.pop('CUDA_VISIBLE_DEVICES', None),"
+                " before CUDA starts."
             ),
         ),
     )
@@ -173,7 +207,7 @@ def compat_wrong(facts: GpuFacts) -> Finding | None:
         folder = str(facts.driver.library_path).rpartition("/")[0]
         fix = (f"Remove {folder} from LD_LIBRARY_PATH.", restart(facts))
     else:
-        fix = (NEW_RUNTIME.get(facts.host.kind, "Reboot: the driver was updated."),)
+        fix = (mend(facts, "reboot: the driver was updated."),)
     return Finding(
         code="compat-wrong",
         severity=Severity.ERROR,
@@ -196,7 +230,10 @@ def fabric_not_ready(facts: GpuFacts) -> Finding | None:
         title="The GPUs' NVLink fabric is not set up.",
         evidence=(seen_driver(facts),),
         fix=(
-            "sudo systemctl start nvidia-fabricmanager (same version as the driver).",
+            mend(
+                facts,
+                "sudo systemctl start nvidia-fabricmanager (same version as the driver).",
+            ),
         ),
     )
 
@@ -211,10 +248,12 @@ def cuda_init_failed(facts: GpuFacts) -> Finding | None:
     return Finding(
         code="cuda-init-failed",
         severity=Severity.ERROR,
-        title=f"The CUDA driver does not start (cuInit returned {driver.code}).",
+        title=f"The CUDA driver does not start: {driver.reason}.",
         evidence=(seen_driver(facts), seen_nvml(facts), seen_nodes(facts)),
         fix=(
-            NEW_RUNTIME.get(facts.host.kind, "Restart the machine or the container."),
+            "Restart the container."
+            if facts.host.is_container
+            else mend(facts, "restart the machine."),
         ),
     )
 

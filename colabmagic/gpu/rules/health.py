@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.gpu.facts import Owner, SourceState, Unknown
-from colabmagic.gpu.rules.advice import NEW_RUNTIME, gib, seen_driver
+from colabmagic.gpu.rules.advice import NEW_RUNTIME, gib, mend, seen_driver
 from colabmagic.gpu.rules.signs import blocked_devices, visible_devices
 from colabmagic.report.model import Finding, Severity
 
@@ -135,9 +135,7 @@ def ecc_bad(facts: GpuFacts) -> Finding | None:
         title=f"The memory of GPU {names} has failed; results may be wrong.",
         evidence=tuple(f"GPU {index}: {words}" for index, words in bad.items()),
         fix=(
-            "Get another GPU: " + NEW_RUNTIME[facts.host.kind]
-            if facts.host.kind in NEW_RUNTIME
-            else own,
+            ("Get another GPU: " if facts.host.is_managed else "") + mend(facts, own),
         ),
     )
 
@@ -275,6 +273,7 @@ def mem_held(facts: GpuFacts) -> Finding | None:
 
 _LITTLE_BYTES: Final = 2**30
 _MUCH_USED: Final = 0.8
+_MOST_HOLDERS: Final = 6
 
 
 def is_full(device: DeviceFacts) -> bool:
@@ -291,7 +290,13 @@ def _holders(device: DeviceFacts) -> list[str]:
     lines = [f"GPU {device.index}: {free} free of {total}"]
     if isinstance(device.processes, Unknown) or not device.processes:
         return [*lines, "the driver lists no process that holds it"]
-    for one in device.processes:
+    known = [
+        one for one in device.processes if not isinstance(one.memory_bytes, Unknown)
+    ]
+    largest = sorted(known, key=lambda one: -one.memory_bytes)  # type: ignore[operator]
+    others = [one for one in device.processes if one not in known]
+    more = len(device.processes) - _MOST_HOLDERS
+    for one in [*largest, *others][:_MOST_HOLDERS]:
         name = "" if isinstance(one.name, Unknown) else f"{one.name}, "
         size = (
             "memory not told"
@@ -299,7 +304,7 @@ def _holders(device: DeviceFacts) -> list[str]:
             else gib(one.memory_bytes)
         )
         lines.append(f"{one.owner.value}: {name}pid {one.pid}, {size}")
-    return lines
+    return [*lines, f"and {more} more"] if more > 0 else lines
 
 
 def _release(facts: GpuFacts, full: list[DeviceFacts]) -> tuple[str, ...]:

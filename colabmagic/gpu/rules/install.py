@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from colabmagic.gpu.facts import SourceState, Unknown
 from colabmagic.gpu.rules.advice import (
     NEW_RUNTIME,
+    mend,
     pip_install,
     seen_driver,
     seen_nodes,
@@ -75,6 +76,8 @@ def driver_not_loaded(facts: GpuFacts) -> Finding | None:
         and facts.nvml.state is not SourceState.NO_BINDING
         and not facts.host.system.wsl
     )
+    if facts.driver.devices:
+        return None  # CUDA runs, so it is loaded
     if not refused_with(facts, NVML_DRIVER_NOT_LOADED) and not idle:
         return None
     module = facts.platform.kernel_module_version or "not loaded"
@@ -122,13 +125,15 @@ def lib_rm_mismatch(facts: GpuFacts) -> Finding | None:
 
 def no_permission(facts: GpuFacts) -> Finding | None:
     """Notice device nodes that this user may not open."""
+    if facts.driver.devices:
+        return None  # CUDA may, so whatever keeps NVML out is another matter
     closed = not facts.platform.nodes_writable and not gpu_is_seen(facts)
     if not refused_with(facts, NVML_NO_PERMISSION) and not closed:
         return None
     fix = (
         "Start the container with --gpus all instead of single devices."
         if facts.host.is_container
-        else "sudo usermod -aG video,render $USER, then log in again."
+        else mend(facts, "sudo usermod -aG video,render $USER, then log in again.")
     )
     return Finding(
         code="no-permission",
@@ -165,15 +170,20 @@ def driver_missing(facts: GpuFacts) -> Finding | None:
 
 def nvml_error(facts: GpuFacts) -> Finding | None:
     """Notice any other error of the driver's management library."""
-    if facts.nvml.state is not SourceState.REFUSED or gpu_is_seen(facts):
+    if facts.nvml.state is not SourceState.REFUSED or facts.nvml.devices:
         return None
-    fix = NEW_RUNTIME.get(facts.host.kind, "Reboot; if it stays, reinstall the driver.")
     return Finding(
         code="nvml-error",
         severity=Severity.ERROR,
         title=f"The NVIDIA driver reports an error: {facts.nvml.reason}.",
         evidence=(seen_nvml(facts), seen_driver(facts), seen_nodes(facts)),
-        fix=(fix, "sudo dmesg | grep -i nvrm shows the driver's own messages."),
+        fix=(
+            mend(
+                facts,
+                "reboot; if it stays, reinstall the driver (sudo dmesg | grep -i nvrm"
+                " shows its own messages).",
+            ),
+        ),
     )
 
 

@@ -75,6 +75,28 @@ def visible_devices(facts: GpuFacts) -> tuple[DeviceFacts, ...]:
     return shown or facts.nvml.devices
 
 
+def hidden_devices(facts: GpuFacts) -> tuple[DeviceFacts, ...]:
+    """Return the GPUs that a variable hides from this process.
+
+    A GPU that answers with an error, or is cut into instances, may be missing in CUDA's
+    list for that alone.
+    """
+    shown = facts.driver.devices
+    if facts.platform.cuda_visible_devices is None or not shown:
+        return ()
+    places = [one.pci_bus_id for one in shown]
+    places += [one.pci_bus_id for one in facts.nvml.devices]
+    if any(isinstance(place, Unknown) for place in places):
+        return ()
+    return tuple(
+        listed
+        for listed in facts.nvml.devices
+        if listed.error is None
+        and listed.mig_enabled is not True
+        and not any(same_card(listed, device) for device in shown)
+    )
+
+
 def is_blocked(device: DeviceFacts) -> bool:
     """Tell whether a GPU takes no other process now."""
     if device.compute_mode == "prohibited":

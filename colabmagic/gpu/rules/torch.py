@@ -20,6 +20,7 @@ from colabmagic.gpu.rules.advice import (
     torch_label,
 )
 from colabmagic.gpu.rules.signs import cuda_of_driver, first_capability, gpu_is_seen
+from colabmagic.gpu.sources.torch_build import DAMAGED, SHADOWS
 from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Finding, Severity
 
@@ -50,14 +51,21 @@ def torch_missing(facts: GpuFacts) -> Finding | None:
 
 def torch_unreadable(facts: GpuFacts) -> Finding | None:
     """Notice a PyTorch whose files are damaged."""
-    if facts.torch.state is not TorchState.UNREADABLE:
+    archs = facts.torch.archs
+    is_damaged = isinstance(archs, Unknown) and archs.reason.startswith(DAMAGED)
+    if facts.torch.state is not TorchState.UNREADABLE and not is_damaged:
         return None
+    fix = (pip_install(facts, "--force-reinstall torch"), restart(facts))
+    title = "PyTorch is there, but its files cannot be read."
+    if SHADOWS in (facts.torch.reason or ""):
+        title = "Something of your own stands in the place of PyTorch."
+        fix = ("Rename it: `import torch` finds it first.", restart(facts))
     return Finding(
         code="torch-unreadable",
         severity=Severity.ERROR,
-        title="PyTorch is there, but its files cannot be read.",
-        evidence=(seen_torch(facts),),
-        fix=(pip_install(facts, "--force-reinstall torch"), restart(facts)),
+        title=title,
+        evidence=(seen_torch(facts), *([archs.reason] if is_damaged else [])),  # type: ignore[union-attr]
+        fix=fix,
     )
 
 

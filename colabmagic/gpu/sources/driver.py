@@ -12,16 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 from colabmagic.gpu.facts import CudaDevice, DriverFacts, SourceState, Unknown
 from colabmagic.gpu.sources.nvml_fields import split_cuda
-from colabmagic.gpu.sources.plausible import is_capability
+from colabmagic.gpu.sources.plausible import is_capability, is_size
+from colabmagic.gpu.sources.private import mask_home
 from colabmagic.host import command, fork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_MOST_CHARACTERS = 2**20
+_KINDS: dict[str, type] = {
+    "missing": str, "path": str, "version": int, "code": int, "count": int,
+    "asked": str, "device": dict,
+}  # fmt: skip
 # Runs with -I -S: no site packages, no user settings, 15 ms. It prints one JSON
 # line after each step, so that a hang still shows how far it came.
 _CHILD = r"""
 import ctypes, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG: a stuck child goes with its parent
 def tell(**facts):  # numbers, lists of numbers, ASCII text: JSON's own words for them
     sys.stdout.write("{" + ", ".join(map(pair, facts.items())) + "}\n")
     sys.stdout.flush()
@@ -52,7 +60,11 @@ if cuda.cuDriverGetVersion(ctypes.byref(number)) == 0:
     tell(version=number.value)
 code = cuda.cuInit(0)
 tell(code=code)
-if code == 0 and cuda.cuDeviceGetCount(ctypes.byref(number)) == 0:
+if code == 0:
+    code = cuda.cuDeviceGetCount(ctypes.byref(number))
+    if code:
+        tell(code=code, asked="cuDeviceGetCount")
+if code == 0:
     count = number.value
     tell(count=count)
     for index in range(count):
@@ -99,6 +111,11 @@ class DriverFork:
             return probe_driver(timeout_s)
         return read_outcome(self._forked.finish(timeout_s))
 
+    def close(self) -> None:
+        """End the child, if it is still there."""
+        if self._forked is not None:
+            self._forked.close()
+
 
 def probe_driver(
     timeout_s: float,
@@ -122,11 +139,8 @@ def read_outcome(outcome: command.CommandOutcome) -> DriverFacts:
     """Return the facts in what the child printed."""
     told: dict[str, Any] = {}
     devices = []
-    for line in outcome.stdout.splitlines():
-        try:
-            step = json.loads(line)
-        except ValueError:
-            continue  # a driver that prints to stdout, or the cut end of a line
+    for line in outcome.stdout[:_MOST_CHARACTERS].splitlines():
+        step = _read_step(line)
         if "device" in step:
             devices.append(_read_device(step["device"]))
         else:
@@ -137,10 +151,25 @@ def read_outcome(outcome: command.CommandOutcome) -> DriverFacts:
         state=state,
         reason=reason,
         code=told.get("code"),
-        library_path=told.get("path", Unknown("not seen")),
+        library_path=mask_home(told["path"]) if "path" in told else Unknown("not seen"),
         cuda_version=Unknown("not told") if version is None else split_cuda(version),
         devices=tuple(devices),
     )
+
+
+def _read_step(line: str) -> dict[str, Any]:
+    """Return what a line tells; nothing, where a driver has printed it."""
+    try:
+        step = json.loads(line)
+    except (ValueError, RecursionError):  # or the cut end of a line
+        return {}
+    if not isinstance(step, dict):
+        return {}
+    return {
+        name: value
+        for name, value in step.items()
+        if isinstance(value, _KINDS.get(name, ())) and not isinstance(value, bool)
+    }
 
 
 def _judge(
@@ -153,7 +182,10 @@ def _judge(
         return SourceState.HUNG, "the CUDA driver did not answer in time"
     code = told.get("code")
     if code:
-        return SourceState.REFUSED, f"cuInit returned {code}"
+        return SourceState.REFUSED, f"{told.get('asked', 'cuInit')} returned {code}"
+    if code is None and outcome.returncode and ("path" in told or "version" in told):
+        ended = f"exit status {outcome.returncode}"
+        return SourceState.REFUSED, f"starting CUDA ended the process ({ended})"
     if code is None or not outcome.ok:
         last = (outcome.error or outcome.stderr).strip().splitlines()[-1:]
         detail = last[0] if last else f"exit status {outcome.returncode}"
@@ -164,12 +196,21 @@ def _judge(
 def _read_device(told: dict[str, Any]) -> CudaDevice:
     """Return one GPU out of what the child told."""
     missing = Unknown("the driver did not tell")
-    cc = tuple(told.get("cc", ()))
+    cc, total = told.get("cc"), told.get("total")
+    pair = tuple(cc) if isinstance(cc, list) else ()
+    is_pair = [type(one) for one in pair] == [int, int]
     return CudaDevice(
-        name=told.get("name", missing),
-        compute_capability=(cc[0], cc[1])
-        if cc and is_capability((cc[0], cc[1]))
+        name=_text(told.get("name")) or missing,
+        compute_capability=(pair[0], pair[1])
+        if is_pair and is_capability((pair[0], pair[1]))
         else missing,
-        memory_total_bytes=told.get("total") or missing,
-        pci_bus_id=told.get("bus", missing),
+        memory_total_bytes=total
+        if isinstance(total, int) and total > 0 and is_size(total)
+        else missing,
+        pci_bus_id=_text(told.get("bus")) or missing,
     )
+
+
+def _text(value: object) -> str:
+    """Return a text, an empty one where it is none."""
+    return value.strip() if isinstance(value, str) else ""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIBRARY_NOT_FOUND = 12
+_MOST_GPUS = 1024
 _SPARE_S = 0.1  # the reader stops asking so long before the deadline
 _FIELDS = (*nvml_fields.FIELDS, *HEALTH)
 _LATE = Unknown("the driver did not answer in time")
@@ -46,17 +47,20 @@ class NvmlSource:
     def start(self, until: float, *, all_fields: bool = False) -> None:
         """Begin to read; `until` is a time of ``time.monotonic``."""
         with self._lock:
-            self._stuck = self._reading is not None and self._reading.is_alive()
-            if self._stuck:
-                return
+            running = self._reading is not None and self._reading.is_alive()
+            self._stuck = running and self._reading.is_overdue()  # type: ignore[union-attr]
+            if running:
+                return  # another thread has just asked: its answer is ours too
             fields = (*_FIELDS, *REST) if all_fields else _FIELDS
-            self._reading = _Reading(self._load, until - _SPARE_S, fields)
-            self._reading.start()
+            reading = _Reading(self._load, until - _SPARE_S, fields)
+            reading.start()
+            self._reading = reading
 
     def finish(self, until: float) -> NvmlFacts:
         """Wait for the answer, at most `until`, and return what there is."""
-        reading = self._reading
-        if reading is None or self._stuck:
+        with self._lock:
+            reading, stuck = self._reading, self._stuck
+        if reading is None or stuck:
             reason = "the driver still has not answered an earlier question"
             return NvmlFacts(state=SourceState.HUNG, reason=reason)
         reading.join(max(0.0, until - time.monotonic()))
@@ -80,6 +84,10 @@ class _Reading(threading.Thread):
             state=SourceState.HUNG, reason="the driver did not answer in time"
         )
         self._devices: list[dict[str, Any]] = []
+
+    def is_overdue(self) -> bool:
+        """Tell whether whoever asked has stopped waiting."""
+        return time.monotonic() >= self._stop_at + _SPARE_S
 
     def facts(self) -> NvmlFacts:
         """Return what has been read so far."""
@@ -134,6 +142,9 @@ class _Reading(threading.Thread):
     def _read_all(self, nvml: Any) -> None:  # noqa: ANN401 (an untyped module)
         """Read the versions, then all GPUs field by field, the vital ones first."""
         count = nvml.nvmlDeviceGetCount()
+        if not 0 <= count <= _MOST_GPUS:
+            self._fail(SourceState.FAILED, f"NVML lists {count} GPUs, which cannot be")
+            return
         self._devices.extend(
             nvml_fields.blank(index, _LATE, self._fields) for index in range(count)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.gpu.facts import MigFacts, Owner, ProcessFacts, RemappedRows, Unknown
@@ -16,6 +17,7 @@ _VOLATILE, _AGGREGATE = 0, 1  # NVML_*_ECC: since the driver was loaded, for eve
 _SM, _MEMORY = 1, 2  # NVML_CLOCK_*
 _SHUTDOWN, _SLOWDOWN = 0, 1  # NVML_TEMPERATURE_THRESHOLD_*
 _MILLI: Final = 1000
+_MOST_PARTS: Final = 64
 _MOST_LINKS: Final = 36
 _NOT_FOUND: Final = 6
 COMPUTE_MODES: Final = {
@@ -95,7 +97,7 @@ def _remapped(value: Any) -> RemappedRows:  # noqa: ANN401
 def _mig_devices(nvml: Any, handle: Any) -> tuple[MigFacts, ...]:  # noqa: ANN401
     """Return the instances of a GPU; none where it is whole."""
     found = []
-    for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+    for index in range(min(nvml.nvmlDeviceGetMaxMigDeviceCount(handle), _MOST_PARTS)):
         try:
             part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
         except Exception as error:
@@ -103,7 +105,11 @@ def _mig_devices(nvml: Any, handle: Any) -> tuple[MigFacts, ...]:  # noqa: ANN40
                 continue  # instances may be numbered with gaps
             raise
         memory = ask(nvml.nvmlDeviceGetMemoryInfo, part)
-        known = not isinstance(memory, Unknown)
+        known = not isinstance(memory, Unknown) and plausible.is_memory(
+            (memory.total, memory.used, memory.free)
+        )
+        if not known and not isinstance(memory, Unknown):
+            memory = Unknown("the driver's value is impossible")
         found.append(
             MigFacts(
                 name=_answer(ask(nvml.nvmlDeviceGetName, part)),
@@ -144,8 +150,9 @@ def _program(command: str | bytes | Unknown) -> str | Unknown:
     """Return the name of a program without its folder, which may be private."""
     if isinstance(command, Unknown):
         return command
-    words = text(command).split()
-    return words[0].replace("\\", "/").rpartition("/")[2] if words else Unknown("empty")
+    path = re.split(r"\s+[-/]", text(command).strip().replace("\\", "/"))[0]
+    words = path.rpartition("/")[2].split()
+    return words[0] if words else Unknown("empty")
 
 
 def _bytes(value: int | None) -> int | Unknown:

@@ -76,8 +76,8 @@ def _watts(value: int) -> tuple[float]:
 FIELDS = (
     NvmlField(
         ("name",),
-        lambda nvml, handle: text(nvml.nvmlDeviceGetName(handle)),
-        plausible.is_anything,
+        lambda nvml, handle: text(nvml.nvmlDeviceGetName(handle)).strip(),
+        bool,
         _one,
     ),
     NvmlField(

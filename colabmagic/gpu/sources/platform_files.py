@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from colabmagic.gpu.facts import PlatformFacts, Unknown
 from colabmagic.gpu.sources.cards import probe_cards, tpu_chip
+from colabmagic.gpu.sources.private import mask_uuids, plain_word, public_folders
 from colabmagic.gpu.sources.toolkit import probe_toolkit
 from colabmagic.host.system import read_text
 
@@ -28,7 +29,6 @@ _TPU_VARIABLES = (
     "TPU_WORKER_ID",
 )
 _KERNEL_MODULE = re.compile(r"Module(?: for \w+)?\s+(\d+(?:\.\d+)+)")
-_UUID = re.compile(r"\b(GPU|MIG)-[0-9A-Za-z-/]+")
 
 
 def probe_platform(env: Mapping[str, str], sysroot: Path) -> PlatformFacts:
@@ -45,17 +45,12 @@ def probe_platform(env: Mapping[str, str], sysroot: Path) -> PlatformFacts:
         has_kfd="kfd" in names,
         tpu_signs=_tpu_signs(env, names, sysroot),
         cuda_visible_devices=None if visible is None else mask_uuids(visible),
-        ld_library_path=env.get("LD_LIBRARY_PATH"),
-        cuda_device_order=env.get("CUDA_DEVICE_ORDER"),
-        tpu_name=env.get("TPU_ACCELERATOR_TYPE") or tpu_chip(sysroot),
+        ld_library_path=public_folders(env.get("LD_LIBRARY_PATH")),
+        cuda_device_order=plain_word(env.get("CUDA_DEVICE_ORDER")),
+        tpu_name=plain_word(env.get("TPU_ACCELERATOR_TYPE")) or tpu_chip(sysroot),
         cards=probe_cards(sysroot),
         toolkit=probe_toolkit(env, sysroot),
     )
-
-
-def mask_uuids(text: str) -> str:
-    """Hide the serial part of GPU names: notebooks get shared."""
-    return _UUID.sub(r"\1-(hidden)", text)
 
 
 def _names(folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.gpu.facts import ToolkitFacts, Unknown
+from colabmagic.gpu.sources.private import mask_home
 from colabmagic.host.system import read_text
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def probe_toolkit(env: Mapping[str, str], sysroot: Path) -> ToolkitFacts | None:
     """
     nvcc = _find(env, sysroot)
     return (
-        None if nvcc is None else ToolkitFacts(path=str(nvcc), version=_version(nvcc))
+        None
+        if nvcc is None
+        else ToolkitFacts(path=mask_home(str(nvcc)), version=_version(nvcc))
     )
 
 

@@ -32,6 +32,9 @@ _ARCHS = re.compile(rb"sm_\d{2,3}[af]?(?: " + _ARCH + rb")*")
 _ARCHS_BEFORE = re.compile(rb"(?:" + _ARCH + rb" )+\Z")
 _LOOK_BACK_BYTES = 200
 _LIBRARIES = ("libtorch_python.so", "torch_python.dll")
+SHADOWS = "is found in the place of PyTorch"
+DAMAGED = "PyTorch is damaged"
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 _UNNAMED = "privateuseone"  # what the extension key is called until a back end comes
 
 
@@ -46,7 +49,12 @@ def probe_torch(modules: Mapping[str, Any], folder: Path | None = None) -> Torch
         The folder of the package; where left out, where Python would find it.
     """
     torch = modules.get("torch")
-    folder = folder or _find(torch)
+    found = (folder, None) if folder else _find(torch)
+    folder, shadow = found
+    if shadow is not None:
+        return TorchFacts(
+            state=TorchState.UNREADABLE, reason=shadow, imported=torch is not None
+        )
     if folder is None:
         return TorchFacts(state=TorchState.MISSING, reason="no package named torch")
     text = read_text(folder / "version.py")
@@ -70,16 +78,24 @@ def probe_torch(modules: Mapping[str, Any], folder: Path | None = None) -> Torch
     )
 
 
-def _find(torch: object | None) -> Path | None:
-    """Return the folder of the package."""
+def _find(torch: object | None) -> tuple[Path | None, str | None]:
+    """Return the folder of the package, or what of the user's stands in its place."""
     path = getattr(torch, "__file__", None)
     if path is None:
         try:
             spec = importlib.util.find_spec("torch")
         except (ImportError, ValueError):  # a half-removed package, a fake module
-            return None
+            return None, None
         path = None if spec is None else spec.origin
-    return Path(path).parent if path else None
+    if not path:
+        return None, None
+    folder = Path(path).parent
+    if not str(path).endswith("__init__.py"):
+        return folder, f"a file of your own, {Path(path).name}, {SHADOWS}"
+    is_installed = folder.parent.name in _INSTALLED or (folder / "version.py").exists()
+    if not is_installed:
+        return folder, f"a folder of your own, {folder.name}, {SHADOWS}"
+    return folder, None
 
 
 def _parse(text: str) -> dict[str, str | None]:
@@ -105,14 +121,14 @@ def _archs(folder: Path) -> tuple[str, ...] | Unknown:
         except OSError:
             continue
         return _search(str(path), seen.st_mtime_ns, seen.st_size)
-    return Unknown("its library was not found")
+    return Unknown(f"{DAMAGED}: its library was not found")
 
 
 @lru_cache(maxsize=4)
 def _search(path: str, _mtime_ns: int, size: int) -> tuple[str, ...] | Unknown:
     """Search a library for its list of architectures; remembered while it stays."""
     if not size:
-        return Unknown("its library is empty")
+        return Unknown(f"{DAMAGED}: its library is empty")
     try:
         with (
             Path(path).open("rb") as file,
@@ -124,7 +140,8 @@ def _search(path: str, _mtime_ns: int, size: int) -> tuple[str, ...] | Unknown:
                 return _longest(data, 0, size)
             return found
     except (OSError, ValueError) as error:
-        return Unknown(f"its library cannot be read: {error}")
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        return Unknown(f"{DAMAGED}: its library cannot be read ({reason})")
 
 
 def _longest(data: mmap.mmap, first: int, last: int) -> tuple[str, ...] | Unknown:

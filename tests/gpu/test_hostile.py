@@ -213,7 +213,7 @@ def test_advice_in_a_container_is_for_the_host(name: str) -> None:
 
 def test_private_folders_are_not_told(tmp_path: Path) -> None:
     """A search path shows what is CUDA's; names of users and the rest are hidden."""
-    value = "/home/alice/cuda-11/lib:/opt/token-sk-1:/usr/lib64-nvidia:/x/stubs"
+    value = "/home/you/cuda-11/lib:/opt/token-sk-1:/usr/lib64-nvidia:/x/stubs"
     shown = public_folders(value)
     assert shown == "/home/…/cuda-11/lib:…:/usr/lib64-nvidia:/x/stubs"
     env = {"CUDA_DEVICE_ORDER": "a secret!", "TPU_ACCELERATOR_TYPE": "v5e; rm -rf"}
@@ -236,7 +236,7 @@ def test_a_name_with_blanks_tells_no_folder() -> None:
     """A user's name is no part of a program's name."""
     from colabmagic.gpu.sources.nvml_details import _program
 
-    assert _program("/home/alice smith/bin/python") == "python"
+    assert _program("/home/you smith/bin/python") == "python"
     assert _program(b"C:\\Program Files\\py\\python.exe -m x") == "python.exe"
     assert _program("python3 /data/run.py") == "python3"
 

@@ -60,7 +60,7 @@ def test_what_is_required_and_missing_stops_the_notebook(kernel: Kernel) -> None
     """The report is shown, then three lines; the error carries the report."""
     reply = kernel.run("%gpu_check --require 4000GiB")
     assert (reply.status, reply.ename) == ("error", "GpuCheckError")
-    assert "needs 4000GiB" in reply.evalue
+    assert "4000GiB is asked for" in reply.evalue
     assert len(reply.traceback.strip().splitlines()) == 3
     assert any("GPU check:" in str(output) for output in reply.outputs)
     assert kernel.value("__import__('sys').last_value.report.device")

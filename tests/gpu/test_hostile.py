@@ -149,8 +149,9 @@ def test_a_slow_last_question_is_told() -> None:
 
 
 @pytest.fixture
-def own_module(tmp_path: Path) -> Iterator[Path]:
-    """Let modules of a folder be found first."""
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Let modules of a folder be found first, as in a kernel without PyTorch yet."""
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
     sys.path.insert(0, str(tmp_path))
     sys.path_importer_cache.clear()
     yield tmp_path

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from colabmagic.gpu.probe import DEADLINE_S, probe_all
 from colabmagic.gpu.rules import CPU, judge, usable_device
 from colabmagic.gpu.view import NOT_USABLE, summary, view
+from colabmagic.report.document import Document
 from colabmagic.report.model import Severity, Unknown
 from colabmagic.report.plain import to_plain
 from colabmagic.report.text import clean, render_text
@@ -27,7 +27,7 @@ MIME_TYPE = "application/vnd.colabmagic.gpu+json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GpuReport:
+class GpuReport(Document):
     """The answer of `check`.
 
     Parameters
@@ -47,6 +47,8 @@ class GpuReport:
     deep
         What was tried, with `check(deep=True)`.
     """
+
+    mime_type: ClassVar[str] = MIME_TYPE
 
     device: str
     findings: tuple[Finding, ...]
@@ -159,28 +161,9 @@ class GpuReport:
             "deep": None if self.deep is None else self.deep.to_dict(),
         }
 
-    def to_json(self) -> str:
-        """Return one JSON document."""
-        return json.dumps(self.to_dict(), indent=2)
-
-    def __str__(self) -> str:
-        """Return the text."""
-        return self.text
-
     def __repr__(self) -> str:
         """Return the answer, short enough for a debugger."""
         return f"<GpuReport: {summary(self.facts, self.device)}>"
-
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> dict[str, object]:
-        """Return the report in the forms that front ends know."""
-        del include, exclude  # IPython filters by itself
-        return {
-            "text/plain": self.text,
-            "text/html": self.html,
-            MIME_TYPE: self.to_dict(),
-        }
 
 
 def check(  # noqa: PLR0913 (by keyword, and each an option of the magic)

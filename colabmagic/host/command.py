@@ -1,4 +1,4 @@
-"""Run other programs: the only place that does, always with a time limit."""
+"""Run other programs to their end, always with a time limit; `stream` hears them."""
 
 from __future__ import annotations
 

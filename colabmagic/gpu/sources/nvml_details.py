@@ -76,7 +76,7 @@ def _throttle_mask(nvml: Any, handle: Any) -> int:  # noqa: ANN401
             continue
         try:
             return int(function(handle))
-        except Exception:
+        except Exception:  # the border to a foreign library: the older name may answer
             if name.endswith("ThrottleReasons"):
                 raise
     message = "this pynvml does not know the question"
@@ -168,7 +168,7 @@ def _links(nvml: Any, handle: Any) -> tuple[int, int]:  # noqa: ANN401
     for link in range(_MOST_LINKS):
         try:
             state = nvml.nvmlDeviceGetNvLinkState(handle, link)
-        except Exception:
+        except Exception:  # the border to a foreign library: no link of that number
             if link == 0:
                 raise
             break

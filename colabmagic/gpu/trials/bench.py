@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from colabmagic.gpu.facts import SourceState, TorchState, Unknown
 from colabmagic.gpu.probe import probe_all
@@ -16,6 +15,7 @@ from colabmagic.gpu.trials import bench_view
 from colabmagic.gpu.trials.bench_results import Collector, DeviceBench
 from colabmagic.gpu.trials.child import Child, describe, run_child, teller
 from colabmagic.gpu.trials.sampler import Conditions, Sampler
+from colabmagic.report.document import Document
 from colabmagic.report.html import render_html
 from colabmagic.report.plain import to_plain
 from colabmagic.report.progress import SILENT
@@ -35,7 +35,7 @@ _NEUTRAL = {"NVIDIA_TF32_OVERRIDE": None, "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": No
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BenchReport:
+class BenchReport(Document):
     """The answer of `bench`.
 
     Parameters
@@ -49,6 +49,8 @@ class BenchReport:
     is_complete
         Whether the measuring came to its end.
     """
+
+    mime_type: ClassVar[str] = MIME_TYPE
 
     devices: tuple[DeviceBench, ...]
     findings: tuple[Finding, ...]
@@ -106,28 +108,9 @@ class BenchReport:
             "devices": devices,
         }
 
-    def to_json(self) -> str:
-        """Return one JSON document."""
-        return json.dumps(self.to_dict(), indent=2)
-
-    def __str__(self) -> str:
-        """Return the text."""
-        return self.text
-
     def __repr__(self) -> str:
         """Return the answer, short enough for a debugger."""
         return f"<BenchReport: {bench_view.summary(self) or 'no figures'}>"
-
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> dict[str, object]:
-        """Return the report in the forms that front ends know."""
-        del include, exclude  # IPython filters by itself
-        return {
-            "text/plain": self.text,
-            "text/html": self.html,
-            MIME_TYPE: self.to_dict(),
-        }
 
 
 def bench(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from colabmagic.gpu.facts import TorchState
 from colabmagic.gpu.probe import probe_all
@@ -17,6 +16,7 @@ from colabmagic.gpu.rules.signs import gpu_is_seen
 from colabmagic.gpu.trials import deep_view
 from colabmagic.gpu.trials.child import Child, describe, run_child
 from colabmagic.gpu.trials.deep_results import Collector, FrameworkTrials
+from colabmagic.report.document import Document
 from colabmagic.report.html import render_html
 from colabmagic.report.model import Severity
 from colabmagic.report.plain import to_plain
@@ -50,7 +50,7 @@ _OTHERS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeepReport:
+class DeepReport(Document):
     """The answer of `deep`.
 
     Parameters
@@ -60,6 +60,8 @@ class DeepReport:
     kernel
         How CUDA in this process answered; None where it is not live.
     """
+
+    mime_type: ClassVar[str] = MIME_TYPE
 
     frameworks: tuple[FrameworkTrials, ...]
     findings: tuple[Finding, ...]
@@ -105,28 +107,9 @@ class DeepReport:
             "frameworks": frameworks,
         }
 
-    def to_json(self) -> str:
-        """Return one JSON document."""
-        return json.dumps(self.to_dict(), indent=2)
-
-    def __str__(self) -> str:
-        """Return the text."""
-        return self.text
-
     def __repr__(self) -> str:
         """Return the answer, short enough for a debugger."""
         return f"<DeepReport: {deep_view.summary(self) or 'nothing tried'}>"
-
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> dict[str, object]:
-        """Return the report in the forms that front ends know."""
-        del include, exclude  # IPython filters by itself
-        return {
-            "text/plain": self.text,
-            "text/html": self.html,
-            MIME_TYPE: self.to_dict(),
-        }
 
 
 def deep(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from colabmagic.host.process import ProcessOutcome, kill, start
 
 if TYPE_CHECKING:
     import subprocess
@@ -15,20 +16,10 @@ _LAST_WAIT_S = 0.2  # for a killed child; one in the kernel's hands may never go
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandOutcome:
-    """How a program ended; `returncode` is None when it did not."""
+class CommandOutcome(ProcessOutcome):
+    """How a program ended, with what it wrote."""
 
-    returncode: int | None
     stdout: str
-    stderr: str
-    timed_out: bool
-    elapsed_s: float
-    error: str | None = None  # why it could not be started
-
-    @property
-    def ok(self) -> bool:
-        """Tell whether the program ended well."""
-        return self.returncode == 0
 
 
 def run(
@@ -49,25 +40,15 @@ def run(
 
     started = time.monotonic()
     try:
-        process = subprocess.Popen(  # noqa: S603 (a list, not a shell line)
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=None if env is None else dict(env),
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=os.name == "posix",  # so that its children die too
-        )
+        process = start(argv, env)
     except (OSError, ValueError) as error:
         return _outcome(None, ("", ""), started, error=str(error))
     try:
         output = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         return _outcome(None, _stop(process), started, timed_out=True)
-    except BaseException:
-        _stop(process)  # Ctrl-C: leave no orphan
+    except BaseException:  # Ctrl-C: leave no orphan
+        _stop(process)
         raise
     return _outcome(process.returncode, output, started)
 
@@ -99,15 +80,7 @@ def _stop(process: subprocess.Popen[str]) -> tuple[str, str]:
     """
     import subprocess  # noqa: PLC0415 (loaded already)
 
-    try:
-        if os.name == "posix":
-            import signal  # noqa: PLC0415 (loaded by subprocess)
-
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    except OSError:
-        pass  # it has just ended
+    kill(process)
     try:
         return process.communicate(timeout=_LAST_WAIT_S)
     except subprocess.TimeoutExpired:

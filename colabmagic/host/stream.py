@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
+
+from colabmagic.host.process import ProcessOutcome, kill, start
 
 if TYPE_CHECKING:
     import subprocess
@@ -21,29 +21,13 @@ _TICK_S = 0.2  # how soon the end of a program is noticed that keeps its pipe op
 _LAST_WAIT_S = 0.5  # for a killed program; one in the kernel's hands may never go
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamOutcome:
-    """How a program ended; `returncode` is None when it did not by itself."""
-
-    returncode: int | None
-    stderr: str  # its last lines
-    timed_out: bool
-    elapsed_s: float
-    error: str | None = None  # why it could not be started
-
-    @property
-    def ok(self) -> bool:
-        """Tell whether the program ended well."""
-        return self.returncode == 0
-
-
 def stream(
     argv: Sequence[str],
     *,
     timeout_s: float,
     on_line: Callable[[str], object],
     env: Mapping[str, str] | None = None,
-) -> StreamOutcome:
+) -> ProcessOutcome:
     """Run a program to its end or its time limit; never raise for its failure.
 
     Parameters
@@ -57,24 +41,17 @@ def stream(
         raises ends the program and is passed on; so is an interrupt.
     env
         The whole environment; ours where it is left out.
-    """
-    import subprocess  # noqa: PLC0415 (10 ms that a mere import need not pay)
 
+    Returns
+    -------
+    ProcessOutcome
+        With the last lines of its errors.
+    """
     started = time.monotonic()
     try:
-        process = subprocess.Popen(  # noqa: S603 (a list, not a shell line)
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=None if env is None else dict(env),
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=os.name == "posix",  # so that its children die too
-        )
+        process = start(argv, env)
     except (OSError, ValueError) as error:
-        return StreamOutcome(
+        return ProcessOutcome(
             returncode=None,
             stderr="",
             timed_out=False,
@@ -87,9 +64,9 @@ def stream(
         ended = _listen(process, readers, started + timeout_s, on_line)
     finally:
         if not ended:  # its time is over, or Ctrl-C: leave no orphan
-            _kill(process)
+            _stop(process)
         readers.join()
-    return StreamOutcome(
+    return ProcessOutcome(
         returncode=process.returncode if ended else None,
         stderr="".join(readers.errors),
         timed_out=not ended,
@@ -165,18 +142,10 @@ def _listen(
     return False
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
-    """Kill the program with its children; one that cannot be killed stays behind."""
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Kill the program; one that cannot be killed stays behind."""
     import subprocess  # noqa: PLC0415 (loaded already)
 
-    try:
-        if os.name == "posix":
-            import signal  # noqa: PLC0415 (loaded by subprocess)
-
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    except OSError:
-        pass  # it has ended
+    kill(process)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_LAST_WAIT_S)

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from colabmagic.gpu.trials import children
-from colabmagic.host.stream import StreamOutcome, stream
+from colabmagic.host.stream import stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from colabmagic.host.process import ProcessOutcome
 
 Event: TypeAlias = dict[str, Any]
 
@@ -163,7 +165,7 @@ def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in env.items() if value is not None}
 
 
-def _explain(outcome: StreamOutcome, timeout_s: float) -> str:
+def _explain(outcome: ProcessOutcome, timeout_s: float) -> str:
     """Say why a child did not come to its end."""
     if outcome.error is not None:
         return f"it could not be started: {outcome.error}"

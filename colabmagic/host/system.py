@@ -45,6 +45,8 @@ def detect_system(
 def read_text(path: Path) -> str | None:
     """Return the text of a small system file, or None where there is none."""
     try:
+        if not path.is_file():  # a pipe would make us wait
+            return None
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except (OSError, ValueError):
         return None

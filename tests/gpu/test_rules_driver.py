@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.gpu.facts import SourceState
+from colabmagic.gpu.facts import SourceState, Unknown
 from colabmagic.gpu.rules import driver as rules
 from colabmagic.report.model import Severity
 from tests.gpu.machines import change, load
@@ -29,6 +30,15 @@ def visible(value: str) -> GpuFacts:
     return change(UNTRIED, platform={"cuda_visible_devices": value})
 
 
+def mute(reason: str) -> GpuFacts:
+    """Return a T4 that tells neither its name nor its memory, for this reason."""
+    facts = load("colab_t4")
+    (device,) = facts.nvml.devices
+    said = Unknown(reason)
+    quiet = replace(device, name=said, memory_total_bytes=said)
+    return change(facts, nvml={"devices": (quiet,)})
+
+
 STUB_FOLDER = change(
     load("cuda_init_failed"),
     driver={"library_path": "/usr/local/cuda/lib64/stubs/libcuda.so.1"},
@@ -41,6 +51,8 @@ STUB_FOLDER = change(
         (rules.driver_hung, load("hung"), load("own_no_gpu")),
         (rules.driver_hung, load("cuda_hung"), load("cuda_init_failed")),
         (rules.gpu_lost, load("one_lost"), load("kaggle_2xt4")),
+        (rules.gpu_lost, mute("Unknown Error"), mute("Not Supported")),
+        (rules.gpu_lost, mute("Unknown Error"), mute("it did not answer in time")),
         (rules.cvd_hides_all, load("cvd_hides_all"), load("own_second_of_two")),
         (rules.cvd_hides_some, load("own_second_of_two"), load("kaggle_2xt4")),
         (rules.cvd_hides_some, load("own_second_of_two"), load("one_lost")),

@@ -145,3 +145,10 @@ def test_missing_file_is_none(tmp_path: Path) -> None:
     assert read_text(tmp_path) is None
     assert read_text(tmp_path / "gone") is None
     assert read_text(tmp_path / "bytes") == "a\ufffd"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """What is no file tells nothing; a pipe without a writer would never end."""
+    os.mkfifo(tmp_path / "pipe")
+    assert read_text(tmp_path / "pipe") is None

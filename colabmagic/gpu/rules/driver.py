@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from colabmagic.gpu.facts import SourceState, Unknown
@@ -18,13 +19,15 @@ from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Finding, Severity
 
 if TYPE_CHECKING:
-    from colabmagic.gpu.facts import GpuFacts
+    from colabmagic.gpu.facts import DeviceFacts, GpuFacts
 
 CUDA_STUB = 34
 CUDA_NO_DEVICE = 100
 CUDA_FABRIC = 802
 CUDA_COMPAT = frozenset({803, 804})
 _HIDING = frozenset({"", "-1", "NoDevFiles"})
+# Why a value may be missing though nothing is wrong with the GPU.
+_NO_ERROR = re.compile("in time|not read|not supported|impossible", re.IGNORECASE)
 
 
 def _library_has(facts: GpuFacts, part: str) -> bool:
@@ -69,7 +72,8 @@ def driver_hung(facts: GpuFacts) -> Finding | None:
 
 def gpu_lost(facts: GpuFacts) -> Finding | None:
     """Notice GPUs that no longer answer, while others may go on."""
-    lost = [device for device in facts.nvml.devices if device.error is not None]
+    errors = {device: _error_of(device) for device in facts.nvml.devices}
+    lost = [device for device, error in errors.items() if error is not None]
     if not lost:
         return None
     names = ", ".join(str(device.index) for device in lost)
@@ -86,11 +90,21 @@ def gpu_lost(facts: GpuFacts) -> Finding | None:
         title=f"GPU {names} {what}"
         + ("." if is_all else "; the other GPUs stay usable."),
         evidence=(
-            *(f"GPU {device.index}: NVML says {device.error}" for device in lost),
+            *(f"GPU {device.index}: NVML says {errors[device]}" for device in lost),
             *((f"Xid {xid} in the system's log",) if xid is not None else ()),
         ),
         fix=(mend(facts, own),),
     )
+
+
+def _error_of(device: DeviceFacts) -> str | None:
+    """Return the error that a GPU answers with, be it in place of its own values."""
+    if device.error is not None:
+        return device.error
+    name, memory = device.name, device.memory_total_bytes
+    if not isinstance(name, Unknown) or name != memory:
+        return None
+    return None if _NO_ERROR.search(name.reason) else name.reason
 
 
 def cvd_hides_all(facts: GpuFacts) -> Finding | None:

@@ -9,6 +9,7 @@ import collections
 import ipaddress
 import os
 import re
+import signal
 import socket
 import sys
 import threading
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[1]
+
+# A shell's background jobs ignore Ctrl-C, and so would the programs that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # --- network ----------------------------------------------------------------------
 

@@ -55,6 +55,29 @@ def usage_of(magic: Callable[..., Any], *, cell: bool = False) -> str:
     return _Arguments(magic, "%%" if cell else "%").usage()
 
 
+def split_after(
+    magic: Callable[..., Any], line: str, positionals: int
+) -> tuple[str, list[str]]:
+    """Part a line behind the magic's own words, as ``train.py --epochs 3`` follows them.
+
+    Parameters
+    ----------
+    magic
+        The magic's method.
+    line
+        The rest of the line.
+    positionals
+        How many words that are no options belong to the magic; what ends with ``.py``
+        never does.
+
+    Returns
+    -------
+    tuple of str and list of str
+        The magic's own part, and the words behind it without their quotes.
+    """
+    return _Arguments(magic, "%").split_after(line, positionals)
+
+
 class _Arguments:
     """The parser of one magic, and what to say when it refuses a line."""
 
@@ -78,6 +101,23 @@ class _Arguments:
         if left:
             self._refuse(f"{left[0]!r} is one word too many")
         return values
+
+    def split_after(self, line: str, positionals: int) -> tuple[str, list[str]]:
+        """Part a line; see the function of this name."""
+        words = self._split(line)
+        takes_value = False
+        for number, word in enumerate(words):
+            if takes_value:
+                takes_value = False
+            elif word.startswith("-"):
+                action = self._options.get(word)
+                takes_value = action is not None and action.nargs != 0
+            elif positionals == 0 or _unquoted(word).endswith(".py"):
+                rest = [_unquoted(each) for each in words[number:]]
+                return " ".join(words[:number]), rest
+            else:
+                positionals -= 1
+        return " ".join(words), []
 
     def usage(self) -> str:
         """Return name, arguments and options on one line."""

@@ -67,6 +67,9 @@ class Extension:
         live = sys.modules.get("colabmagic.magics._live")
         if live is not None:
             live.stop()
+        train = sys.modules.get("colabmagic.magics.train")
+        if train is not None:
+            train.turn_off(self._shell)
         table = self._shell.magics_manager.magics
         for name, magic in self._magics.items():
             for kind in ("line", "cell"):

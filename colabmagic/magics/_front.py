@@ -9,6 +9,8 @@ sends the last value through ``end``.
 from __future__ import annotations
 
 import ast
+import sys
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.inputtransformer2 import cell_magic, leading_indent
@@ -20,6 +22,11 @@ CELLS: Final = "colabmagic.magics.cells"
 
 # Names of cell magics that run code; each with its opener, or with the opener's path.
 OPENERS: Final[dict[str, Any]] = {}
+# The shells in which every cell opens a session without asking for it, each with the
+# name of the magic that was turned on there, and with its opener.
+STANDING: Final[weakref.WeakKeyDictionary[InteractiveShell, tuple[str, Any]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 _SINGLE_TARGET = (ast.AnnAssign, ast.AugAssign)
 
@@ -82,11 +89,36 @@ class CellTransformer(ast.NodeTransformer):
         """Complete a cell that begins with a call of ``begin``; leave others alone."""
         body = getattr(module, "body", None)
         call = _begin_call(body[0]) if isinstance(body, list) and body else None
+        if body and call is None and self._is_standing():
+            body.insert(0, _begin_standing(body))
         if body is None or call is None or len(call.args) != 2:  # noqa: PLR2004 (name, line)
             return module
         call.args.append(_constant_tuple(names(body[1:])))
         _close(body, self._shell.ast_node_interactivity)
         return module
+
+    def _is_standing(self) -> bool:
+        """Tell whether this is a whole cell, in a shell where one magic is always on.
+
+        ``%%time`` and ``%%timeit`` transform their body too, inside a cell that is open
+        already.
+        """
+        return (
+            self._shell in STANDING
+            and sys._getframe(3).f_code.co_name == "run_cell_async"  # noqa: SLF001 (it tells no other way)
+        )
+
+
+def _begin_standing(body: list[ast.stmt]) -> ast.Expr:
+    """Return the call that lets the cell in, at the place of its first statement."""
+    source = f"__import__({CELLS!r}, fromlist=['*']).begin_standing()"
+    call = ast.parse(source, mode="eval").body
+    assert isinstance(call, ast.Call)
+    call.args.append(_constant_tuple(names(body)))
+    statement = ast.Expr(value=call)
+    for node in ast.walk(statement):
+        ast.copy_location(node, body[0])
+    return statement
 
 
 def _begin_call(statement: ast.stmt) -> ast.Call | None:

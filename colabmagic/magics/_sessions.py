@@ -65,6 +65,8 @@ class OpenCell:
         The last error that was shown before the cell.
     stop_watching
         Lets IPython show errors as ever.
+    is_standing
+        Whether the magic is on for all cells, and not written in this one.
     """
 
     name: str
@@ -75,13 +77,26 @@ class OpenCell:
     outcome: Any
     last_value: BaseException | None
     stop_watching: Callable[[], None]
+    is_standing: bool
 
 
 _OPEN: list[OpenCell] = []
 
 
-def open_cell(
-    shell: InteractiveShell, name: str, line: str, names: tuple[str, ...]
+def is_open(name: str) -> bool:
+    """Tell whether a cell of this magic runs just now."""
+    _close_left_over()
+    return any(cell.name == name for cell in _OPEN)
+
+
+def open_cell(  # noqa: PLR0913 (two by keyword)
+    shell: InteractiveShell,
+    name: str,
+    line: str,
+    names: tuple[str, ...],
+    *,
+    opener: Opener | str | None = None,
+    is_standing: bool = False,
 ) -> OpenCell:
     """Call the opener and keep its session; refuse a cell inside its own kind.
 
@@ -95,29 +110,37 @@ def open_cell(
         The rest of its first line, expanded.
     names
         The names that the body mentions.
+    opener
+        Left out: the one that was registered for `name`.
+    is_standing
+        Whether the magic is on for all cells; a cell with the magic in its own first
+        line ends such a session and opens its own.
     """
     run = _run_frame()
     _close_left_over()
+    for cell in [cell for cell in _OPEN if cell.name == name and cell.is_standing]:
+        close_cell(cell, None, None)
     if any(cell.name == name for cell in _OPEN):
         raise NestedCellError(
             f"%%{name} inside a cell that runs under %%{name} already",
             seen=f"%%{name} {line}".rstrip(),
             hint=f"remove the inner %%{name}: the outer one covers the whole cell",
         )
-    opener = _front.OPENERS[name]
-    if isinstance(opener, str):
-        opener = import_object(opener)
+    found: Any = opener or _front.OPENERS[name]
+    if isinstance(found, str):
+        found = import_object(found)
     # An interrupt waits: a cell is opened, and known here to be open, or it is not.
     with deferred_interrupts():
         opened = OpenCell(
             name=name,
             shell=shell,
-            session=opener(shell, line, names),
+            session=found(shell, line, names),
             run=run,
             thread=threading.get_ident(),
             outcome=shell.displayhook.exec_result,
             last_value=getattr(sys, "last_value", None),
             stop_watching=watch_shown_errors(shell),
+            is_standing=is_standing,
         )
         _OPEN.append(opened)
         if _close_after_cell not in shell.events.callbacks["post_execute"]:

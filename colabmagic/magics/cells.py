@@ -20,6 +20,7 @@ from colabmagic.magics._frames import hide_frames
 from colabmagic.magics._sessions import (
     BodySession,
     close_cell,
+    is_open,
     open_cell,
     session_of_cell,
 )
@@ -35,9 +36,12 @@ __all__ = [
     "BodySession",
     "back_door",
     "begin",
+    "begin_standing",
     "end",
     "register_cell",
     "run",
+    "turn_off",
+    "turn_on",
     "unregister_cell",
 ]
 
@@ -134,6 +138,51 @@ def begin(name: str, line: str, names: tuple[str, ...] | None = None) -> None:
     except KeyboardInterrupt as error:
         hide_frames(shell, error, all_below=begin.__code__)
         raise
+
+
+def begin_standing(names: tuple[str, ...]) -> None:
+    """Open the session of a cell in a shell where a magic is on for all cells.
+
+    Parameters
+    ----------
+    names
+        The names that the cell mentions.
+    """
+    shell = _shell()
+    name, opener = _front.STANDING.get(shell, (None, None))
+    if name is None or is_open(name):  # a cell that a cell runs belongs to that one
+        return
+    try:
+        open_cell(shell, name, "", names, opener=opener, is_standing=True)
+    except KeyboardInterrupt as error:
+        hide_frames(shell, error, all_below=begin_standing.__code__)
+        raise
+
+
+def turn_on(shell: InteractiveShell, name: str, opener: Opener) -> None:
+    """Let every later cell of a shell open a session by itself.
+
+    Parameters
+    ----------
+    shell
+        The shell.
+    name
+        The cell magic that is on.
+    opener
+        As in `register_cell`; the line is empty.
+    """
+    _front.STANDING[shell] = (name, opener)
+
+
+def turn_off(shell: InteractiveShell) -> None:
+    """Let cells be as ever; nothing happens where nothing is on.
+
+    Parameters
+    ----------
+    shell
+        The shell.
+    """
+    _front.STANDING.pop(shell, None)
 
 
 def end(result: object = None) -> object:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
@@ -11,12 +12,16 @@ from IPython.core.magic_arguments import argument, magic_arguments
 
 from colabmagic.errors import NotSupportedError
 from colabmagic.magics import cells
-from colabmagic.magics._base import parse
+from colabmagic.magics._base import parse, split_after
 from colabmagic.magics._completion import completes
 from colabmagic.magics._config import ColabMagic
+from colabmagic.magics._script import run_script
+from colabmagic.train.names import mentioned_names
 from colabmagic.train.options import RNG_CHOICES, WELL_KNOWN_DEVICES, TrainOptions
+from colabmagic.train.outcome import TrainState
 
 if TYPE_CHECKING:
+    import argparse
     from types import ModuleType
 
     from IPython.core.interactiveshell import InteractiveShell
@@ -37,6 +42,9 @@ def device_names() -> list[str]:
     if kind not in names:
         names.append(kind)
     return names + [f"{kind}:{number}" for number in range(max(count, 1))]
+
+
+_OFF: Final = frozenset({"off", "stop", "none"})
 
 
 @magics_class
@@ -76,6 +84,10 @@ class TrainMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         The cell needs no edit. When it ends, everything is home again in the CPU's
         memory, also after an error, so that the other cells stay as they are.
 
+        As a line, it is on for all later cells, and what they use stays there until
+        %train_on off. With a script, it runs that, as %run does. Alone, it tells
+        whether it is on.
+
         Examples::
 
             %%train_on auto
@@ -85,15 +97,93 @@ class TrainMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
                 optimizer.step()
 
             %%train_on cuda:1 --strict --rng device
+
+            %train_on cuda
+            %train_on off
+            %train_on cuda train.py --epochs 3
         """
-        if cell is None:
-            wanted = line.split() or ["DEVICE"]
-            raise UsageError(
-                "%train_on runs a whole cell: write "
-                f"%%train_on {' '.join(wanted)} as the first line of the cell"
-            )
         assert self.shell is not None
+        if cell is None:
+            return _train_on_line(self.shell, line)
         return cells.run(self.shell, "train_on", line, cell)
+
+
+def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
+    """Turn it on or off for all later cells, run a script, or tell how it is."""
+    own, script = split_after(TrainMagics.train_on, line, positionals=1)
+    if script:
+        run_script(
+            shell,
+            "train_on",
+            script,
+            lambda names, namespace: _start(shell, own, names, namespace),
+        )
+        return None
+    arguments = parse(TrainMagics.train_on, own)
+    service = _loaded_service()
+    if not own.strip():
+        return TrainState() if service is None else service.state()
+    device = arguments.device or ColabMagic.of(shell).device
+    if device.lower() in _OFF | {"cpu"}:
+        cells.turn_off(shell)
+        if service is None or not service.turn_off():
+            _print("train_on: is off, cells run on the CPU")
+        return None
+    if arguments.keep:
+        raise UsageError(
+            "%train_on: everything stays there until %train_on off; --keep goes with "
+            "%%train_on"
+        )
+    cells.turn_off(shell)  # what follows may fail
+    _service().stand(
+        namespace=shell.user_ns,
+        device=device,
+        names=_names_of_cell(shell),
+        options=_options(shell, arguments),
+        out=_print,
+        told=ColabMagic.of(shell).told,
+    )
+    cells.turn_on(shell, "train_on", _open_standing)
+    return None
+
+
+def _open_standing(
+    _shell: InteractiveShell, _line: str, names: tuple[str, ...]
+) -> cells.BodySession:
+    """Let a cell in that runs while it is on."""
+    cell: cells.BodySession = _service().standing().cell(names)
+    return cell
+
+
+def turn_off(shell: InteractiveShell) -> None:
+    """End what ``%train_on DEVICE`` began, as when the extension is unloaded.
+
+    Parameters
+    ----------
+    shell
+        The shell.
+    """
+    cells.turn_off(shell)
+    service = _loaded_service()
+    if service is not None:
+        service.turn_off()
+
+
+def _names_of_cell(shell: InteractiveShell) -> tuple[str, ...]:
+    """Return the names that the running cell mentions: it may train below the line."""
+    history = shell.history_manager
+    if history is None:
+        return ()
+    try:
+        tree = ast.parse(history.input_hist_parsed[-1])
+    except (SyntaxError, ValueError, IndexError):
+        return ()
+    return mentioned_names(tree)
+
+
+def _loaded_service() -> ModuleType | None:
+    """Return the backend if it is loaded: what is off needs no torch."""
+    return sys.modules.get("colabmagic.train.service")
 
 
 def open_session(
@@ -110,23 +200,45 @@ def open_session(
     names
         The names that the body mentions.
     """
-    arguments = parse(TrainMagics.train_on, line, cell=True)
+    return _start(shell, line, names, shell.user_ns, cell=True)
+
+
+def _start(
+    shell: InteractiveShell,
+    line: str,
+    names: tuple[str, ...],
+    namespace: dict[str, Any],
+    *,
+    cell: bool = False,
+) -> cells.BodySession:
+    """Parse a line and start a session over a namespace."""
+    arguments = parse(TrainMagics.train_on, line, cell=cell)
     settings = ColabMagic.of(shell)
-    options = TrainOptions(
+    if cell and (arguments.device or "").lower() in _OFF:
+        raise UsageError(
+            "%%train_on: off is for the line: %train_on off; for a cell on the CPU write "
+            "%%train_on cpu"
+        )
+    session = _service().start(
+        namespace=namespace,
+        device=arguments.device or settings.device,
+        names=names,
+        options=_options(shell, arguments),
+        out=_print,
+        told=settings.told,
+    )
+    return _ShowsResult(session)
+
+
+def _options(shell: InteractiveShell, arguments: argparse.Namespace) -> TrainOptions:
+    """Return the options of a line; the settings stand in for what it leaves out."""
+    settings = ColabMagic.of(shell)
+    return TrainOptions(
         keep=arguments.keep,
         strict=arguments.strict,
         rng=cast("Rng", arguments.rng or settings.rng),
         quiet=arguments.quiet or settings.quiet,
     )
-    session = _service().start(
-        namespace=shell.user_ns,
-        device=arguments.device or settings.device,
-        names=names,
-        options=options,
-        out=_print,
-        told=settings.told,
-    )
-    return _ShowsResult(session)
 
 
 def _service() -> ModuleType:

@@ -33,15 +33,24 @@ class Loading:
     scope: Scope
     mover: Mover
     _shared: dict[int, tuple[object, list[Traveller]]] = field(default_factory=dict)
+    _met: set[type] = field(default_factory=set)
 
-    def install(self, patches: Patches, datasets: Iterable[object]) -> None:
-        """Patch the iterators of loaders, and the datasets that the cell indexes."""
+    def install(self, patches: Patches) -> None:
+        """Patch the iterators of loaders."""
         patches.set(_BaseDataLoaderIter, "__next__", self._next())
         patches.set(torch_data.DataLoader, "_get_iterator", self._get_iterator())
-        for kind in {type(dataset) for dataset in datasets}:
+
+    def meet(self, patches: Patches, datasets: Iterable[object]) -> None:
+        """Patch the datasets that the cell indexes."""
+        for kind in {type(dataset) for dataset in datasets} - self._met:
+            self._met.add(kind)
             for name in ("__getitem__", "__iter__"):
                 if getattr(kind, name, None) is not None:
                     patches.set(kind, name, self._direct(name, getattr(kind, name)))
+
+    def forget(self) -> None:
+        """Forget what datasets share with the cell: the next one may share more."""
+        self._shared.clear()
 
     def move(self, value: Any) -> Any:  # noqa: ANN401
         """Move what came through the door."""

@@ -41,8 +41,8 @@ class Modules:
     _hook: Any = None
     _called: set[type] = field(default_factory=set)
 
-    def install(self, modules: Mapping[int, nn.Module]) -> None:
-        """Patch construction, placement and calls."""
+    def install(self) -> None:
+        """Patch construction and placement."""
         patches = self.patches
         self.scope.arm = self._arm
         patches.set(nn.Module, "__init__", self._module_init())
@@ -53,6 +53,9 @@ class Modules:
             if hasattr(nn.Module, name):
                 original = getattr(nn.Module, name)
                 patches.set(nn.Module, name, self._placing(name, original))
+
+    def meet(self, modules: Mapping[int, nn.Module]) -> None:
+        """Patch the calls of modules that the cell reaches."""
         for module in modules.values():
             self._watch_lazy(module)
         self.watch_calls(modules)
@@ -60,8 +63,10 @@ class Modules:
     def _watch_lazy(self, module: nn.Module) -> None:
         """Replace the hook that a lazy module of an earlier cell has taken already."""
         hook = module.__dict__.get("_initialize_hook")
-        if LazyModuleMixin in type(module).__mro__ and hook is not None:
-            infer = LazyModuleMixin._infer_parameters.__get__(module)  # noqa: SLF001
+        if LazyModuleMixin not in type(module).__mro__ or hook is None:
+            return
+        infer = LazyModuleMixin._infer_parameters.__get__(module)  # noqa: SLF001
+        if module._forward_pre_hooks.get(hook.id) != infer:  # noqa: SLF001
             self.patches.set_item(module._forward_pre_hooks, hook.id, infer)  # noqa: SLF001
 
     def close(self) -> None:

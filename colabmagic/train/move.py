@@ -242,6 +242,24 @@ class Mover:
                     del self.pairs[int(each.pair.home._cdata)]  # noqa: SLF001
             attach(gradients)
 
+    def forget_dropped(self) -> None:
+        """Let go of what only we hold, so that ``del model`` frees the device's memory.
+
+        Whoever looks at the same memory at home sees the last values.
+        """
+        with torch.no_grad(), no_subclass(), deferred_interrupts():
+            while dropped := [
+                key for key, each in self.travellers.items() if each.is_dropped()
+            ]:
+                gone = [self.travellers.pop(key) for key in dropped]
+                used = {id(each.pair) for each in self.travellers.values()}
+                for each in gone:
+                    if each.pair is None or id(each.pair) in used:
+                        continue
+                    if each.is_seen_at_home():
+                        storage.fetch(each.pair)
+                    self.pairs.pop(each.pair.home._cdata, None)  # noqa: SLF001 (its identity)
+
     # ---- home ----------------------------------------------------------------
 
     def home(

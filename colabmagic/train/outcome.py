@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 LEFT_BEHIND = "could not leave"
+_MANY_NAMES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,54 @@ class TrainOutcome:
         state = "done" if self.error is None else f"stopped by {self.error}"
         line = f"train_on {self.device}: {state}, " + ", ".join(parts)
         return "\n".join([line, *notes])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainState:
+    """Whether later cells run on a device.
+
+    Attributes
+    ----------
+    device
+        Where they run; None while it is off.
+    fallback
+        Why that is the CPU though another device was asked for.
+    cells
+        How many cells have run there.
+    seconds
+        How long it has been on.
+    there
+        The user's names whose values are there.
+    there_bytes
+        Bytes that were moved there and still are.
+    """
+
+    device: str | None = None
+    fallback: str | None = None
+    cells: int = 0
+    seconds: float = 0.0
+    there: tuple[str, ...] = ()
+    there_bytes: int = 0
+
+    def __str__(self) -> str:
+        """Return the state in words, and what to type."""
+        if self.device is None:
+            return (
+                "train_on is off: cells run on the CPU\n"
+                "  for one cell: %%train_on auto as its first line; "
+                "for all later cells: %train_on auto"
+            )
+        line = f"train_on {self.device} is on for all later cells, {self.cells} so far"
+        if self.fallback is not None:
+            line += f" (on the CPU: {self.fallback})"
+        if self.there:
+            names = ", ".join(self.there[:_MANY_NAMES])
+            rest = len(self.there) - _MANY_NAMES
+            more = f" and {rest} more" if rest > 0 else ""
+            line += f"; there: {names}{more} ({in_words(self.there_bytes)})"
+        return line + "\n  %train_on off ends it and brings everything home"
+
+    __repr__ = __str__
 
 
 def in_words(size_bytes: float) -> str:

@@ -9,8 +9,9 @@ from colabmagic.errors import NestedCellError
 from colabmagic.train import devices
 from colabmagic.train.factories import NUMPY_NOTE
 from colabmagic.train.options import TrainOptions
-from colabmagic.train.outcome import TrainOutcome
+from colabmagic.train.outcome import TrainOutcome, TrainState
 from colabmagic.train.session import Session
+from colabmagic.train.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +73,15 @@ class RunningCell:
         known["error"] = None if error is None else type(error).__name__
         if _running is self:
             _running = None
-        if session is not None:
-            known["peak_bytes"] = session.peak_bytes()
-            known["notes"] = session.exit(result, error)
-            known["batches"] = session.scope.batches
-            known["moved_bytes"] = session.mover.moved_bytes
+        try:
+            if session is not None:
+                known["peak_bytes"] = session.peak_bytes()
+                known["notes"] = session.exit(result, error)
+                known["batches"] = session.scope.batches
+                known["moved_bytes"] = session.mover.moved_bytes
+        finally:
+            if _standing is not None:  # it was left for this cell
+                _standing.enter()
         known["seconds"] = time.monotonic() - self._start
         self._finished = _last = TrainOutcome(**known)
         self._out(self._finished.exit_line(self._told))
@@ -85,12 +90,100 @@ class RunningCell:
 
 
 _running: RunningCell | None = None
+_standing: Standing | None = None
 _last: TrainOutcome | None = None
 
 
 def last_outcome() -> TrainOutcome | None:
     """Return what the last cell did; None before the first."""
     return _last
+
+
+def stand(  # noqa: PLR0913 (all by keyword)
+    *,
+    namespace: dict[str, Any],
+    device: str,
+    names: tuple[str, ...] = (),
+    options: TrainOptions | None = None,
+    out: Callable[[str], None] | None = None,
+    told: set[str] | None = None,
+) -> TrainState:
+    """Let all later cells run on a device, until `turn_off`.
+
+    Parameters
+    ----------
+    namespace
+        The user's names and their values.
+    device
+        As the user typed it: "auto", "cpu", "cuda", "cuda:1", "mps" …
+    names
+        What the cell that turns it on mentions: the rest of it runs there too.
+    options
+        Defaults to `TrainOptions()`.
+    out
+        Shows a line to the user; silent without it, and with ``options.quiet``.
+    told
+        What earlier cells have said in full: it is said in short now. Added to.
+
+    Returns
+    -------
+    TrainState
+        What is on now.
+
+    Raises
+    ------
+    BadDeviceError
+        There is no such device; what was on stays on.
+    DeviceUnavailableError
+        It cannot be used, and ``options.strict`` is set; what was on stays on.
+    DeviceMemoryError
+        What the cell uses does not fit; nothing is on then.
+    NestedCellError
+        A ``%%train_on`` cell is running.
+    """
+    global _standing  # noqa: PLW0603 (one device for the cells of a process)
+    if _running is not None:
+        raise NestedCellError(
+            "%train_on inside a %%train_on cell",
+            hint="turn it on in a cell of its own, or leave it out: this cell has it",
+        )
+    options = options or TrainOptions()
+    show = out if out is not None and not options.quiet else _silent
+    told = set() if told is None else told
+    found = devices.resolve(device, strict=options.strict)
+    turn_off()
+    standing = Standing(namespace, found, options, show, told)
+    standing.enter(names)
+    _standing = standing
+    show(standing.entry_line(device.strip() or "auto"))
+    if found.fallback is not None:
+        told.add(found.fallback)
+    return standing.state()
+
+
+def standing() -> Standing | None:
+    """Return what is on for all cells; None where nothing is."""
+    return _standing
+
+
+def turn_off() -> bool:
+    """End what `stand` began and bring everything home; return whether it was on.
+
+    Raises
+    ------
+    DeviceFailedError
+        The device could not be read any more; it is off all the same.
+    """
+    global _standing
+    ended, _standing = _standing, None
+    if ended is not None:
+        ended.turn_off()
+    return ended is not None
+
+
+def state() -> TrainState:
+    """Return whether later cells run on a device, and what is there."""
+    return TrainState() if _standing is None else _standing.state()
 
 
 def start(  # noqa: PLR0913 (all by keyword)
@@ -144,9 +237,16 @@ def start(  # noqa: PLR0913 (all by keyword)
     show = out if out is not None and not options.quiet else _silent
     found = devices.resolve(device, strict=options.strict)
     session = None
-    if found.device.type != "cpu":
-        session = Session(namespace, names, found.device, options)
-        session.enter()
+    if _standing is not None:
+        _standing.leave()
+    try:
+        if found.device.type != "cpu":
+            session = Session(namespace, names, found.device, options)
+            session.enter()
+    except BaseException:
+        if _standing is not None:
+            _standing.enter()
+        raise
     known: dict[str, Any] = {
         "device": str(found.device),
         "requested": device.strip() or "auto",

@@ -48,6 +48,9 @@ class Session:
         An accelerator; the CPU needs no session.
     options
         What the user asked for.
+    lasting
+        Whether it outlives the cell: later cells are let in by `admit`, what the user
+        drops is let go, and all his names are swept at the end.
     """
 
     def __init__(
@@ -56,11 +59,12 @@ class Session:
         names: tuple[str, ...],
         device: torch.device,
         options: TrainOptions,
+        *,
+        lasting: bool = False,
     ) -> None:
         self.namespace = namespace
-        # What is looked up by a computed name may be anything.
-        looks_up = not {"globals", "locals"}.isdisjoint(names)
-        self.names = (*names, *filter(_is_users, namespace)) if looks_up else names
+        self.lasting = lasting
+        self.names = self._with_looked_up(names)
         self.device = device
         self.options = options
         self.scope = Scope(device=device, rng=options.rng)
@@ -74,6 +78,12 @@ class Session:
         self._guards: list[Any] = []
         self._entry_bytes = 0
         self._outer_device: int | None = None
+
+    def _with_looked_up(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Add all names where one is looked up by its text: it may be any."""
+        if {"globals", "locals"}.isdisjoint(names):
+            return names
+        return (*names, *filter(_is_users, self.namespace))
 
     # ---- enter ---------------------------------------------------------------------
 
@@ -99,15 +109,46 @@ class Session:
                 self._release()
             raise
 
+    def admit(self, names: tuple[str, ...]) -> None:
+        """Move what one more cell uses, in a session that lasts.
+
+        Parameters
+        ----------
+        names
+            The dotted names that the cell mentions.
+
+        Raises
+        ------
+        DeviceMemoryError
+            It does not fit; nothing more was moved then.
+        """
+        with deferred_interrupts(), paused_collector(), no_subclass():
+            self.names = self.modules.names = self._with_looked_up(names)
+            reach = Reach(self.namespace, devices=[]).names(self.names)
+            self._note_devices()
+            _memory("reset_peak_memory_stats", self.device)
+            self._move_in(reach)
+            self._meet(reach)
+
+    def let_go(self) -> None:
+        """Forget what the user has dropped since, so that its memory is free."""
+        with paused_collector():
+            self.loading.forget()
+            self.mover.forget_dropped()
+
     def _remember(self, reach: Reach) -> None:
         """Note what is bound to which name, and what is on the device already."""
-        self._before = dict(self.namespace)
-        self.scope.named_devices = tuple(
-            each for each in self._before.values() if type(each) is torch.device
-        )
-        self.scope.makes_devices = "torch.device" in self.names or any(
-            self.namespace.get(name) is torch.device for name in self.names
-        )
+        if self.lasting:  # no value: it would not be free when the user drops it
+            everything = filter(_is_users, self.namespace)
+            reach = Reach(self.namespace, devices=[]).names(everything)
+            self._before = {
+                name: value
+                for name, value in self.namespace.items()
+                if type(value) is torch.device
+            }
+        else:
+            self._before = dict(self.namespace)
+        self._note_devices()
         self._named_before = {
             (id(owner), key)
             for owner, key in reach.devices or ()
@@ -121,6 +162,15 @@ class Session:
         for each in present:
             self.scope.stay.add(each)
 
+    def _note_devices(self) -> None:
+        """Note how the user names devices: that tells what he chooses himself."""
+        self.scope.named_devices = tuple(
+            each for each in self.namespace.values() if type(each) is torch.device
+        )
+        self.scope.makes_devices = "torch.device" in self.names or any(
+            self.namespace.get(name) is torch.device for name in self.names
+        )
+
     def _choose_device(self) -> None:
         """Make the device current, so that the user's ``"cuda"`` means it."""
         accelerator: Any = getattr(torch, "accelerator", None)  # torch 2.6 and later
@@ -133,8 +183,11 @@ class Session:
 
     def _move_in(self, reach: Reach) -> None:
         """Move everything that the cell reaches."""
+        at_home = self.scope.at_home
         chosen = [
-            each for each in reach.tensors.values() if id(each) not in reach.at_home
+            each
+            for each in reach.tensors.values()
+            if id(each) not in reach.at_home and each not in at_home
         ]
         try:
             taken = self.mover.away(chosen)
@@ -157,7 +210,7 @@ class Session:
             ) from error.with_traceback(None)
         self._guard_graphs()
         if self.device.type == "cuda":
-            self._flatten(reach)
+            self._flatten(reach.modules.values(), {id(each) for each in taken})
         self.moved = self._described({id(each) for each in taken})
 
     def _guard_graphs(self) -> None:
@@ -175,15 +228,29 @@ class Session:
             if copy is not None and leads_to(copy, leaves, known):
                 self._guards.append(copy.register_prehook(_refuse_old_graph))
 
-    def _flatten(self, reach: Reach) -> None:
+    def _flatten(self, modules: Iterable[torch.nn.Module], taken: set[int]) -> None:
         """Lay out the weights of recurrent layers as cuDNN wants them."""
-        for module in reach.modules.values():
+        for module in modules:
             if not isinstance(module, torch.nn.RNNBase):
                 continue
             weights: list[Any] = module._flat_weights  # noqa: SLF001
+            if taken.isdisjoint(map(id, weights)):
+                continue
             if all(self.mover.is_alone(each) for each in weights):
                 module.flatten_parameters()
                 self.mover.accept_place(weights)
+
+    def there(self) -> tuple[tuple[str, ...], int]:
+        """Return the user's names whose values are on the device, and their bytes."""
+        moved = {
+            key for key, each in self.mover.travellers.items() if each.is_in_place()
+        }
+        names = [
+            name
+            for name, value in self.namespace.items()
+            if _is_users(name) and _owns(value, moved)
+        ]
+        return tuple(names), sum(each.size for each in self.mover.pairs.values())
 
     def _described(self, taken: set[int]) -> tuple[str, ...]:
         """Return the names whose values moved, as the user knows them."""
@@ -198,10 +265,16 @@ class Session:
         """Change what the cell calls."""
         factories.install(self.scope, self.patches, self.namespace)
         conversions.install(self.scope, self.patches, self.mover)
+        self.loading.install(self.patches)
+        self.modules.install()
+        self._meet(reach)
+
+    def _meet(self, reach: Reach) -> None:
+        """Change what the cell calls of the user's own classes."""
         inside = any("dataset" in name.split(".")[1:] for name in self.names)
         datasets = indexed_datasets(reach.data.values(), inside=inside)
-        self.loading.install(self.patches, datasets)
-        self.modules.install(reach.modules)
+        self.loading.meet(self.patches, datasets)
+        self.modules.meet(reach.modules)
 
     # ---- exit ------------------------------------------------------------------------
 
@@ -315,6 +388,8 @@ class Session:
     def _rebound(self) -> list[object]:
         """Return the values of the names that the cell bound."""
         before = self._before
+        if self.lasting:
+            return [each for name, each in self.namespace.items() if _is_users(name)]
         return [
             value
             for name, value in self.namespace.items()

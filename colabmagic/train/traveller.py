@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Place = tuple[object, ...]
+# What refers to a tensor that the user has dropped: the traveller, and the question.
+_OUR_REFERENCES: Final = 2
+# The pair itself, and the views that copy it.
+_OUR_STORAGE_REFERENCES: Final = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +94,20 @@ class Traveller:
             and tensor.dtype is home.dtype
             and tensor.storage_offset() == 0
         )
+
+    def is_dropped(self) -> bool:
+        """Tell whether neither the user nor a graph of torch holds the tensor."""
+        return (
+            sys.getrefcount(self.tensor) <= _OUR_REFERENCES
+            and self.tensor._use_count() == 1  # type: ignore[attr-defined]  # noqa: SLF001 (there is no other way)
+        )
+
+    def is_seen_at_home(self) -> bool:
+        """Tell whether anything else may look at the home memory."""
+        if self.pair is None or not self.pair.home.resizable():  # a NumPy array, a file
+            return self.pair is not None
+        count: int = torch._C._storage_Use_Count(self.pair.home._cdata)  # noqa: SLF001
+        return count > _OUR_STORAGE_REFERENCES
 
 
 def leave(

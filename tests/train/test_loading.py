@@ -93,7 +93,8 @@ class Door:
 
     def open(self, *datasets: object) -> None:
         """Install the patches."""
-        self.loading.install(self.patches, datasets)
+        self.loading.install(self.patches)
+        self.loading.meet(self.patches, datasets)
 
 
 @pytest.fixture

@@ -1,0 +1,174 @@
+"""``%train_on DEVICE`` as a line: on for all later cells, until it is turned off."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from colabmagic.train.outcome import LEFT_BEHIND, TrainState
+from colabmagic.train.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from colabmagic.train.devices import Resolved
+    from colabmagic.train.options import TrainOptions
+
+
+@dataclass(eq=False)
+class Standing:
+    """A device on which all cells run that are let in by `cell`.
+
+    Parameters
+    ----------
+    namespace
+        The user's names.
+    found
+        The device.
+    options
+        What the user asked for.
+    out
+        Shows a line to the user.
+    told
+        What the user has read in full. Added to.
+    """
+
+    namespace: dict[str, Any]
+    found: Resolved
+    options: TrainOptions
+    out: Callable[[str], None]
+    told: set[str]
+    cells: int = 0
+    _session: Session | None = None
+    _start: float = field(default_factory=time.monotonic)
+
+    @property
+    def device(self) -> str:
+        """Where the cells run."""
+        return str(self.found.device)
+
+    def enter(self, names: tuple[str, ...] = ()) -> None:
+        """Turn it on, or on again after `leave`.
+
+        Parameters
+        ----------
+        names
+            What the cell that turns it on mentions: the rest of it runs there too.
+        """
+        if self.found.device.type == "cpu":
+            return
+        session = Session(
+            self.namespace, (), self.found.device, self.options, lasting=True
+        )
+        session.enter()
+        self._session = session
+        if names:
+            try:
+                session.admit(names)
+            except BaseException:
+                self.leave()
+                raise
+
+    def entry_line(self, requested: str) -> str:
+        """Return the line to print when it has been turned on.
+
+        Parameters
+        ----------
+        requested
+            The device as the user typed it.
+        """
+        if self.found.fallback is not None:
+            reason = self.found.fallback
+            if reason in self.told:
+                reason = reason.partition(". ")[0] + " (more: %gpu_check)"
+            return f"train_on {requested}: cells run on the CPU. {reason}"
+        return f"train_on {self.device}: on for all later cells; %train_on off ends it"
+
+    def leave(self, error: BaseException | None = None) -> tuple[str, ...]:
+        """Bring everything home; `enter` may follow.
+
+        Parameters
+        ----------
+        error
+            What has just failed, whose traceback holds values of the device.
+
+        Returns
+        -------
+        tuple of str
+            Notes for the user.
+        """
+        session, self._session = self._session, None
+        return () if session is None else session.exit(None, error)
+
+    def turn_off(self) -> None:
+        """Bring everything home, and say so."""
+        notes = self.leave()
+        line = f"train_on {self.device}: off after {_counted(self.cells)}"
+        if self.found.device.type != "cpu":
+            left = any(LEFT_BEHIND in note for note in notes)
+            line += (
+                ", back on the CPU, but for what the note says"
+                if left
+                else ", everything is back on the CPU"
+            )
+        fresh = [f"  note: {note}" for note in notes if note not in self.told]
+        self.out("\n".join([line, *fresh]))
+
+    def cell(self, names: tuple[str, ...]) -> StandingCell:
+        """Let a cell in: what it uses goes to the device.
+
+        Parameters
+        ----------
+        names
+            The dotted names that it mentions.
+        """
+        if self._session is not None:
+            self._session.admit(names)
+        self.cells += 1
+        return StandingCell(self)
+
+    def cell_ended(self) -> None:
+        """Free what the cell has dropped; say what is new."""
+        session = self._session
+        if session is None:  # turned off by the cell itself
+            return
+        session.let_go()
+        fresh = [each for each in session.scope.notes if each not in self.told]
+        self.told.update(fresh)
+        for note in fresh:
+            self.out(f"train_on {self.device}: note: {note}")
+
+    def state(self) -> TrainState:
+        """Return what there is to know."""
+        session = self._session
+        there, size = session.there() if session is not None else ((), 0)
+        return TrainState(
+            device=self.device,
+            fallback=self.found.fallback,
+            cells=self.cells,
+            seconds=time.monotonic() - self._start,
+            there=there,
+            there_bytes=size,
+        )
+
+
+@dataclass(eq=False, slots=True)
+class StandingCell:
+    """One cell under a `Standing`."""
+
+    _standing: Standing
+
+    def finish(
+        self,
+        result: object = None,
+        error: BaseException | None = None,  # noqa: ARG002 (everything stays there)
+    ) -> object:
+        """Close the cell; return the value to show, which stays where it is."""
+        self._standing.cell_ended()
+        return result
+
+
+def _counted(cells: int) -> str:
+    """Return a number of cells in words."""
+    return "1 cell" if cells == 1 else f"{cells} cells"

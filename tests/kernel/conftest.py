@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.accelerator.fake_accelerator import kernel_code, missing_tools
 from tests.kernel.support import INTERPRETERS, Kernel
 
 if TYPE_CHECKING:
@@ -72,3 +73,17 @@ def needs_torch(interpreter_path: str, kernel_name: str) -> None:
     ]
     if subprocess.run(command, check=False, timeout=60).returncode:
         pytest.skip(f"kernel {kernel_name} has no torch")
+
+
+@pytest.fixture(scope="module")
+def device_kernel(interpreter_path: str, needs_torch: None) -> Iterator[Kernel]:
+    """Yield a kernel with the test accelerator in it."""
+    del needs_torch
+    if missing_tools():
+        pytest.skip("the test accelerator needs " + ", ".join(missing_tools()))
+    with Kernel(interpreter_path) as kernel:
+        reply = kernel.run(kernel_code(), timeout_s=300)
+        assert reply.status == "ok", reply.shown
+        reply = kernel.run("%load_ext colabmagic")
+        assert reply.status == "ok", reply.shown
+        yield kernel

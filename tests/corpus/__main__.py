@@ -6,11 +6,13 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 
 from tests.corpus.case import all_cases
 from tests.corpus.compare import Tolerance
+from tests.corpus.faults import FAULTS, run_with_fault
 from tests.corpus.notebook import Notebook
-from tests.corpus.run import WORK, Verdict, count_work, run_case
+from tests.corpus.run import MODES, WORK, count_work, run_case
 from tests.fakes.accelerator import fake_accelerator
 
 
@@ -18,6 +20,9 @@ def main(arguments: list[str]) -> int:
     """Run the corpus and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.corpus", description=__doc__)
     parser.add_argument("--device", default="fake:1", help="where the cells run")
+    parser.add_argument(
+        "--mode", choices=(*MODES, *FAULTS), nargs="+", default=(*MODES, *FAULTS)
+    )
     parser.add_argument("--only", nargs="+", default=[], help="parts of case names")
     parser.add_argument("--rtol", type=float, default=Tolerance().rtol)
     parser.add_argument("--atol", type=float, default=Tolerance().atol)
@@ -49,37 +54,31 @@ def main(arguments: list[str]) -> int:
     tolerance = Tolerance(rtol=options.rtol, atol=options.atol)
     began = time.perf_counter()
     width = max(len(case.name) for case in cases)
-    print(f"{'cell':{width}}  result      ops  products  cpu s  {options.device} s")
-    verdicts = []
-    for case in cases:
-        verdict = run_case(notebook, case, options.device, tolerance)
-        verdicts.append(verdict)
-        print(row(verdict, width), flush=True)
-    failed = [each for each in verdicts if not each.passed]
-    same = sum(each.same_bits for each in verdicts)
-    print(
-        f"{len(verdicts) - len(failed)} of {len(verdicts)} equal and home again "
-        f"({same} bit for bit), {time.perf_counter() - began:.0f} s"
-    )
-    return 1 if failed else 0
-
-
-def row(verdict: Verdict, width: int) -> str:
-    """Return the lines of the table for a case."""
-    word = (
-        "FAILED" if verdict.problems else "same bits" if verdict.same_bits else "equal"
-    )
-    wanted = "" if verdict.expected_matmuls is None else f"/{verdict.expected_matmuls}"
-    line = (
-        f"{verdict.case.name:{width}}  {word:9} {verdict.device_ops:5}  "
-        f"{f'{verdict.device_matmuls}{wanted}':>9} {verdict.cpu_s:5.2f} {verdict.device_s:5.2f}"
-    )
-    indented = [
-        "    " + text
-        for problem in verdict.problems[:6]
-        for text in problem.splitlines()
-    ]
-    return "\n".join([line, *indented])
+    modes = tuple(options.mode)
+    print(f"{'cell':{width}}" + "".join(f"  {mode:9}" for mode in modes), flush=True)
+    failed: Counter[str] = Counter()
+    for number, case in enumerate(cases):
+        words, details = [], []
+        for mode in modes:
+            if mode in FAULTS:
+                struck, problems = run_with_fault(
+                    notebook, case, mode, number, options.device
+                )
+                word = "home" if struck else "not hit"
+            else:
+                verdict = run_case(notebook, case, options.device, tolerance, mode=mode)
+                problems = verdict.problems
+                word = "same bits" if verdict.same_bits else "equal"
+            failed[mode] += bool(problems)
+            words.append("FAILED" if problems else word)
+            details += [f"    {mode}: {text}" for text in problems[:6]]
+        print(f"{case.name:{width}}" + "".join(f"  {word:9}" for word in words))
+        print("".join(f"{line}\n" for line in details), end="", flush=True)
+    for mode in modes:
+        kept = "home again" if mode in FAULTS else "equal and home again"
+        print(f"{mode:9} {len(cases) - failed[mode]} of {len(cases)} {kept}")
+    print(f"{time.perf_counter() - began:.0f} s")
+    return 1 if failed.total() else 0
 
 
 if __name__ == "__main__":

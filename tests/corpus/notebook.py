@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,15 @@ import sklearn.datasets  # noqa: F401
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from torch.utils.data import DataLoader
 from traitlets.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+PLACE_OF_WORKERS = (
+    5  # DataLoader(dataset, batch_size, shuffle, sampler, batch_sampler, …)
+)
 
 
 class CellFailedError(Exception):
@@ -41,10 +47,17 @@ class Printed:
 
 
 class Notebook:
-    """One shell; `restart` gives it an empty namespace."""
+    """One shell; `restart` gives it an empty namespace.
+
+    Attributes
+    ----------
+    workers
+        How many workers a loader gets whose cell names none.
+    """
 
     def __init__(self) -> None:
         self._clean = False
+        self.workers = 0
         config = Config()
         config.HistoryManager.enabled = False
         config.InteractiveShell.colors = "nocolor"
@@ -72,18 +85,23 @@ class Notebook:
 
     def close(self) -> None:
         """Forget all names, results and errors, and unload the extension."""
-        import sys
-
         manager = self.shell.extension_manager
         if "colabmagic" in manager.loaded:
             manager.unload_extension("colabmagic")
         self.shell.reset(new_session=True)
+        self.forget_error()
+        self._clean = True
+
+    def forget_error(self) -> None:
+        """Let go of the last error, whose traceback holds what the cell computed."""
+        import sys
+
         self.shell.last_execution_result = None
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             if hasattr(sys, name):
                 delattr(sys, name)
         self.shell.InteractiveTB.tb = None
-        self._clean = True
+        gc.collect()
 
     def run(self, source: str) -> Printed:
         """Run a cell.
@@ -95,7 +113,11 @@ class Notebook:
         """
         self._clean = False
         printed = Printed()
-        with warnings.catch_warnings(record=True) as caught, capture_output() as output:
+        with (
+            warnings.catch_warnings(record=True) as caught,
+            capture_output() as output,
+            _default_workers(self.workers),
+        ):
             warnings.simplefilter("default")
             result = self.shell.run_cell(source, store_history=True)
         printed.text = output.stdout
@@ -124,3 +146,23 @@ class Notebook:
 
         with Count():
             self.run(source)
+
+
+@contextmanager
+def _default_workers(count: int) -> Iterator[None]:
+    """Let loaders have workers by default, as if the cell had said so."""
+    if not count:
+        yield
+        return
+    original = DataLoader.__init__
+
+    def init(loader: Any, *args: Any, **options: Any) -> None:
+        if len(args) <= PLACE_OF_WORKERS:
+            options.setdefault("num_workers", count)
+        original(loader, *args, **options)
+
+    DataLoader.__init__ = init  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        DataLoader.__init__ = original  # type: ignore[method-assign]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 WORK = Path(__file__).with_name("work.json")
 USED_SHARE = 0.9
 FEW_OPERATORS = 20
+MODES = ("cell", "line", "workers")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,8 +67,10 @@ def run_case(
     case: Case,
     device: str = "fake:1",
     tolerance: Tolerance | None = None,
+    *,
+    mode: str = "cell",
 ) -> Verdict:
-    """Run a case plainly and under ``%%train_on``, and compare.
+    """Run a case plainly and on a device, and compare.
 
     Parameters
     ----------
@@ -79,11 +82,16 @@ def run_case(
         Where the cells under test run.
     tolerance
         How equal results have to be.
+    mode
+        One of `MODES`: ``%%train_on`` in the cells under test; ``%train_on`` as a line
+        before the first of them, for all that follow; workers in every loader that has
+        none.
     """
     tolerance = tolerance or Tolerance()
     if case.atol is not None:
         tolerance = Tolerance(rtol=tolerance.rtol, atol=max(case.atol, tolerance.atol))
     verdict = Verdict(case=case, expected_matmuls=expected_work().get(case.name))
+    notebook.workers = 2 if mode == "workers" else 0
     try:
         expected, plain_warnings, verdict.cpu_s = _plainly(notebook, case)
     except CellFailedError as error:
@@ -91,14 +99,15 @@ def run_case(
         return verdict
     finally:
         notebook.close()
+    on_device = _on_device_by_line if mode == "line" else _on_device
     try:
-        _on_device(
+        on_device(
             notebook, case, device, verdict, (expected, plain_warnings), tolerance
         )
     except CellFailedError as error:
         verdict.problems.append(f"on {device}: {error}")
     finally:
-        _heal(device)
+        heal(device)
         notebook.close()
     return verdict
 
@@ -149,6 +158,49 @@ def _on_device(
         if patched:
             verdict.problems.append("still patched: " + ", ".join(patched[:8]))
         _note_leftovers(notebook, verdict, f"after cell {number}")
+    _compare(notebook, case, verdict, expected, tolerance)
+    meter.judge(verdict)
+
+
+def _on_device_by_line(
+    notebook: Notebook,
+    case: Case,
+    device: str,
+    verdict: Verdict,
+    plain: tuple[dict[str, object], set[str]],
+    tolerance: Tolerance,
+) -> None:
+    """Run the cells up to the first under test plainly, and all others on the device."""
+    expected, plain_warnings = plain
+    notebook.restart(extension=True)
+    meter = Meter(device, shared_rng=case.shared_rng)
+    before = witness.entry_points()
+    first = next(n for n, cell in enumerate(case.cells) if cell.under_test)
+    began = time.perf_counter()
+    for cell in case.cells[:first]:
+        notebook.run(cell.source)
+    with meter:
+        verdict.lines.append(notebook.run(f"%train_on {device}").text)
+        for cell in case.cells[first:]:
+            new = set(notebook.run(cell.source).warnings) - plain_warnings
+            verdict.problems += [f"new warning: {each}" for each in sorted(new)]
+        verdict.lines.append(notebook.run("%train_on off").text)
+    verdict.device_s += time.perf_counter() - began
+    patched = witness.still_patched(before, witness.entry_points())
+    if patched:
+        verdict.problems.append("still patched: " + ", ".join(patched[:8]))
+    _compare(notebook, case, verdict, expected, tolerance)
+    meter.judge(verdict)
+
+
+def _compare(
+    notebook: Notebook,
+    case: Case,
+    verdict: Verdict,
+    expected: dict[str, object],
+    tolerance: Tolerance,
+) -> None:
+    """Note where results are others than on the CPU, and what is not at home."""
     actual = {each: frozen(notebook.evaluate(each)) for each in case.results}
     found = [
         difference
@@ -158,7 +210,6 @@ def _on_device(
     verdict.same_bits = not found
     verdict.problems += [str(each) for each in found if not each.rounding]
     _note_leftovers(notebook, verdict, "at the end")
-    meter.judge(verdict)
 
 
 def _note_leftovers(notebook: Notebook, verdict: Verdict, when: str) -> None:
@@ -249,7 +300,7 @@ class Meter:
             verdict.problems.append(f"{held} bytes of the device stay in use")
 
 
-def _heal(device: str) -> None:
+def heal(device: str) -> None:
     """Take back what a case has set on the test device."""
     if device.startswith("fake"):
         torch.fake.heal()  # type: ignore[attr-defined]

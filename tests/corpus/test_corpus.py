@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.corpus.case import all_cases
+from tests.corpus.faults import FAULTS, run_with_fault
 from tests.corpus.run import expected_work, run_case
 
 if TYPE_CHECKING:
     from tests.corpus.case import Case
     from tests.corpus.notebook import Notebook
 
-MANY = 25
+MANY = 40
+SEEDS = 50
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
@@ -22,6 +24,41 @@ def test_cell_is_equal_and_home_again(notebook: Notebook, case: Case) -> None:
     """Run under ``%%train_on fake:1``: same results, nothing left there or patched."""
     verdict = run_case(notebook, case)
     assert verdict.passed, "\n".join(verdict.problems)
+
+
+@pytest.mark.parametrize("mode", ["line", "workers"])
+@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+@pytest.mark.usefixtures("fake")
+def test_cell_is_equal_in_other_modes(
+    notebook: Notebook, case: Case, mode: str
+) -> None:
+    """Also with ``%train_on`` on for all cells, and with workers in every loader."""
+    verdict = run_case(notebook, case, mode=mode)
+    assert verdict.passed, "\n".join(verdict.problems)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.usefixtures("fake")
+@pytest.mark.filterwarnings(  # torch's, of a loader whose workers were being started
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_cell_that_is_cut_off_leaves_nothing(
+    notebook: Notebook, fault: str, seed: int
+) -> None:
+    """Ctrl-C or a full device at a random place: all home, all free, all unpatched."""
+    cases = all_cases()
+    case = cases[seed * 37 % len(cases)]
+    _, problems = run_with_fault(notebook, case, fault, seed)
+    assert problems == [], case.name
+
+
+@pytest.mark.usefixtures("fake")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_faults_do_strike(notebook: Notebook, fault: str) -> None:
+    """The test above is no empty promise."""
+    case = next(case for case in all_cases() if case.name == "cnn_batchnorm")
+    assert any(run_with_fault(notebook, case, fault, seed)[0] for seed in range(9))
 
 
 def test_the_corpus_is_complete() -> None:

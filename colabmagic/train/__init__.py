@@ -1,5 +1,8 @@
-"""Run code written for the CPU on a device, and bring everything home.
+"""Run a cell, a block or a function on a device; importing this brings in no torch.
 
-Importing this package brings in no torch: its modules that need torch are imported
-when a cell first trains.
+`on` is for scripts; `colabmagic.train.service` is what the magic calls.
 """
+
+from colabmagic.train.block import DeviceBlock, on
+
+__all__ = ["DeviceBlock", "on"]

@@ -912,3 +912,46 @@ def test_subclasses_of_the_user_are_not_called(place: Place) -> None:
     assert loud.__dict__["note"] == "mine"
     with torch._C.DisableTorchFunctionSubclass():
         assert loud.tolist() == [1, 1]
+
+
+# ---- what the user drops -------------------------------------------------------------
+
+
+def test_what_was_dropped_is_let_go(place: Place) -> None:
+    """Tensor, gradient and memory go; what is still used, or shared, stays."""
+    layer, kept = nn.Linear(3, 2), torch.ones(4)
+    row = kept.data[1:]
+    mover = place.mover()
+    mover.away([*layer.parameters(), kept, row])
+    loss = layer(torch.ones(1, 3).to(place.device)).sum()
+    loss.backward()
+    mover.forget_dropped()
+    assert len(mover.travellers) == 4
+    del layer, kept
+    mover.forget_dropped()  # the graph still holds the weight, for a second backward
+    assert len(mover.travellers) in {2, 3}
+    del loss
+    mover.forget_dropped()
+    assert [each.tensor is row for each in mover.travellers.values()] == [True]
+    assert len(mover.pairs) == 1
+    mover.home()
+    assert row.tolist() == [1, 1, 1]
+    assert is_home(row)
+
+
+def test_dropped_memory_that_others_see_gets_its_value(place: Place) -> None:
+    """A view and a NumPy array at home show what the device computed."""
+    array = np.zeros(3, dtype=np.float32)
+    owner, shared = torch.zeros(4), torch.from_numpy(array)
+    view = owner.data[:2]
+    mover = place.mover()
+    mover.away([owner, shared])
+    owner.add_(1)
+    shared.add_(2)
+    del owner, shared
+    gc.collect()
+    mover.forget_dropped()
+    assert not mover.travellers
+    assert not mover.pairs
+    assert view.tolist() == [1, 1]
+    assert array.tolist() == [2, 2, 2]

@@ -1,0 +1,229 @@
+"""The same for scripts: a block, or a function, that runs on a device."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import linecache
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from colabmagic.errors import NestedCellError, NotSupportedError
+from colabmagic.train.names import mentioned_names
+from colabmagic.train.options import TrainOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType, TracebackType
+    from typing import Self
+
+    from colabmagic.train.options import Rng
+    from colabmagic.train.outcome import TrainOutcome
+    from colabmagic.train.service import RunningCell
+
+_Args = ParamSpec("_Args")
+_Result = TypeVar("_Result")
+
+
+def on(
+    device: str = "auto",
+    *,
+    keep: bool = False,
+    strict: bool = False,
+    rng: Rng = "auto",
+    quiet: bool = False,
+) -> DeviceBlock:
+    """Run a ``with`` block, or a decorated function, on a device.
+
+    What the block mentions goes there, and everything comes home when it ends, as in a
+    ``%%train_on`` cell.
+
+    Parameters
+    ----------
+    device
+        "auto" (the best one here), "cpu", "cuda", "cuda:1", "mps", "xpu".
+    keep
+        Leave models and tensors on the device.
+    strict
+        Raise if the device is absent, instead of running on the CPU.
+    rng
+        Where random numbers come from: "cpu", "device", or "auto".
+    quiet
+        Print no lines.
+
+    Returns
+    -------
+    DeviceBlock
+        A context manager that is also a decorator.
+
+    Examples
+    --------
+    ::
+
+        from colabmagic import train
+
+        with train.on("cuda"):
+            for images, labels in loader:
+                ...
+
+        @train.on("cuda")
+        def fit(model, loader, epochs): ...
+    """
+    options = TrainOptions(keep=keep, strict=strict, rng=rng, quiet=quiet)
+    return DeviceBlock(device, options)
+
+
+class DeviceBlock:
+    """A block of code that runs on a device; made by `on`.
+
+    Parameters
+    ----------
+    device
+        As the user wrote it.
+    options
+        What else he asked for.
+
+    Attributes
+    ----------
+    outcome
+        What happened in the last block that ended; None before that.
+    """
+
+    def __init__(self, device: str, options: TrainOptions) -> None:
+        self._device = device
+        self._options = options
+        self._open: tuple[RunningCell, dict[str, Any], FrameType] | None = None
+        self.outcome: TrainOutcome | None = None
+
+    def __enter__(self) -> Self:
+        """Move what the block mentions to the device.
+
+        Raises
+        ------
+        BadDeviceError, DeviceUnavailableError, DeviceMemoryError, NestedCellError
+            As in a cell; nothing was moved then.
+        """
+        if self._open is not None:
+            raise NestedCellError(
+                "train.on(...) inside itself", hint="leave the inner block out"
+            )
+        frame = sys._getframe(1)  # noqa: SLF001 (whose names the block uses)
+        namespace = frame.f_globals
+        if frame.f_code.co_name != "<module>":
+            namespace = {**frame.f_globals, **frame.f_locals}
+        running = self._start(namespace, _names_of_block(frame))
+        self._open = (running, namespace, frame)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Bring everything home."""
+        assert self._open is not None
+        (running, namespace, frame), self._open = self._open, None
+        if namespace is not frame.f_globals:  # what the block has bound since
+            namespace.update(frame.f_locals)
+        self.outcome = running.finish(None, error)
+
+    def __call__(self, function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
+        """Return a function that runs on the device each time it is called.
+
+        Raises
+        ------
+        NotSupportedError
+            The function is a generator or a coroutine, which ends before its work does.
+        """
+        if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(
+            function
+        ):
+            raise NotSupportedError(
+                f"train.on(...) above {function.__name__}, which stops in the middle",
+                hint="put `with train.on(...):` inside it, around a part without yield "
+                "or await",
+            )
+        names = _names_of_function(function)
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def on_device(*args: _Args.args, **kwargs: _Args.kwargs) -> _Result:
+            bound = signature.bind(*args, **kwargs)
+            namespace = {**_outer_names(function), **bound.arguments}
+            running = self._start(namespace, (*names, *bound.arguments))
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as error:
+                self.outcome = running.finish(None, error)
+                raise
+            self.outcome = running.finish(result)
+            return result
+
+        return on_device
+
+    def _start(self, namespace: dict[str, Any], names: tuple[str, ...]) -> RunningCell:
+        """Start a session over names."""
+        from colabmagic.train import service  # noqa: PLC0415 (brings in torch)
+
+        return service.start(
+            namespace=namespace,
+            device=self._device,
+            names=names,
+            options=self._options,
+            out=_print,
+        )
+
+
+def _names_of_block(frame: FrameType) -> tuple[str, ...]:
+    """Return the names in the ``with`` block that a frame is about to enter."""
+    lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
+    try:
+        tree = ast.parse("".join(lines))
+    except (SyntaxError, ValueError):
+        return _names_of_code(frame.f_code)
+    heads = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With | ast.AsyncWith)
+        and node.lineno <= frame.f_lineno <= node.body[0].lineno
+    ]
+    if not heads:  # ExitStack.enter_context, or no source
+        return _names_of_code(frame.f_code)
+    inner = max(heads, key=lambda node: node.lineno)
+    return mentioned_names(ast.Module(body=inner.body, type_ignores=[]))
+
+
+def _names_of_function(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names in a function."""
+    try:
+        return mentioned_names(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    except (OSError, TypeError, SyntaxError):
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        return () if code is None else _names_of_code(code)
+
+
+def _names_of_code(code: CodeType) -> tuple[str, ...]:
+    """Return the names in compiled code, where there is no source."""
+    return (*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars)
+
+
+def _outer_names(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the globals of a function, and the variables of functions around it."""
+    plain = inspect.unwrap(function)
+    names: dict[str, Any] = dict(getattr(plain, "__globals__", {}))
+    cells = getattr(plain, "__closure__", None) or ()
+    code = getattr(plain, "__code__", None)
+    for name, cell in zip(code.co_freevars if code else (), cells, strict=False):
+        try:
+            names[name] = cell.cell_contents
+        except ValueError:  # not bound yet
+            continue
+    return names
+
+
+def _print(text: str) -> None:
+    """Print a line of ours beside the script's own output."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201

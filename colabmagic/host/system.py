@@ -34,7 +34,7 @@ def detect_system(
         python=platform.python_version(),
         container=_container(env, sysroot),
         wsl=_is_wsl(sysroot),
-        cpu_count=_cpu_count(sysroot),
+        cpu_count=cpu_count(sysroot),
         memory_total_bytes=memory_total,
         memory_available_bytes=memory_available,
         disk_total_bytes=total,
@@ -79,7 +79,7 @@ def _container(env: Mapping[str, str], sysroot: Path) -> str | None:
     return next((word for word in _CGROUP_WORDS if word in control_groups), None)
 
 
-def _cpu_count(sysroot: Path) -> float | Unknown:
+def cpu_count(sysroot: Path = Path("/")) -> float | Unknown:
     """Return how many CPUs this process may keep busy."""
     allowed = _affinity()
     if allowed is None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from colabmagic.train.meter import LoopView
     from colabmagic.train.options import Rng
 
 
@@ -138,12 +139,17 @@ def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
     _service().stand(
         namespace=shell.user_ns,
         device=device,
-        names=_names_of_cell(shell),
         options=_options(shell, arguments),
         out=_print,
         told=ColabMagic.of(shell).told,
+        view=_loop_view(),
     )
     cells.turn_on(shell, "train_on", _open_standing)
+    try:
+        cells.begin_standing(_names_of_cell(shell))  # the rest of this cell
+    except BaseException:
+        turn_off(shell)
+        raise
     return None
 
 
@@ -226,8 +232,16 @@ def _start(
         options=_options(shell, arguments),
         out=_print,
         told=settings.told,
+        view=_loop_view(),
     )
     return _ShowsResult(session)
+
+
+def _loop_view() -> LoopView:
+    """Return what shows loops in this front end."""
+    from colabmagic.magics._loop import LoopDisplay  # noqa: PLC0415 (brings in tqdm)
+
+    return LoopDisplay()
 
 
 def _options(shell: InteractiveShell, arguments: argparse.Namespace) -> TrainOptions:

@@ -10,12 +10,14 @@ from torch.utils import data as torch_data
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from colabmagic.train import batch
+from colabmagic.train.meter import count_passes
 from colabmagic.train.reach import Reach
 from colabmagic.train.visit import adopt, end_visit, visit_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from colabmagic.train.meter import Meter
     from colabmagic.train.move import Mover
     from colabmagic.train.patches import Patches
     from colabmagic.train.scope import Scope
@@ -32,6 +34,7 @@ class Loading:
 
     scope: Scope
     mover: Mover
+    meter: Meter
     _shared: dict[int, tuple[object, list[Traveller]]] = field(default_factory=dict)
     _met: set[type] = field(default_factory=set)
 
@@ -39,6 +42,7 @@ class Loading:
         """Patch the iterators of loaders."""
         patches.set(_BaseDataLoaderIter, "__next__", self._next())
         patches.set(torch_data.DataLoader, "_get_iterator", self._get_iterator())
+        count_passes(patches, self.meter)
 
     def meet(self, patches: Patches, datasets: Iterable[object]) -> None:
         """Patch the datasets that the cell indexes."""
@@ -60,13 +64,15 @@ class Loading:
     def _next(self) -> Callable[..., Any]:
         """Return the patched ``__next__`` of iterators over loaders."""
         original = _BaseDataLoaderIter.__next__
-        scope, shared = self.scope, self._shared
+        scope, shared, meter = self.scope, self._shared, self.meter
         device, non_blocking = scope.device, scope.non_blocking
+        clock = meter.clock
 
         @functools.wraps(original)
         def __next__(iterator: Any) -> Any:  # noqa: ANN401, N807
             if scope.inside_loader:  # a loader inside a Dataset
                 return original(iterator)
+            asked = clock()
             known = shared.get(id(iterator._dataset))  # noqa: SLF001
             visits = self._visits(iterator) if known is None else known[1]
             scope.inside_loader = 1
@@ -74,12 +80,17 @@ class Loading:
                 if visits:
                     visit_home(visits)
                 result = original(iterator)
+            except StopIteration:
+                meter.add_end(asked, clock())
+                raise
             finally:
                 if visits:
                     end_visit(visits)
                 scope.inside_loader = 0
-            scope.batches += 1
-            return batch.moved(result, device, non_blocking=non_blocking)
+            fetched = clock()
+            there = batch.moved(result, device, non_blocking=non_blocking)
+            meter.add(iterator, asked, fetched, clock())
+            return there
 
         return __next__
 

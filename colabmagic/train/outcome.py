@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from colabmagic.report.document import Document
+from colabmagic.report.html import render_html
+from colabmagic.report.plain import to_plain
+from colabmagic.report.text import render_text
+from colabmagic.train.card import card
 
 if TYPE_CHECKING:
     from collections.abc import Container
+
+    from colabmagic.train.loop_advice import LoopAdvice
 
 
 LEFT_BEHIND = "could not leave"
@@ -14,7 +22,7 @@ _MANY_NAMES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainOutcome:
+class TrainOutcome(Document):
     """What happened in one ``%%train_on`` cell.
 
     Attributes
@@ -43,7 +51,25 @@ class TrainOutcome:
         What the user should know.
     result
         Value of the last expression, on the CPU.
+    standing
+        Whether the device is on for all cells.
+    passes
+        How often the cell went through a loader, begun passes included.
+    loop_s
+        Seconds from the first batch that was asked for to the last that came.
+    wait_s
+        Those of them in which the cell waited for a loader.
+    transfer_s
+        Those of them in which batches were sent to the device.
+    rates
+        Batches a second over the time, from the oldest to the newest.
+    busy_percent
+        How busy the device was on average; None where nobody tells.
+    advice
+        The one thing that would make the loop faster; None if none is sure.
     """
+
+    mime_type: ClassVar[str] = "application/vnd.colabmagic.train+json"
 
     device: str
     requested: str
@@ -57,6 +83,30 @@ class TrainOutcome:
     error: str | None
     notes: tuple[str, ...]
     result: Any = None
+    standing: bool = False
+    passes: int = 0
+    loop_s: float = 0.0
+    wait_s: float = 0.0
+    transfer_s: float = 0.0
+    rates: tuple[float, ...] = ()
+    busy_percent: float | None = None
+    advice: LoopAdvice | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the card as text of at most 80 columns."""
+        return render_text(card(self))
+
+    @property
+    def html(self) -> str:
+        """Return the card as HTML."""
+        return render_html(card(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data; the cell's own value is not in it."""
+        plain: dict[str, Any] = to_plain(replace(self, result=None))
+        del plain["result"]
+        return plain
 
     def entry_line(self, told: Container[str] = ()) -> str:
         """Return the line that is printed when the cell begins.
@@ -87,6 +137,13 @@ class TrainOutcome:
         told
             Notes that the user has read already.
         """
+        notes = [f"  note: {note}" for note in self.notes if note not in told]
+        state = "done" if self.error is None else f"stopped by {self.error}"
+        line = f"train_on {self.device}: {state}, {self.in_short()}"
+        return "\n".join([line, *notes])
+
+    def in_short(self) -> str:
+        """Return time, batches, memory and where everything is, with commas between."""
         parts = [f"{self.seconds:.1f} s"]
         if self.batches:
             parts.append(f"{self.batches} batches")
@@ -94,16 +151,15 @@ class TrainOutcome:
             parts.append(f"peak {in_words(self.peak_bytes)}")
         if self.device != "cpu":
             parts.append(
-                f"left on {self.device} (--keep)"
+                "everything stays there until %train_on off"
+                if self.standing
+                else f"left on {self.device} (--keep)"
                 if self.kept
                 else "back on the CPU, but for what the note says"
                 if any(LEFT_BEHIND in note for note in self.notes)
                 else "everything is back on the CPU"
             )
-        notes = [f"  note: {note}" for note in self.notes if note not in told]
-        state = "done" if self.error is None else f"stopped by {self.error}"
-        line = f"train_on {self.device}: {state}, " + ", ".join(parts)
-        return "\n".join([line, *notes])
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

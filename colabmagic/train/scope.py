@@ -82,8 +82,6 @@ class Scope:
         The ``torch.device`` objects that have a name of the user's.
     makes_devices
         Whether the cell makes such objects itself.
-    batches
-        How many batches the loaders gave.
     notes
         What the user should know, each once.
     """
@@ -97,7 +95,6 @@ class Scope:
     pending: list[weakref.ref[torch.nn.Module]] = field(default_factory=list)
     named_devices: tuple[torch.device, ...] = ()
     makes_devices: bool = False
-    batches: int = 0
     notes: dict[str, None] = field(default_factory=dict)
     other_threads: dict[int | None, threading.Thread] = field(
         default_factory=_other_threads

@@ -8,13 +8,26 @@ from typing import TYPE_CHECKING, Any
 from colabmagic.errors import NestedCellError
 from colabmagic.train import devices
 from colabmagic.train.factories import NUMPY_NOTE
+from colabmagic.train.measuring import last_outcome, measured, remember, tell, watch
+from colabmagic.train.meter import LoopView, Meter, time_batches
 from colabmagic.train.options import TrainOptions
 from colabmagic.train.outcome import TrainOutcome, TrainState
+from colabmagic.train.patches import Patches
 from colabmagic.train.session import Session
 from colabmagic.train.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+__all__ = [
+    "RunningCell",
+    "last_outcome",
+    "stand",
+    "standing",
+    "start",
+    "state",
+    "turn_off",
+]
 
 NEWS = frozenset({NUMPY_NOTE})  # notes that are none the second time
 
@@ -32,6 +45,8 @@ class RunningCell:
         Shows a line to the user.
     told
         What the user has read in full in earlier cells. Added to.
+    meter
+        Adds up the times of the loaders.
     """
 
     def __init__(
@@ -40,8 +55,13 @@ class RunningCell:
         outcome: dict[str, Any],
         out: Callable[[str], None],
         told: set[str],
+        meter: Meter,
     ) -> None:
         self._session = session
+        self._meter = meter
+        self._patches = Patches()
+        if session is None:
+            time_batches(self._patches, meter)
         self._known = outcome
         self._out = out
         self._told = told
@@ -65,7 +85,7 @@ class RunningCell:
         DeviceFailedError
             The device could not be read any more.
         """
-        global _running, _last  # noqa: PLW0603 (one cell runs at a time in a process)
+        global _running  # noqa: PLW0603 (one cell runs at a time in a process)
         if self._finished is not None:
             return self._finished
         session, self._session = self._session, None
@@ -73,40 +93,36 @@ class RunningCell:
         known["error"] = None if error is None else type(error).__name__
         if _running is self:
             _running = None
+        self._patches.undo()
         try:
             if session is not None:
                 known["peak_bytes"] = session.peak_bytes()
                 known["notes"] = session.exit(result, error)
-                known["batches"] = session.scope.batches
                 known["moved_bytes"] = session.mover.moved_bytes
         finally:
             if _standing is not None:  # it was left for this cell
                 _standing.enter()
         known["seconds"] = time.monotonic() - self._start
-        self._finished = _last = TrainOutcome(**known)
-        self._out(self._finished.exit_line(self._told))
+        known |= measured(self._meter, known["device"])
+        self._finished = TrainOutcome(**known)
+        remember(self._finished)
+        tell(self._finished, self._meter.view, self._out, self._told)
         self._told.update(each for each in self._finished.notes if each in NEWS)
         return self._finished
 
 
 _running: RunningCell | None = None
 _standing: Standing | None = None
-_last: TrainOutcome | None = None
-
-
-def last_outcome() -> TrainOutcome | None:
-    """Return what the last cell did; None before the first."""
-    return _last
 
 
 def stand(  # noqa: PLR0913 (all by keyword)
     *,
     namespace: dict[str, Any],
     device: str,
-    names: tuple[str, ...] = (),
     options: TrainOptions | None = None,
     out: Callable[[str], None] | None = None,
     told: set[str] | None = None,
+    view: LoopView | None = None,
 ) -> TrainState:
     """Let all later cells run on a device, until `turn_off`.
 
@@ -116,14 +132,15 @@ def stand(  # noqa: PLR0913 (all by keyword)
         The user's names and their values.
     device
         As the user typed it: "auto", "cpu", "cuda", "cuda:1", "mps" …
-    names
-        What the cell that turns it on mentions: the rest of it runs there too.
     options
         Defaults to `TrainOptions()`.
     out
         Shows a line to the user; silent without it, and with ``options.quiet``.
     told
         What earlier cells have said in full: it is said in short now. Added to.
+    view
+        Shows loops over loaders while they run, and the card at the end; nothing
+        without it, and with ``options.quiet``.
 
     Returns
     -------
@@ -136,8 +153,6 @@ def stand(  # noqa: PLR0913 (all by keyword)
         There is no such device; what was on stays on.
     DeviceUnavailableError
         It cannot be used, and ``options.strict`` is set; what was on stays on.
-    DeviceMemoryError
-        What the cell uses does not fit; nothing is on then.
     NestedCellError
         A ``%%train_on`` cell is running.
     """
@@ -152,8 +167,9 @@ def stand(  # noqa: PLR0913 (all by keyword)
     told = set() if told is None else told
     found = devices.resolve(device, strict=options.strict)
     turn_off()
-    standing = Standing(namespace, found, options, show, told)
-    standing.enter(names)
+    meter = Meter(namespace, None if options.quiet else view)
+    standing = Standing(namespace, found, options, show, told, meter)
+    standing.enter()
     _standing = standing
     show(standing.entry_line(device.strip() or "auto"))
     if found.fallback is not None:
@@ -194,6 +210,7 @@ def start(  # noqa: PLR0913 (all by keyword)
     options: TrainOptions | None = None,
     out: Callable[[str], None] | None = None,
     told: set[str] | None = None,
+    view: LoopView | None = None,
 ) -> RunningCell:
     """Move what a cell uses to a device and patch what it calls.
 
@@ -211,6 +228,9 @@ def start(  # noqa: PLR0913 (all by keyword)
         Shows a line to the user; silent without it, and with ``options.quiet``.
     told
         What earlier cells have said in full: it is said in short now. Added to.
+    view
+        Shows loops over loaders while they run, and the card at the end; nothing
+        without it, and with ``options.quiet``.
 
     Returns
     -------
@@ -237,12 +257,14 @@ def start(  # noqa: PLR0913 (all by keyword)
     show = out if out is not None and not options.quiet else _silent
     found = devices.resolve(device, strict=options.strict)
     session = None
+    meter = Meter(namespace, None if options.quiet else view)
     if _standing is not None:
         _standing.leave()
     try:
         if found.device.type != "cpu":
-            session = Session(namespace, names, found.device, options)
+            session = Session(namespace, names, found.device, options, meter=meter)
             session.enter()
+            watch(meter, session)
     except BaseException:
         if _standing is not None:
             _standing.enter()
@@ -261,7 +283,7 @@ def start(  # noqa: PLR0913 (all by keyword)
         "notes": (),
     }
     told = set() if told is None else told
-    running = RunningCell(session, known, show, told)
+    running = RunningCell(session, known, show, told, meter)
     _running = running
     try:
         show(TrainOutcome(**known).entry_line(told))

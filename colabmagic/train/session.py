@@ -16,6 +16,7 @@ from colabmagic.train import conversions, factories
 from colabmagic.train.collector import paused_collector
 from colabmagic.train.exchange import leads_to, no_subclass
 from colabmagic.train.loading import Loading, indexed_datasets
+from colabmagic.train.meter import Meter
 from colabmagic.train.modules import Modules
 from colabmagic.train.move import Mover
 from colabmagic.train.origin import is_user_file
@@ -51,9 +52,11 @@ class Session:
     lasting
         Whether it outlives the cell: later cells are let in by `admit`, what the user
         drops is let go, and all his names are swept at the end.
+    meter
+        Adds up the times of the loaders.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (two by keyword)
         self,
         namespace: dict[str, Any],
         names: tuple[str, ...],
@@ -61,6 +64,7 @@ class Session:
         options: TrainOptions,
         *,
         lasting: bool = False,
+        meter: Meter | None = None,
     ) -> None:
         self.namespace = namespace
         self.lasting = lasting
@@ -71,7 +75,8 @@ class Session:
         self.mover = Mover(device)
         self.patches = Patches()
         self.modules = Modules(self.scope, self.mover, self.patches, namespace, names)
-        self.loading = Loading(self.scope, self.mover)
+        self.meter = meter or Meter(namespace)
+        self.loading = Loading(self.scope, self.mover, self.meter)
         self.moved: tuple[str, ...] = ()
         self._before: dict[str, Any] = {}
         self._named_before: set[tuple[int, object]] = set()
@@ -431,6 +436,10 @@ class Session:
     def _allocated(self) -> int:
         """Return the bytes that are in use on the device; 0 where it does not tell."""
         return int(_memory("memory_allocated", self.device) or 0)
+
+    def used_bytes(self) -> int | None:
+        """Return the bytes in use on the device; None where it does not tell."""
+        return _memory("memory_allocated", self.device)
 
     def peak_bytes(self) -> int | None:
         """Return the highest memory in use since `enter`."""

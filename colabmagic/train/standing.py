@@ -6,13 +6,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.train.outcome import LEFT_BEHIND, TrainState
+from colabmagic.train.measuring import measured, remember, tell, watch
+from colabmagic.train.meter import time_batches
+from colabmagic.train.outcome import LEFT_BEHIND, TrainOutcome, TrainState
+from colabmagic.train.patches import Patches
 from colabmagic.train.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from colabmagic.train.devices import Resolved
+    from colabmagic.train.meter import Meter
     from colabmagic.train.options import TrainOptions
 
 
@@ -32,6 +36,8 @@ class Standing:
         Shows a line to the user.
     told
         What the user has read in full. Added to.
+    meter
+        Adds up the times of the loaders, cell by cell.
     """
 
     namespace: dict[str, Any]
@@ -39,7 +45,9 @@ class Standing:
     options: TrainOptions
     out: Callable[[str], None]
     told: set[str]
+    meter: Meter
     cells: int = 0
+    _patches: Patches = field(default_factory=Patches)
     _session: Session | None = None
     _start: float = field(default_factory=time.monotonic)
 
@@ -48,27 +56,22 @@ class Standing:
         """Where the cells run."""
         return str(self.found.device)
 
-    def enter(self, names: tuple[str, ...] = ()) -> None:
-        """Turn it on, or on again after `leave`.
-
-        Parameters
-        ----------
-        names
-            What the cell that turns it on mentions: the rest of it runs there too.
-        """
+    def enter(self) -> None:
+        """Turn it on, or on again after `leave`."""
         if self.found.device.type == "cpu":
+            time_batches(self._patches, self.meter)
             return
         session = Session(
-            self.namespace, (), self.found.device, self.options, lasting=True
+            self.namespace,
+            (),
+            self.found.device,
+            self.options,
+            lasting=True,
+            meter=self.meter,
         )
         session.enter()
+        watch(self.meter, session)
         self._session = session
-        if names:
-            try:
-                session.admit(names)
-            except BaseException:
-                self.leave()
-                raise
 
     def entry_line(self, requested: str) -> str:
         """Return the line to print when it has been turned on.
@@ -98,6 +101,7 @@ class Standing:
         tuple of str
             Notes for the user.
         """
+        self._patches.undo()
         session, self._session = self._session, None
         return () if session is None else session.exit(None, error)
 
@@ -123,21 +127,48 @@ class Standing:
         names
             The dotted names that it mentions.
         """
+        self.meter.restart()
         if self._session is not None:
             self._session.admit(names)
         self.cells += 1
-        return StandingCell(self)
+        return StandingCell(self, time.monotonic())
 
-    def cell_ended(self) -> None:
-        """Free what the cell has dropped; say what is new."""
+    def cell_ended(self, seconds: float, error: BaseException | None) -> None:
+        """Free what the cell has dropped; say what is new.
+
+        Parameters
+        ----------
+        seconds
+            How long the cell took.
+        error
+            What ended it, if it failed.
+        """
         session = self._session
-        if session is None:  # turned off by the cell itself
-            return
-        session.let_go()
-        fresh = [each for each in session.scope.notes if each not in self.told]
-        self.told.update(fresh)
-        for note in fresh:
-            self.out(f"train_on {self.device}: note: {note}")
+        notes: tuple[str, ...] = ()
+        if session is not None:  # else on the CPU, or turned off by the cell itself
+            session.let_go()
+            notes = tuple(each for each in session.scope.notes if each not in self.told)
+        if self.meter.batches:
+            outcome = TrainOutcome(
+                device=self.device,
+                requested=self.device,
+                fallback=self.found.fallback,
+                moved=(),
+                moved_bytes=0,
+                seconds=seconds,
+                peak_bytes=None if session is None else session.peak_bytes(),
+                kept=False,
+                standing=True,
+                error=None if error is None else type(error).__name__,
+                notes=notes,
+                **measured(self.meter, self.device),
+            )
+            remember(outcome)
+            tell(outcome, self.meter.view, _silent, self.told)
+        elif notes:
+            lines = (f"train_on {self.device}: note: {note}" for note in notes)
+            self.out("\n".join(lines))
+        self.told.update(notes)
 
     def state(self) -> TrainState:
         """Return what there is to know."""
@@ -158,17 +189,20 @@ class StandingCell:
     """One cell under a `Standing`."""
 
     _standing: Standing
+    _start: float
 
     def finish(
-        self,
-        result: object = None,
-        error: BaseException | None = None,  # noqa: ARG002 (everything stays there)
+        self, result: object = None, error: BaseException | None = None
     ) -> object:
         """Close the cell; return the value to show, which stays where it is."""
-        self._standing.cell_ended()
+        self._standing.cell_ended(time.monotonic() - self._start, error)
         return result
 
 
 def _counted(cells: int) -> str:
     """Return a number of cells in words."""
     return "1 cell" if cells == 1 else f"{cells} cells"
+
+
+def _silent(_: str) -> None:
+    """Show nothing: a short loop in one of many cells is no news."""

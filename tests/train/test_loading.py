@@ -18,6 +18,7 @@ from torch.utils.data import (
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from colabmagic.train.loading import Loading, indexed_datasets
+from colabmagic.train.meter import Meter
 from colabmagic.train.move import Mover
 from colabmagic.train.patches import Patches
 from colabmagic.train.scope import Scope
@@ -88,7 +89,8 @@ class Door:
     def __init__(self) -> None:
         self.scope = Scope(device=fake_1())
         self.mover = Mover(fake_1())
-        self.loading = Loading(self.scope, self.mover)
+        self.meter = Meter({})
+        self.loading = Loading(self.scope, self.mover, self.meter)
         self.patches = Patches()
 
     def open(self, *datasets: object) -> None:
@@ -113,7 +115,7 @@ def test_batches_come_to_the_device(door: Door) -> None:
     batches = list(DataLoader(rows, batch_size=2))
     assert all(x.device == n.device == fake_1() for x, n in batches)
     assert torch.cat([x.cpu() for x, _ in batches]).tolist() == [0, 2, 4, 6, 8, 10]
-    assert door.scope.batches == 3
+    assert door.meter.batches == 3
     assert rows.seen == ["cpu"] * 6
     assert rows.rows.device.type == "cpu"
 

@@ -13,7 +13,7 @@ from colabmagic.errors import (
     DeviceUnavailableError,
     NestedCellError,
 )
-from colabmagic.train import devices, service
+from colabmagic.train import devices, measuring, service
 from colabmagic.train.devices import Resolved
 from colabmagic.train.options import TrainOptions
 from colabmagic.train.session import Session
@@ -222,7 +222,7 @@ def test_figures_come_from_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     cell = begun(out=lines)
     session = cell._session
     assert session is not None
-    session.scope.batches = 4
+    cell._meter.batches = 4
     session.scope.notes["a note"] = None
     outcome = cell.finish()
     assert outcome.peak_bytes == 5_000_000
@@ -236,5 +236,5 @@ def test_before_the_first_cell_there_is_no_outcome(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`last_outcome` says so with None."""
-    monkeypatch.setattr(service, "_last", None)
+    monkeypatch.setattr(measuring, "_outcomes", [])
     assert service.last_outcome() is None

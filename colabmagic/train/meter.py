@@ -1,0 +1,386 @@
+"""How long a cell waits for data, and how fast it steps: read at the loader's door."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+    from types import FrameType
+
+    from colabmagic.train.outcome import TrainOutcome
+    from colabmagic.train.patches import Patches
+
+TICK_S: Final = 1.0  # how often more than a sum is done
+QUIET_S: Final = 2.0  # a loop that is over by then shows nothing
+_MOST_SAMPLES: Final = 240
+_MOST_FRAMES: Final = 12
+# Who draws a bar or a log of his own around the loop.
+_BARS: Final = frozenset(
+    {
+        "accelerate", "alive_progress", "enlighten", "fastai", "fastprogress", "ignite",
+        "lightning", "progressbar", "pytorch_lightning", "rich", "skorch", "tqdm",
+        "transformers",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopState:
+    """How far a loop over a loader is.
+
+    Attributes
+    ----------
+    loader
+        The user's name of the loader; "" where it has none.
+    position
+        Batches of this pass that the loop got.
+    passes
+        The number of this pass over the loader, from 1.
+    total
+        Batches of a pass; None where the loader does not tell.
+    pass_s
+        Seconds since this pass began.
+    rate
+        Batches a second, lately.
+    batches
+        Batches of all passes and loaders of the cell.
+    seconds
+        Seconds since the first batch of the cell was asked for.
+    memory_bytes
+        In use on the device; None where it does not tell.
+    """
+
+    loader: str
+    position: int
+    passes: int
+    total: int | None
+    pass_s: float
+    rate: float
+    batches: int
+    seconds: float
+    memory_bytes: int | None = None
+
+
+class LoopView(Protocol):
+    """Shows a loop while it runs; the front end decides how."""
+
+    def show(self, state: LoopState) -> None:
+        """Show how far it is; called about once a second."""
+
+    def close(self, outcome: TrainOutcome, told: Container[str]) -> None:
+        """Show what came of it, in the place of `show`.
+
+        Parameters
+        ----------
+        outcome
+            What happened.
+        told
+            Notes that the user has read already.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderFacts:
+    """How a loader is set up, for the advice at the end.
+
+    Attributes
+    ----------
+    name
+        The user's name of it; "" where it has none.
+    num_workers
+        Worker processes.
+    pin_memory
+        Whether the user asked for pinned memory.
+    persistent_workers
+        Whether the workers outlive a pass.
+    batch_size
+        None where the loader does not batch, or batches by a sampler.
+    passes
+        How often the cell went through it, begun ones included.
+    """
+
+    name: str
+    num_workers: int
+    pin_memory: bool
+    persistent_workers: bool
+    batch_size: int | None
+    passes: int
+
+
+@dataclass(eq=False)
+class Meter:
+    """Adds up the times of a cell's loaders.
+
+    Parameters
+    ----------
+    namespace
+        The user's names, to call a loader by.
+    view
+        Shows the loop; None to show nothing.
+    busy
+        Returns how busy the device is, in percent; None where nobody knows.
+    memory
+        Returns the bytes in use on the device; None where nobody knows.
+    clock
+        Seconds.
+
+    Attributes
+    ----------
+    wait_s
+        Seconds in which the cell waited for a loader.
+    transfer_s
+        Seconds in which batches were sent to the device; what the device does meanwhile
+        without the processor is not in it.
+    loop_s
+        From the first batch that was asked for to the last that came.
+    rates
+        Batches a second over the time, from the oldest to the newest.
+    busy_percent
+        Means of what `busy` told.
+    """
+
+    namespace: dict[str, Any]
+    view: LoopView | None = None
+    busy: Callable[[], float | None] | None = None
+    memory: Callable[[], int | None] | None = None
+    clock: Callable[[], float] = time.perf_counter
+    batches: int = 0
+    wait_s: float = 0.0
+    transfer_s: float = 0.0
+    _first: float = 0.0
+    _last: float = 0.0
+    _due: float = float("-inf")
+    _tick: tuple[float, int] = (0.0, 0)
+    _samples: list[float] = field(default_factory=list)
+    _stride: int = 1
+    _partial: list[float] = field(default_factory=list)
+    _busy: list[float] = field(default_factory=list)
+    _loaders: dict[int, LoaderFacts] = field(default_factory=dict)
+    _names: dict[int, str] = field(default_factory=dict)
+    _begun: dict[int, float] = field(default_factory=dict)
+
+    def restart(self) -> None:
+        """Forget what was added up: another cell begins."""
+        fresh = type(self)(self.namespace)
+        kept = {"namespace", "view", "busy", "memory", "clock"}
+        for name in {each.name for each in fields(self)} - kept:
+            setattr(self, name, getattr(fresh, name))
+
+    def begin(self, loader: Any) -> None:  # noqa: ANN401 (a DataLoader)
+        """Note that a pass over a loader begins.
+
+        Parameters
+        ----------
+        loader
+            A ``torch.utils.data.DataLoader``.
+        """
+        key = _key(loader)
+        known = self._loaders.get(key)
+        if known is None:
+            self._names[key] = self._name_of(loader)
+        self._loaders[key] = LoaderFacts(
+            name=self._names[key],
+            num_workers=loader.num_workers,
+            pin_memory=bool(loader.pin_memory),
+            persistent_workers=bool(loader.persistent_workers),
+            batch_size=loader.batch_size,
+            passes=1 if known is None else known.passes + 1,
+        )
+        self._begun[key] = self.clock()
+
+    def add(
+        self,
+        iterator: Any,  # noqa: ANN401 (an iterator over a DataLoader)
+        asked: float,
+        fetched: float,
+        sent: float,
+    ) -> None:
+        """Add one batch.
+
+        Parameters
+        ----------
+        iterator
+            Where it came from.
+        asked, fetched, sent
+            When the cell asked for it, when the loader had it, and when its copy to the
+            device was under way.
+        """
+        self.batches += 1
+        self.wait_s += fetched - asked
+        self.transfer_s += sent - fetched
+        self._last = sent
+        if sent >= self._due:
+            self._on_tick(iterator, asked, sent)
+
+    def add_end(self, asked: float, ended: float) -> None:
+        """Add the time in which a loader found that there is no more."""
+        self.wait_s += ended - asked
+        self._last = max(self._last, ended)
+
+    @property
+    def loop_s(self) -> float:
+        """Seconds from the first batch that was asked for to the last that came."""
+        return max(self._last - self._first, 0.0) if self.batches else 0.0
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Batches a second over the time."""
+        return tuple(self._samples)
+
+    @property
+    def busy_percent(self) -> float | None:
+        """How busy the device was on average; None where nobody told."""
+        return sum(self._busy) / len(self._busy) if self._busy else None
+
+    def loaders(self) -> tuple[LoaderFacts, ...]:
+        """Return the loaders that the cell went through."""
+        return tuple(self._loaders.values())
+
+    def _on_tick(self, iterator: Any, asked: float, now: float) -> None:  # noqa: ANN401
+        """Do once a second what would cost too much for each batch."""
+        self._due = now + TICK_S
+        if self.batches == 1:
+            self._first = asked
+            self._tick = (asked, 0)
+            return
+        then, batches = self._tick
+        self._tick = (now, self.batches)
+        rate = (self.batches - batches) / max(now - then, 1e-9)
+        self._keep(rate)
+        if self.busy is not None:
+            percent = self.busy()
+            if percent is None:
+                self.busy = None  # it does not tell: ask no more
+            else:
+                self._busy.append(percent)
+        if self.view is None or now - self._first < QUIET_S:
+            return
+        if has_own_bar(sys._getframe(2)):  # noqa: SLF001 (the caller of the loader)
+            return
+        self.view.show(self._state(iterator, now, rate))
+
+    def _keep(self, rate: float) -> None:
+        """Keep a rate; a long run is kept in coarser steps."""
+        self._partial.append(rate)
+        if len(self._partial) < self._stride:
+            return
+        self._samples.append(sum(self._partial) / len(self._partial))
+        self._partial.clear()
+        if len(self._samples) >= _MOST_SAMPLES:
+            pairs = zip(self._samples[::2], self._samples[1::2], strict=False)
+            self._samples = [(one + other) / 2 for one, other in pairs]
+            self._stride *= 2
+
+    def _state(self, iterator: Any, now: float, rate: float) -> LoopState:  # noqa: ANN401
+        """Return how far the loop is."""
+        position = int(getattr(iterator, "_num_yielded", 0))
+        key = _key(iterator)
+        return LoopState(
+            loader=self._names.get(key, ""),
+            position=position,
+            passes=self._loaders[key].passes if key in self._loaders else 1,
+            total=_length(iterator),
+            pass_s=now - self._begun.get(key, now),
+            rate=rate,
+            batches=self.batches,
+            seconds=now - self._first,
+            memory_bytes=None if self.memory is None else self.memory(),
+        )
+
+    def _name_of(self, loader: object) -> str:
+        """Return the user's name of a loader."""
+        for name, value in self.namespace.items():
+            if value is loader and not name.startswith("_"):
+                return name
+        return ""
+
+
+def has_own_bar(frame: FrameType | None) -> bool:
+    """Tell whether somebody else shows how far this loop is.
+
+    Parameters
+    ----------
+    frame
+        Where the next batch is asked for.
+    """
+    std = sys.modules.get("tqdm.std")
+    if std is not None and len(getattr(std.tqdm, "_instances", ())):
+        return True
+    for _ in range(_MOST_FRAMES):
+        if frame is None:
+            return False
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] in _BARS:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _key(loader: Any) -> int:  # noqa: ANN401 (a DataLoader, or an iterator over one)
+    """Return what a loader and its iterators have in common."""
+    return id(getattr(loader, "_index_sampler", loader))
+
+
+def _length(iterator: Any) -> int | None:  # noqa: ANN401
+    """Return how many batches a pass has; None where the loader does not tell."""
+    try:
+        return len(iterator)
+    except Exception:  # noqa: BLE001 (a sampler of the user's; many have no length)
+        return None
+
+
+def count_passes(patches: Patches, meter: Meter) -> None:
+    """Tell a meter whenever a pass over a loader begins.
+
+    Parameters
+    ----------
+    patches
+        Take it back.
+    meter
+        What is told.
+    """
+    original = DataLoader.__iter__
+
+    @functools.wraps(original)
+    def __iter__(loader: Any) -> Any:  # noqa: ANN401, N807
+        meter.begin(loader)
+        return original(loader)
+
+    patches.set(DataLoader, "__iter__", __iter__)
+
+
+def time_batches(patches: Patches, meter: Meter) -> None:
+    """Let a meter add up a cell that sends no batch anywhere.
+
+    Parameters
+    ----------
+    patches
+        Take it back.
+    meter
+        What adds up.
+    """
+    original = _BaseDataLoaderIter.__next__
+    clock = meter.clock
+
+    @functools.wraps(original)
+    def __next__(iterator: Any) -> Any:  # noqa: ANN401, N807
+        asked = clock()
+        try:
+            result = original(iterator)
+        except StopIteration:
+            meter.add_end(asked, clock())
+            raise
+        fetched = clock()
+        meter.add(iterator, asked, fetched, fetched)
+        return result
+
+    patches.set(_BaseDataLoaderIter, "__next__", __next__)
+    count_passes(patches, meter)

@@ -265,7 +265,10 @@ class Meter:
             return
         if has_own_bar(sys._getframe(2)):  # noqa: SLF001 (the caller of the loader)
             return
-        self.view.show(self._state(iterator, now, rate))
+        try:
+            self.view.show(self._state(iterator, now, rate))
+        except Exception:  # noqa: BLE001 (a bar is never worth a training)
+            self.view = None
 
     def _keep(self, rate: float) -> None:
         """Keep a rate; a long run is kept in coarser steps."""

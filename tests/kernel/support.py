@@ -33,6 +33,7 @@ for _pair in filter(None, os.environ.get("COLABMAGIC_TEST_KERNELS", "").split(",
     INTERPRETERS[_name] = Path(_path)
 
 TIMEOUT_S = 60.0
+_OUTPUTS = frozenset({"stream", "error", "execute_result", "display_data"})
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -46,6 +47,7 @@ class Reply:
     traceback: str  # in the reply, for programs; a person sees `errors`
     execution_count: int | None
     outputs: list[dict[str, Any]]
+    displays: list[str]  # what was displayed and what was put in its place, as text
 
     def _text(self, stream: str) -> str:
         return "".join(
@@ -179,6 +181,7 @@ class Kernel:
         )
         left = list(answers)
         outputs: list[dict[str, Any]] = []
+        displays: list[str] = []
         end = time.monotonic() + timeout_s
         while True:
             assert time.monotonic() < end, f"the cell did not end: {code}"
@@ -193,13 +196,15 @@ class Kernel:
             kind, content = message["msg_type"], message["content"]
             if kind == "status" and content["execution_state"] == "idle":
                 break
-            if kind in {"stream", "error", "execute_result", "display_data"}:
+            if kind in _OUTPUTS:
                 outputs.append({"type": kind, **content})
+            if kind in {"display_data", "update_display_data"}:
+                displays.append(content["data"].get("text/plain", ""))
             if interrupt_at is not None and interrupt_at in content.get("text", ""):
                 interrupt_at = None
                 time.sleep(0.2)  # until the printing is over, and the next step runs
                 self.interrupt()
-        return self._reply(request, outputs)
+        return self._reply(request, outputs, displays)
 
     def _asked(self) -> bool:
         """Tell whether the kernel waits for input."""
@@ -209,7 +214,9 @@ class Kernel:
             return False
         return True
 
-    def _reply(self, request: str, outputs: list[dict[str, Any]]) -> Reply:
+    def _reply(
+        self, request: str, outputs: list[dict[str, Any]], displays: list[str]
+    ) -> Reply:
         """Read the reply to a request."""
         content = self._shell_reply(request)
         self.count = content.get("execution_count") or self.count
@@ -220,6 +227,7 @@ class Kernel:
             traceback=_ANSI.sub("", "\n".join(content.get("traceback", []))),
             execution_count=content.get("execution_count"),
             outputs=outputs,
+            displays=displays,
         )
 
     def _shell_reply(self, request: str) -> dict[str, Any]:

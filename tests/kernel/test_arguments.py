@@ -42,12 +42,12 @@ def test_wrong_arguments_take_one_line(kernel: Kernel, line: str, message: str) 
     assert kernel.value("'ran' in globals()") is False
 
 
-def test_as_a_line_it_says_where_it_belongs(kernel: Kernel) -> None:
-    """``%train_on cuda`` is answered with the cell magic to write."""
-    reply = kernel.run("%train_on cuda")
-    assert reply.ename == "UsageError"
-    (text,) = reply.stderr.strip().splitlines()
-    assert "%%train_on cuda as the first line of the cell" in text
+def test_as_a_line_it_says_how_it_is(kernel: Kernel) -> None:
+    """``%train_on`` alone tells that it is off, and what to type; without torch too."""
+    (shown,) = kernel.run("%train_on").results
+    assert shown.startswith("train_on is off")
+    assert "%%train_on auto as its first line" in shown
+    assert kernel.run("%train_on off").stdout.startswith("train_on: is off")
 
 
 @pytest.mark.parametrize("question", ["%train_on?", "%%train_on?", "%train_on??"])

@@ -151,7 +151,7 @@ def test_in_a_terminal(interpreter_path: str, tmp_path: Path) -> None:
     typed = (
         "%load_ext colabmagic\n%load_ext probe_magic\n"
         "%%probe\nx = 20\nx + 22\n\n\n\n"
-        "%train_on cuda\n"
+        "%train_on\n"
         "import probe_magic; print(len(probe_magic.EVENTS), 'events')\n"
         "exit\n"
     )
@@ -176,5 +176,5 @@ def test_in_a_terminal(interpreter_path: str, tmp_path: Path) -> None:
     shown = result.stdout + result.stderr
     assert "42" in shown, shown
     assert "2 events" in shown, shown
-    assert "as the first line of the cell" in shown, shown
+    assert "train_on is off" in shown, shown
     assert "Traceback" not in shown, shown

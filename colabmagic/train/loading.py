@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch.utils import data as torch_data
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
-from colabmagic.train import batch
+from colabmagic.train import ahead, batch, rows
 from colabmagic.train.reach import Reach
 from colabmagic.train.visit import adopt, end_visit, visit_home
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from colabmagic.train.move import Mover
     from colabmagic.train.patches import Patches
+    from colabmagic.train.resident import Resident
     from colabmagic.train.scope import Scope
     from colabmagic.train.traveller import Traveller
 
@@ -28,20 +29,40 @@ class Loading:
 
     Tensors that a dataset and the cell both use are on the device for the cell, and at
     home while Dataset code runs: worker processes could not use them otherwise.
+
+    Attributes
+    ----------
+    scope
+        Of the cell.
+    mover
+        Knows what is away.
+    resident
+        Datasets that are kept on the device; None to keep none.
     """
 
     scope: Scope
     mover: Mover
+    resident: Resident | None = None
+    _sends_ahead: bool = False
     _shared: dict[int, tuple[object, list[Traveller]]] = field(default_factory=dict)
 
     def install(self, patches: Patches, datasets: Iterable[object]) -> None:
         """Patch the iterators of loaders, and the datasets that the cell indexes."""
+        rows.install(patches, self.resident)
+        self._sends_ahead = ahead.install(patches, self.scope.device)
         patches.set(_BaseDataLoaderIter, "__next__", self._next())
         patches.set(torch_data.DataLoader, "_get_iterator", self._get_iterator())
         for kind in {type(dataset) for dataset in datasets}:
             for name in ("__getitem__", "__iter__"):
                 if getattr(kind, name, None) is not None:
                     patches.set(kind, name, self._direct(name, getattr(kind, name)))
+
+    def close(self) -> None:
+        """Let go of what was made for batches that nobody asked for."""
+        if self._sends_ahead:
+            ahead.close()
+        if self.resident is not None:
+            self.resident.close()
 
     def move(self, value: Any) -> Any:  # noqa: ANN401
         """Move what came through the door."""
@@ -53,6 +74,7 @@ class Loading:
         original = _BaseDataLoaderIter.__next__
         scope, shared = self.scope, self._shared
         device, non_blocking = scope.device, scope.non_blocking
+        sends_ahead = self._sends_ahead
 
         @functools.wraps(original)
         def __next__(iterator: Any) -> Any:  # noqa: ANN401, N807
@@ -70,6 +92,10 @@ class Loading:
                     end_visit(visits)
                 scope.inside_loader = 0
             scope.batches += 1
+            if sends_ahead:
+                there = ahead.taken(iterator, result)
+                if there is not None:
+                    return there
             return batch.moved(result, device, non_blocking=non_blocking)
 
         return __next__
@@ -82,7 +108,9 @@ class Loading:
         def _get_iterator(loader: Any) -> Any:  # noqa: ANN401
             if self.scope.inside_loader:
                 return original(loader)
-            return self._indoors(loader, lambda: original(loader))
+            return self._indoors(
+                loader, lambda: ahead.iterate(loader, lambda: original(loader))
+            )
 
         return _get_iterator
 
@@ -97,6 +125,7 @@ class Loading:
                 return self._each(dataset, original)
             return self.move(self._indoors(dataset, lambda: original(dataset, *args)))
 
+        rows.declare(item, original)
         return item
 
     def _each(self, dataset: Any, original: Callable[..., Any]) -> Any:  # noqa: ANN401

@@ -240,6 +240,7 @@ class Session:
         self.scope.rest()
         self.modules.close()
         self.patches.undo()
+        self.loading.close()
         self._restore_names()
         for guard in self._guards:
             guard.remove()

@@ -14,7 +14,12 @@ from colabmagic.magics import cells
 from colabmagic.magics._base import parse
 from colabmagic.magics._completion import completes
 from colabmagic.magics._config import ColabMagic
-from colabmagic.train.options import RNG_CHOICES, WELL_KNOWN_DEVICES, TrainOptions
+from colabmagic.train.options import (
+    AMP_CHOICES,
+    RNG_CHOICES,
+    WELL_KNOWN_DEVICES,
+    TrainOptions,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -68,6 +73,33 @@ class TrainMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         help="where random numbers come from: cpu gives those of a CPU run, device is "
         "fastest, auto (the default) takes the CPU's for small draws",
     )
+    @argument(
+        "--cache",
+        action="store_true",
+        help="keep the tensors of a plain TensorDataset on the device: at most a fifth "
+        "of its free memory",
+    )
+    @argument(
+        "--amp",
+        choices=AMP_CHOICES,
+        help="compute in half precision where that is safe; fp16 needs a GradScaler in "
+        "the cell",
+    )
+    @argument(
+        "--tf32",
+        action="store_true",
+        help="let float32 products round as TF32 (NVIDIA, Ampere and later)",
+    )
+    @argument(
+        "--channels-last",
+        action="store_true",
+        help="lay out the weights of convolutions with the channels last",
+    )
+    @argument(
+        "--compile",
+        action="store_true",
+        help="run the models that the cell uses through torch.compile",
+    )
     @argument("--quiet", action="store_true", help="print no lines of our own")
     @line_cell_magic
     def train_on(self, line: str, cell: str | None = None) -> object:
@@ -117,6 +149,11 @@ def open_session(
         strict=arguments.strict,
         rng=cast("Rng", arguments.rng or settings.rng),
         quiet=arguments.quiet or settings.quiet,
+        cache=arguments.cache,
+        amp=arguments.amp,
+        tf32=arguments.tf32,
+        channels_last=arguments.channels_last,
+        compile=arguments.compile,
     )
     session = _service().start(
         namespace=shell.user_ns,

@@ -11,6 +11,8 @@ import torch
 from colabmagic.train.outcome import in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from colabmagic.train.scope import Scope
 
 SHARE: Final = 0.2  # of the device's free memory
@@ -37,11 +39,15 @@ class Resident:
     ----------
     scope
         Of the cell; gets a note about what could not be kept.
+    travellers
+        Tensors that the cell works with itself, by their identity: torch does not count
+        what it writes to them there.
     kept_bytes
         What the copies take.
     """
 
     scope: Scope
+    travellers: Mapping[int, object]
     kept_bytes: int = 0
     used: bool = False
     _copies: dict[int, _Copy] = field(default_factory=dict)
@@ -81,10 +87,14 @@ class Resident:
         """Let go of all copies."""
         self._copies.clear()
         if not self.used:
-            self.scope.notes[
-                "--cache: no loader here reads a plain TensorDataset with the default "
+            self._note(
+                "no loader here reads a plain TensorDataset with the default "
                 "collate function and num_workers=0; nothing was kept on the device"
-            ] = None
+            )
+
+    def _note(self, text: str) -> None:
+        """Tell the user, once."""
+        self.scope.notes[f"--cache: {text}"] = None
 
     def _checked(self, numbers: torch.Tensor, length: int) -> torch.Tensor:
         """Send the numbers of rows; a device would not tell which one is wrong."""
@@ -99,16 +109,21 @@ class Resident:
 
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return the copy of a tensor; None if there is none and shall be none."""
+        if id(tensor) in self.travellers:
+            self._note(
+                "the cell uses a dataset's tensor itself; its rows came from the CPU"
+            )
+            return None
         known = self._copies.get(id(tensor))
         if known is None or known.owner() is not tensor:
             known = self._made(tensor)
             self._copies[id(tensor)] = known
         elif known.there is not None and known.version != tensor._version:  # noqa: SLF001
             known.there = None
-            self.scope.notes[
-                "--cache: a dataset's tensor was changed while the cell ran; its rows "
+            self._note(
+                "a dataset's tensor was changed while the cell ran; its rows "
                 "came from the CPU from then on"
-            ] = None
+            )
         return known.there
 
     def _made(self, tensor: torch.Tensor) -> _Copy:
@@ -116,19 +131,19 @@ class Resident:
         copy = _Copy(weakref.ref(tensor), tensor._version, None)  # noqa: SLF001
         free = self._free()
         if self.kept_bytes + tensor.nbytes > SHARE * free:
-            self.scope.notes[
-                f"--cache: a dataset's tensor of {in_words(tensor.nbytes)} was not kept "
+            self._note(
+                f"a dataset's tensor of {in_words(tensor.nbytes)} was not kept "
                 f"on {self.scope.device}: more than {SHARE:.0%} of its free memory"
                 + (f" ({in_words(free)})" if free else ", which it does not tell")
-            ] = None
+            )
             return copy
         try:
             copy.there = _to(tensor, self.scope.device)
         except torch.OutOfMemoryError:
-            self.scope.notes[
-                f"--cache: {self.scope.device} had no room for a dataset's tensor of "
+            self._note(
+                f"{self.scope.device} had no room for a dataset's tensor of "
                 f"{in_words(tensor.nbytes)}"
-            ] = None
+            )
         else:
             self.kept_bytes += tensor.nbytes
         return copy

@@ -12,6 +12,7 @@ from colabmagic.train.options import TrainOptions
 from colabmagic.train.outcome import TrainOutcome
 from colabmagic.train.patches import Patches
 from colabmagic.train.session import Session
+from colabmagic.train.tuning import refuse_on_cpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +140,8 @@ def start(  # noqa: PLR0913 (all by keyword)
         What the cell uses does not fit.
     NestedCellError
         Another cell is running.
+    NotSupportedError
+        The device cannot do what an option asks for.
     """
     global _running  # noqa: PLW0603 (one cell runs at a time in a process)
     if _running is not None:
@@ -148,8 +151,10 @@ def start(  # noqa: PLR0913 (all by keyword)
     options = options or TrainOptions()
     show = out if out is not None and not options.quiet else _silent
     found = devices.resolve(device, strict=options.strict)
-    session = None
-    if found.device.type != "cpu":
+    session = note = None
+    if found.device.type == "cpu":
+        note = refuse_on_cpu(options, asked=found.fallback is None)
+    else:
         session = Session(namespace, names, found.device, options)
         session.enter()
     known: dict[str, Any] = {
@@ -163,7 +168,7 @@ def start(  # noqa: PLR0913 (all by keyword)
         "peak_bytes": None,
         "kept": options.keep and session is not None,
         "error": None,
-        "notes": (),
+        "notes": () if note is None else (note,),
     }
     told = set() if told is None else told
     running = RunningCell(session, known, show, told)

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 def movers() -> dict[str, Move]:
     """Return the contestants that are installed."""
-    found: dict[str, Move] = {
-        "**%%train_on**": lambda batch, place: moved(batch, place)
-    }
+    found: dict[str, Move] = {"**%%train_on**": moved}
     if find_spec("accelerate"):
         from accelerate.utils import send_to_device
 

@@ -19,6 +19,7 @@ from _measure import ROUNDS, cpu_seconds, interleaved, ratio_table
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from colabmagic.train import service
 from colabmagic.train.options import TrainOptions
 from colabmagic.train.session import Session
 
@@ -92,6 +93,15 @@ def ours(loop: Callable[..., None], *values: Any) -> float:  # noqa: ANN401
         session.exit(None, None)
 
 
+def on_cpu(loop: Callable[..., None], *values: Any) -> float:  # noqa: ANN401
+    """Run an unedited loop in a cell that says ``cpu``."""
+    running = service.start(namespace={}, device="cpu", names=())
+    try:
+        return cpu_seconds(lambda: loop(*values))
+    finally:
+        running.finish()
+
+
 def only_load(loader: Any) -> None:  # noqa: ANN401
     """Go through a loader, as by hand."""
     for inputs, targets in loader:
@@ -163,6 +173,7 @@ def loops(kind: type[TensorDataset]) -> dict[str, Callable[[], float]]:
     now = parts(kind)
     found: dict[str, Callable[[], float]] = {
         "hand-written `.to(device)`": lambda: cpu_seconds(lambda: hand_loop(*now)),
+        "**%%train_on cpu**, unedited": lambda: on_cpu(plain_loop, *now),
         "**%%train_on**, unedited": lambda: ours(plain_loop, *now),
         "`with torch.device`": lambda: device_context(plain_loop, *now),
     }
@@ -194,6 +205,7 @@ def main() -> None:
     loader = parts(TensorDataset)[2]
     alone: dict[str, Callable[[], float]] = {
         "hand-written `.to(device)`": lambda: cpu_seconds(lambda: only_load(loader)),
+        "**%%train_on cpu**, unedited": lambda: on_cpu(only_load_plain, loader),
         "**%%train_on**, unedited": lambda: ours(only_load_plain, loader),
     }
     if available("lightning_fabric"):

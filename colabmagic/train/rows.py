@@ -8,7 +8,6 @@ strides; every condition of that is looked at anew for each batch.
 from __future__ import annotations
 
 import functools
-import itertools
 import weakref
 from array import array
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +33,7 @@ _PLAIN_DTYPES: Final = frozenset({
 
 # Torch's own, as they are before anybody changes them.
 _frombuffer: Final = torch.frombuffer
+_Tensor: Final = torch.Tensor
 _int64: Final = torch.int64
 _strided: Final = torch.strided
 _index_select: Final = torch.index_select
@@ -45,7 +45,7 @@ _collate_map: Final = collate.default_collate_fn_map
 _item_of_tensors: Final = TensorDataset.__getitem__
 _items_of_subset: Final = Subset.__getitems__
 _item_of_subset: Final = Subset.__getitem__
-_has_names: Final = getattr(torch.Tensor, "has_names", lambda _: False)  # older torch
+_has_names: Final = getattr(torch.Tensor, "has_names", None)  # older torch
 _modes: Final = torch._C._len_torch_function_stack  # noqa: SLF001
 _dispatch_modes: Final = torch._C._len_torch_dispatch_stack  # noqa: SLF001
 
@@ -127,7 +127,7 @@ def whole_rows(
             return None
         dataset, index = found
     tensors = _tensors(dataset)
-    if tensors is None or not all(map(_is_plain, tensors)):
+    if tensors is None or not _are_plain(tensors):
         return None
     try:
         # A third of the time of `torch.tensor(index)`.
@@ -149,7 +149,10 @@ def _is_torchs_own() -> bool:
         and _collate_map.get(torch.Tensor) is _collate_tensor
         and _leave_tuples(tuple(_collate_map))
         and not hasattr(TensorDataset, "__getitems__")
-        and _is(TensorDataset.__getitem__, _item_of_tensors)
+        and (
+            TensorDataset.__getitem__ is _item_of_tensors
+            or _is(TensorDataset.__getitem__, _item_of_tensors)
+        )
         and get_worker_info() is None
     )
 
@@ -198,28 +201,19 @@ def _tensors(dataset: TensorDataset) -> tuple[torch.Tensor, ...] | None:
     return tensors
 
 
-def _is_plain(tensor: Any) -> bool:  # noqa: ANN401
-    """Tell whether rows of a tensor can be taken at once with the same result."""
-    return (
-        type(tensor) is torch.Tensor
-        and tensor.is_cpu
-        and tensor.layout is _strided
-        and not tensor.is_nested
-        and not tensor.requires_grad
-        and tensor.ndim > 0
-        and tensor.is_contiguous()
-        and tensor.dtype in _PLAIN_DTYPES
-        and not _has_names(tensor)
-    )
-
-
-def plain_tensors(dataset: object) -> tuple[torch.Tensor, ...]:
-    """Return the tensors below a dataset that may be kept on a device."""
-    for _ in itertools.count():
-        if type(dataset) is not Subset:
-            break
-        dataset = vars(dataset).get("dataset")
-    if type(dataset) is not TensorDataset:
-        return ()
-    tensors = _tensors(dataset) or ()
-    return tensors if all(map(_is_plain, tensors)) else ()
+def _are_plain(tensors: tuple[Any, ...]) -> bool:
+    """Tell whether rows of tensors can be taken at once with the same result."""
+    for tensor in tensors:
+        if (
+            type(tensor) is not _Tensor
+            or not tensor.is_cpu
+            or tensor.layout is not _strided
+            or tensor.is_nested
+            or tensor.requires_grad
+            or not tensor.ndim
+            or not tensor.is_contiguous()
+            or tensor.dtype not in _PLAIN_DTYPES
+            or (_has_names is not None and _has_names(tensor))
+        ):
+            return False
+    return True

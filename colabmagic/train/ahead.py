@@ -22,6 +22,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data._utils import pin_memory as torchs_pinning
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
+from colabmagic.train.resident import memory_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 _DEPTH: Final = 8
 AHEAD: Final = 2  # batches that are on the device before they are asked for
+# Of the device's memory, for one batch: a loop that just fits by hand must fit here.
+SHARE: Final = 0.01
 # Those whose copies run beside the computation. MPS must not: pytorch#83015.
 OVERLAPPING: Final = {"cuda"}
 
@@ -40,7 +44,7 @@ _ATOMS: Final = frozenset({str, bytes, int, float, bool, complex, type(None)})
 
 # The device of the cell that runs; None between cells: threads of persistent workers
 # outlive the cell, and pin nothing then.
-_now: Final = types.SimpleNamespace(device=None)
+_now: Final = types.SimpleNamespace(device=None, limit_bytes=0.0)
 
 
 def install(patches: Patches, device: torch.device) -> bool:
@@ -60,6 +64,7 @@ def install(patches: Patches, device: torch.device) -> bool:
     """
     if device.type not in OVERLAPPING or not hasattr(torch, "accelerator"):
         return False
+    patches.set(_now, "limit_bytes", SHARE * memory_bytes(device)[1])
     patches.set(_now, "device", device)
     original = _MultiProcessingDataLoaderIter._reset  # noqa: SLF001
 
@@ -121,9 +126,9 @@ def _pinning(own: dict[str, Any], ahead: Ahead, original: Callable[[], Any]) -> 
         loop(_Watched(batches, ahead), *args)
 
     torchs: Any = torchs_pinning
-    own["pin_memory"] = True
-    torchs._pin_memory_loop = pin_loop  # noqa: SLF001
     try:
+        own["pin_memory"] = True
+        torchs._pin_memory_loop = pin_loop  # noqa: SLF001
         return original()
     finally:
         torchs._pin_memory_loop = loop  # noqa: SLF001
@@ -207,7 +212,7 @@ class Ahead:
             device = _now.device
             if device is None or len(self._sent) >= AHEAD or id(batch) in self._sent:
                 return
-            if not is_simple(batch):
+            if not is_simple(batch) or _bytes_of(batch) > _now.limit_bytes:
                 return
             try:
                 sent = self._begun(batch, device)
@@ -311,6 +316,18 @@ def _tensors_in(value: Any, depth: int) -> float:  # noqa: ANN401
         if kind is dict:
             return sum(_tensors_in(each, depth + 1) for each in value.values())
     return -math.inf
+
+
+def _bytes_of(batch: Any) -> int:  # noqa: ANN401
+    """Return the size of a simple batch."""
+    sizes: list[int] = []
+
+    def weighed(tensor: torch.Tensor) -> torch.Tensor:
+        sizes.append(tensor.nbytes)
+        return tensor
+
+    _each(batch, weighed, {})
+    return sum(sizes)
 
 
 def _each(

@@ -54,10 +54,11 @@ class Autocast:
         patches
             Undoes what is changed in torch.
         """
-        self._outer = torch.autocast(
+        outer: Any = torch.autocast(
             self._kind, dtype=_DTYPES[self._amp], cache_enabled=False
         )
-        self._outer.__enter__()
+        outer.__enter__()
+        self._outer = outer
         backward = torch.autograd.backward
 
         @functools.wraps(backward)

@@ -151,12 +151,12 @@ class Resident:
     def _free(self) -> float:
         """Return the free memory, as it was when the first tensor was asked for."""
         if self._budget is None:
-            self._budget = free_bytes(self.scope.device)
+            self._budget = memory_bytes(self.scope.device)[0]
         return self._budget
 
 
-def free_bytes(device: torch.device) -> float:
-    """Return the free memory of a device; 0 where it does not tell.
+def memory_bytes(device: torch.device) -> tuple[float, float]:
+    """Return the free and the whole memory of a device; zeros where it does not tell.
 
     Parameters
     ----------
@@ -172,7 +172,8 @@ def free_bytes(device: torch.device) -> float:
         if ask is None:
             continue
         try:
-            return float(ask(device)[0])
+            free, whole = ask(device)
         except (RuntimeError, NotImplementedError, ValueError, AssertionError):
             continue
-    return 0.0
+        return float(free), float(whole)
+    return 0.0, 0.0

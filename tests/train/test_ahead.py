@@ -146,6 +146,24 @@ def test_no_more_than_two_are_on_their_way() -> None:
     assert taken == [True, True, False, False]
 
 
+def test_a_big_batch_waits_until_it_is_asked_for(
+    fake: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundredth of the memory at most: a loop that just fits by hand fits here."""
+    monkeypatch.setattr(ahead, "OVERLAPPING", {"fake"})
+    fake.set_limit(1, 10_000)
+    patches = Patches()
+    ahead.install(patches, torch.device(DEVICE))
+    try:
+        sender, small, big = Ahead(), [torch.ones(25)], [torch.ones(20), torch.ones(6)]
+        sender.send(small)
+        sender.send(big)
+        assert sender.take(small) is not None
+        assert sender.take(big) is None
+    finally:
+        patches.undo()
+
+
 def test_a_full_device_is_no_error_yet(opened: Any) -> None:  # noqa: ANN401
     """It is raised when the batch is asked for, at its place in the loop."""
     opened.fail_allocation(1, 0)

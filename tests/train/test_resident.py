@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from colabmagic.train.resident import free_bytes
+from colabmagic.train.resident import memory_bytes
 from tests.train.cell import DEVICE, Notebook
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def test_a_device_without_room(fake: types.ModuleType) -> None:
 
 
 def test_free_memory(fake: types.ModuleType) -> None:
-    """It is what the device says, and 0 where it says nothing."""
+    """Free and whole are what the device says, and 0 where it says nothing."""
     fake.set_limit(1, 5000)
-    assert free_bytes(torch.device(DEVICE)) == 5000
-    assert free_bytes(torch.device("meta")) == 0
+    assert memory_bytes(torch.device(DEVICE)) == (5000, 5000)
+    assert memory_bytes(torch.device("meta")) == (0, 0)

@@ -260,3 +260,17 @@ def test_fp16_wants_a_scaler() -> None:
     finally:
         autocast.close()
         patches.undo()
+
+
+@pytest.mark.parametrize("ending", ["", "1 / 0"])
+def test_a_cell_in_half_precision(ending: str) -> None:
+    """It is on in the cell, and off again after it, also after an error."""
+    notebook = Notebook()
+    notebook.run("import torch\nmodel = torch.nn.Linear(2, 2)")
+    source = f"inside = torch.is_autocast_enabled('fake')\n{ending}"
+    try:
+        notebook.train_on(source, amp="bf16")
+    except ZeroDivisionError:
+        assert ending
+    assert notebook["inside"] is True
+    assert not torch.is_autocast_enabled("fake")

@@ -8,7 +8,6 @@ known by its identity, so that nothing of ours can ever come out of the loader.
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 import types
@@ -23,13 +22,13 @@ from torch.utils.data._utils import pin_memory as torchs_pinning
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from colabmagic.train.resident import memory_bytes
+from colabmagic.train.simple import bytes_of, is_simple, mapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from colabmagic.train.patches import Patches
 
-_DEPTH: Final = 8
 AHEAD: Final = 2  # batches that are on the device before they are asked for
 # Of the device's memory, for one batch: a loop that just fits by hand must fit here.
 SHARE: Final = 0.01
@@ -39,8 +38,6 @@ OVERLAPPING: Final = {"cuda"}
 _setattr: Final[Any] = DataLoader.__setattr__
 _to: Final = torch._C.TensorBase.to  # noqa: SLF001
 _pin: Final = torch._C.TensorBase.pin_memory  # noqa: SLF001
-_strided: Final = torch.strided
-_ATOMS: Final = frozenset({str, bytes, int, float, bool, complex, type(None)})
 
 # The device of the cell that runs; None between cells: threads of persistent workers
 # outlive the cell, and pin nothing then.
@@ -66,23 +63,19 @@ def install(patches: Patches, device: torch.device) -> bool:
         return False
     patches.set(_now, "limit_bytes", SHARE * memory_bytes(device)[1])
     patches.set(_now, "device", device)
-    original = _MultiProcessingDataLoaderIter._reset  # noqa: SLF001
-
-    def _reset(iterator: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        try:
-            return original(iterator, *args, **options)
-        finally:
-            ahead = _known.get(iterator)
-            if ahead is not None:
-                ahead.forget()
-
-    patches.set(_MultiProcessingDataLoaderIter, "_reset", _reset)
     return True
 
 
 def close() -> None:
     """Let go of batches that nobody has asked for."""
     for ahead in list(_known.values()):
+        ahead.forget()
+
+
+def forget(iterator: Any) -> None:  # noqa: ANN401
+    """Let go of the batches of an epoch that begins anew."""
+    ahead = _known.get(iterator)
+    if ahead is not None:
         ahead.forget()
 
 
@@ -212,7 +205,7 @@ class Ahead:
             device = _now.device
             if device is None or len(self._sent) >= AHEAD or id(batch) in self._sent:
                 return
-            if not is_simple(batch) or _bytes_of(batch) > _now.limit_bytes:
+            if not is_simple(batch) or bytes_of(batch) > _now.limit_bytes:
                 return
             try:
                 sent = self._begun(batch, device)
@@ -244,7 +237,7 @@ class Ahead:
             return there
 
         with self._stream:
-            there = _each(batch, send, {})
+            there = mapped(batch, send)
             event = self._stream.record_event()
         return _Sent(batch, there, tensors, event)
 
@@ -261,7 +254,7 @@ class _Arrived:
         if _now.device is None or not is_simple(self.batch):
             return self.batch
         try:
-            pinned = _each(self.batch, _pin, {})
+            pinned = mapped(self.batch, _pin)
         except RuntimeError:
             return self.batch
         self.ahead.send(pinned)
@@ -281,73 +274,6 @@ class _Watched:
         if isinstance(batch, ExceptionWrapper):
             return number, batch
         return number, _Arrived(batch, self.ahead)
-
-
-def is_simple(batch: Any) -> bool:  # noqa: ANN401
-    """Tell whether a batch is made of plain tensors in plain containers.
-
-    Only such a one is touched before it is asked for: copying what somebody wrote
-    would run his code in a thread.
-
-    Parameters
-    ----------
-    batch
-        What a collate function gave.
-    """
-    return _tensors_in(batch, 0) > 0
-
-
-def _tensors_in(value: Any, depth: int) -> float:  # noqa: ANN401
-    """Count the tensors in a value; minus infinity if anything else is there."""
-    kind = type(value)
-    if kind is torch.Tensor:
-        plain = (
-            value.is_cpu
-            and value.layout is _strided
-            and not value.is_nested
-            and not value.requires_grad
-        )
-        return 1 if plain else -math.inf
-    if kind in _ATOMS:
-        return 0
-    if depth < _DEPTH:
-        if kind is list or kind is tuple:
-            return sum(_tensors_in(each, depth + 1) for each in value)
-        if kind is dict:
-            return sum(_tensors_in(each, depth + 1) for each in value.values())
-    return -math.inf
-
-
-def _bytes_of(batch: Any) -> int:  # noqa: ANN401
-    """Return the size of a simple batch."""
-    sizes: list[int] = []
-
-    def weighed(tensor: torch.Tensor) -> torch.Tensor:
-        sizes.append(tensor.nbytes)
-        return tensor
-
-    _each(batch, weighed, {})
-    return sum(sizes)
-
-
-def _each(
-    value: Any,  # noqa: ANN401
-    function: Callable[[torch.Tensor], torch.Tensor],
-    seen: dict[int, Any],
-) -> Any:  # noqa: ANN401
-    """Return a simple batch with a function applied to its tensors, each once."""
-    kind = type(value)
-    if kind in _ATOMS:
-        return value
-    if id(value) not in seen:
-        if kind is torch.Tensor:
-            made: Any = function(value)
-        elif kind is dict:
-            made = {key: _each(each, function, seen) for key, each in value.items()}
-        else:
-            made = kind([_each(each, function, seen) for each in value])
-        seen[id(value)] = made
-    return seen[id(value)]
 
 
 _known: Final[weakref.WeakKeyDictionary[Any, Ahead]] = weakref.WeakKeyDictionary()

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from torch.utils import data as torch_data
-from torch.utils.data.dataloader import _BaseDataLoaderIter
+from torch.utils.data.dataloader import (
+    _BaseDataLoaderIter,
+    _MultiProcessingDataLoaderIter,
+)
 
 from colabmagic.train import ahead, batch, rows
 from colabmagic.train.reach import Reach
@@ -52,6 +55,7 @@ class Loading:
         self._sends_ahead = ahead.install(patches, self.scope.device)
         patches.set(_BaseDataLoaderIter, "__next__", self._next())
         patches.set(torch_data.DataLoader, "_get_iterator", self._get_iterator())
+        patches.set(_MultiProcessingDataLoaderIter, "_reset", self._reset())
         for kind in {type(dataset) for dataset in datasets}:
             for name in ("__getitem__", "__iter__"):
                 if getattr(kind, name, None) is not None:
@@ -113,6 +117,22 @@ class Loading:
             )
 
         return _get_iterator
+
+    def _reset(self) -> Callable[..., Any]:
+        """Return the patched method by which persistent workers begin a new epoch."""
+        original: Any = _MultiProcessingDataLoaderIter._reset  # noqa: SLF001
+
+        @functools.wraps(original)
+        def _reset(iterator: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
+            if self.scope.inside_loader:  # the first epoch, from its constructor
+                original(iterator, *args, **options)
+                return
+            try:
+                self._indoors(iterator, lambda: original(iterator, *args, **options))
+            finally:
+                ahead.forget(iterator)
+
+        return _reset
 
     def _direct(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap ``dataset[i]`` and ``iter(dataset)`` for calls from the cell."""

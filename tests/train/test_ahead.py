@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data._utils import pin_memory as torchs_pinning
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from colabmagic.train import ahead
 from colabmagic.train.ahead import Ahead
@@ -172,17 +171,6 @@ def test_a_full_device_is_no_error_yet(opened: Any) -> None:  # noqa: ANN401
     assert sender.take(batch) is None
 
 
-@pytest.mark.parametrize(
-    "batch",
-    [None, "text", [], [1, None], Custom([torch.ones(1)]), [torch.ones(1), object()],
-     torch.nn.Parameter(torch.ones(1)), torch.ones(1, requires_grad=True),
-     torch.ones(2).to_sparse(), torch.ones(1, device="meta")],
-)  # fmt: skip
-def test_what_is_not_simple(batch: object) -> None:
-    """Nothing of the user's own runs in a thread, and nothing special is sent early."""
-    assert not ahead.is_simple(batch)
-
-
 @pytest.mark.usefixtures("opened")
 def test_no_code_of_the_user_runs_in_the_thread() -> None:
     """A batch of a type of his own is neither pinned nor moved there."""
@@ -240,8 +228,3 @@ def test_nothing_is_kept_after_the_cell(
     notebook.train_on("third = [x for x, _ in loader]")
     assert torch.equal(torch.cat(notebook["third"]), notebook["data"].tensors[0])
     notebook.run("loader._iterator._shutdown_workers(); del iterator, loader")
-
-
-def test_the_class_is_put_back(opened: Any) -> None:  # noqa: ANN401, ARG001
-    """While it is installed torch's method is wrapped; see the fixture for the rest."""
-    assert "_reset" in vars(_MultiProcessingDataLoaderIter)

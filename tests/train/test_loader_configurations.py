@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+from multiprocessing import resource_sharer
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +64,13 @@ class Drawing(Sampler):
         for _ in range(8):
             yield int(torch.randint(0, 11, (1,))) if random.random() < .5 else 3
 
+class Tensors(Sampler):
+    "Gives numbers of rows as tensors that it draws."
+    def __init__(self): pass
+    def __len__(self): return 11
+    def __iter__(self):
+        yield from torch.randperm(11)
+
 def collate(items): return {"rows": default_collate(items), "count": len(items)}
 def twice(items):
     stacked = default_collate([each[0] for each in items])
@@ -97,6 +105,7 @@ LOADERS = {
     "stacked": "DataLoader(StackDataset(a=x, b=y), 4)",
     "custom collate": "DataLoader(data, 4, collate_fn=collate)",
     "the same tensor twice": "DataLoader(data, 4, collate_fn=twice)",
+    "sampler of tensors": "DataLoader(Noisy(), 3, sampler=Tensors())",
     "noisy": "DataLoader(Noisy(), 3, shuffle=True)",
     "stream": "DataLoader(Stream(), 4)",
     "stream, drop_last": "DataLoader(Stream(), 4, drop_last=True)",
@@ -108,7 +117,7 @@ LOADERS = {
 }
 WORKERS = (
     "plain", "generator", "batch_sampler", "no batches", "split", "custom collate",
-    "the same tensor twice", "noisy", "drawing sampler", "stream", "failing",
+    "the same tensor twice", "noisy", "drawing sampler", "sampler of tensors", "stream", "failing",
     "failing stream",
 )  # fmt: skip
 
@@ -181,6 +190,7 @@ def run(kind: str, loop: str, device: str | None) -> dict[str, Any]:
     notebook.names.clear()
     del after, before
     gc.collect()  # ends the workers that persist
+    resource_sharer.stop()  # the thread in which Python sends tensors to workers
     return found
 
 

@@ -17,7 +17,12 @@ from colabmagic.magics._completion import completes
 from colabmagic.magics._config import ColabMagic
 from colabmagic.magics._script import run_script
 from colabmagic.train.names import mentioned_names
-from colabmagic.train.options import RNG_CHOICES, WELL_KNOWN_DEVICES, TrainOptions
+from colabmagic.train.options import (
+    AMP_CHOICES,
+    RNG_CHOICES,
+    WELL_KNOWN_DEVICES,
+    TrainOptions,
+)
 from colabmagic.train.outcome import TrainState
 
 if TYPE_CHECKING:
@@ -77,6 +82,33 @@ class TrainMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         help="where random numbers come from: cpu gives those of a CPU run, device is "
         "fastest, auto (the default) takes the CPU's for small draws",
     )
+    @argument(
+        "--cache",
+        action="store_true",
+        help="keep the tensors of a plain TensorDataset on the device: at most a fifth "
+        "of its free memory",
+    )
+    @argument(
+        "--amp",
+        choices=AMP_CHOICES,
+        help="compute in half precision where that is safe; fp16 needs a GradScaler in "
+        "the cell",
+    )
+    @argument(
+        "--tf32",
+        action="store_true",
+        help="let float32 products round as TF32 (NVIDIA, Ampere and later)",
+    )
+    @argument(
+        "--channels-last",
+        action="store_true",
+        help="lay out the weights of convolutions with the channels last",
+    )
+    @argument(
+        "--compile",
+        action="store_true",
+        help="run the models that the cell uses through torch.compile",
+    )
     @argument("--quiet", action="store_true", help="print no lines of our own")
     @line_cell_magic
     def train_on(self, line: str, cell: str | None = None) -> object:
@@ -130,11 +162,7 @@ def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
         if service is None or not service.turn_off():
             _print("train_on: is off, cells run on the CPU")
         return None
-    if arguments.keep:
-        raise UsageError(
-            "%train_on: everything stays there until %train_on off; --keep goes with "
-            "%%train_on"
-        )
+    _refuse_in_line(arguments)
     cells.turn_off(shell)  # what follows may fail
     _service().stand(
         namespace=shell.user_ns,
@@ -151,6 +179,18 @@ def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
         turn_off(shell)
         raise
     return None
+
+
+def _refuse_in_line(arguments: argparse.Namespace) -> None:
+    """Refuse options that mean the models of one cell."""
+    for name in ("keep", "channels_last", "compile"):
+        if getattr(arguments, name):
+            option = "--" + name.replace("_", "-")
+            why = "everything stays there until %train_on off" if name == "keep" else ""
+            raise UsageError(
+                f"%train_on: {option} goes with %%train_on, in the first line of a cell"
+                + (f"; {why}" if why else "")
+            )
 
 
 def _open_standing(
@@ -252,6 +292,11 @@ def _options(shell: InteractiveShell, arguments: argparse.Namespace) -> TrainOpt
         strict=arguments.strict,
         rng=cast("Rng", arguments.rng or settings.rng),
         quiet=arguments.quiet or settings.quiet,
+        cache=arguments.cache,
+        amp=arguments.amp,
+        tf32=arguments.tf32,
+        channels_last=arguments.channels_last,
+        compile=arguments.compile,
     )
 
 

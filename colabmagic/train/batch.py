@@ -26,7 +26,9 @@ _CLOSED: Final = (
 # Torch's own: `Tensor.to` is wrapped while a cell runs, to see what the user moves.
 _to: Final = torch._C.TensorBase.to  # noqa: SLF001
 _PLAIN: Final = frozenset({torch.Tensor})
-_CARRIERS: Final = (torch.Tensor, list, tuple, dict, UserDict, deque, PackedSequence)
+_CARRIERS: Final = (
+    torch.Tensor, list, tuple, dict, UserDict, deque, PackedSequence, set, frozenset,
+)  # fmt: skip
 
 
 def moved(batch: Any, device: torch.device, *, non_blocking: bool = False) -> Any:  # noqa: ANN401
@@ -96,6 +98,9 @@ class _Batch:
         if kind is dict or kind is types.MappingProxyType:
             changed = self._changed(value.items())
             return kind({**value, **changed}) if changed else value
+        if kind is set or kind is frozenset:
+            items = self._items(value)
+            return value if items is None else kind(items)
         if isinstance(value, torch.Tensor):
             return value.to(self._device, non_blocking=self._non_blocking)
         if isinstance(value, PackedSequence):
@@ -132,14 +137,24 @@ class _Batch:
         }
 
     def _by_its_own_method(self, value: Any) -> Any:  # noqa: ANN401
-        """Let an object move itself; where its ``to`` means another thing, we do."""
+        """Let an object move itself; where its ``to`` means another thing, we do.
+
+        A copy is asked: Hugging Face's ``BatchEncoding`` changes itself, and a dataset
+        may keep it.
+        """
         try:
-            there = value.to(self._device)
+            twin = copy.copy(value)
+        except Exception:  # noqa: BLE001 (whatever the user has written)
+            twin = value
+        try:
+            there = twin.to(self._device)
         except torch.OutOfMemoryError:
             raise
         except Exception:  # noqa: BLE001 (a `to` of the user for units, dates, formats …)
             return self._attributes(value)
-        return value if there is None else there
+        if there is None:
+            there = twin
+        return value if there is twin and _are_same(value, twin) else there
 
     def _sequence(self, value: Any) -> Any:  # noqa: ANN401
         """Move a list, tuple or deque of a type of its own."""
@@ -183,10 +198,15 @@ class _Batch:
 
 def _attributes_of(value: Any) -> dict[str, Any]:  # noqa: ANN401
     """Return the attributes that may carry tensors, without running the user's code."""
+    return {name: each for name, each in _state(value).items() if _carries(each)}
+
+
+def _state(value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return all that an object holds under names."""
     found = {}
     for kind in type(value).__mro__:
         for name, member in vars(kind).items():
-            if type(member) is types.MemberDescriptorType:
+            if type(member) is types.MemberDescriptorType and name != "__dict__":
                 try:
                     found[name] = member.__get__(value)
                 except AttributeError:
@@ -197,12 +217,32 @@ def _attributes_of(value: Any) -> dict[str, Any]:  # noqa: ANN401
         own = {}
     if isinstance(own, dict) and own is not value:
         found.update(own)
-    return {name: each for name, each in found.items() if _carries(each)}
+    return found
+
+
+def _are_same(value: Any, twin: Any) -> bool:  # noqa: ANN401
+    """Tell whether a copy still holds the very same things."""
+    old, new = _state(value), _state(twin)
+    return old.keys() == new.keys() and all(
+        new[name] is each or _are_same_dicts(each, new[name])
+        for name, each in old.items()
+    )
+
+
+def _are_same_dicts(old: Any, new: Any) -> bool:  # noqa: ANN401
+    """Tell whether two dictionaries hold the very same things."""
+    return (
+        type(old) is type(new) is dict
+        and old.keys() == new.keys()
+        and all(map(is_, old.values(), new.values()))
+    )
 
 
 def _carries(value: Any) -> bool:  # noqa: ANN401
     """Tell whether an attribute may hold tensors that belong to the object."""
     kind = type(value)
     return kind not in _ATOMS and (
-        issubclass(kind, (*_CARRIERS, Mapping)) or dataclasses.is_dataclass(kind)
+        issubclass(kind, (*_CARRIERS, Mapping))
+        or dataclasses.is_dataclass(kind)
+        or hasattr(kind, "__attrs_attrs__")
     )

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from torch.utils import data as torch_data
-from torch.utils.data.dataloader import _BaseDataLoaderIter
+from torch.utils.data.dataloader import (
+    _BaseDataLoaderIter,
+    _MultiProcessingDataLoaderIter,
+)
 
-from colabmagic.train import batch
+from colabmagic.train import ahead, batch, rows
 from colabmagic.train.meter import count_passes
 from colabmagic.train.reach import Reach
 from colabmagic.train.visit import adopt, end_visit, visit_home
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from colabmagic.train.meter import Meter
     from colabmagic.train.move import Mover
     from colabmagic.train.patches import Patches
+    from colabmagic.train.resident import Resident
     from colabmagic.train.scope import Scope
     from colabmagic.train.traveller import Traveller
 
@@ -30,18 +34,32 @@ class Loading:
 
     Tensors that a dataset and the cell both use are on the device for the cell, and at
     home while Dataset code runs: worker processes could not use them otherwise.
+
+    Attributes
+    ----------
+    scope
+        Of the cell.
+    mover
+        Knows what is away.
+    resident
+        Datasets that are kept on the device; None to keep none.
     """
 
     scope: Scope
     mover: Mover
     meter: Meter
+    resident: Resident | None = None
+    _sends_ahead: bool = False
     _shared: dict[int, tuple[object, list[Traveller]]] = field(default_factory=dict)
     _met: set[type] = field(default_factory=set)
 
     def install(self, patches: Patches) -> None:
         """Patch the iterators of loaders."""
+        rows.install(patches, self.resident)
+        self._sends_ahead = ahead.install(patches, self.scope.device)
         patches.set(_BaseDataLoaderIter, "__next__", self._next())
         patches.set(torch_data.DataLoader, "_get_iterator", self._get_iterator())
+        patches.set(_MultiProcessingDataLoaderIter, "_reset", self._reset())
         count_passes(patches, self.meter)
 
     def meet(self, patches: Patches, datasets: Iterable[object]) -> None:
@@ -56,6 +74,13 @@ class Loading:
         """Forget what datasets share with the cell: the next one may share more."""
         self._shared.clear()
 
+    def close(self) -> None:
+        """Let go of what was made for batches that nobody asked for."""
+        if self._sends_ahead:
+            ahead.close()
+        if self.resident is not None:
+            self.resident.close()
+
     def move(self, value: Any) -> Any:  # noqa: ANN401
         """Move what came through the door."""
         scope = self.scope
@@ -66,7 +91,7 @@ class Loading:
         original = _BaseDataLoaderIter.__next__
         scope, shared, meter = self.scope, self._shared, self.meter
         device, non_blocking = scope.device, scope.non_blocking
-        clock = meter.clock
+        clock, sends_ahead = meter.clock, self._sends_ahead
 
         @functools.wraps(original)
         def __next__(iterator: Any) -> Any:  # noqa: ANN401, N807
@@ -88,7 +113,9 @@ class Loading:
                     end_visit(visits)
                 scope.inside_loader = 0
             fetched = clock()
-            there = batch.moved(result, device, non_blocking=non_blocking)
+            there = ahead.taken(iterator, result) if sends_ahead else None
+            if there is None:
+                there = batch.moved(result, device, non_blocking=non_blocking)
             meter.add(iterator, asked, fetched, clock())
             return there
 
@@ -102,9 +129,27 @@ class Loading:
         def _get_iterator(loader: Any) -> Any:  # noqa: ANN401
             if self.scope.inside_loader:
                 return original(loader)
-            return self._indoors(loader, lambda: original(loader))
+            return self._indoors(
+                loader, lambda: ahead.iterate(loader, lambda: original(loader))
+            )
 
         return _get_iterator
+
+    def _reset(self) -> Callable[..., Any]:
+        """Return the patched method by which persistent workers begin a new epoch."""
+        original: Any = _MultiProcessingDataLoaderIter._reset  # noqa: SLF001
+
+        @functools.wraps(original)
+        def _reset(iterator: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
+            if self.scope.inside_loader:  # the first epoch, from its constructor
+                original(iterator, *args, **options)
+                return
+            try:
+                self._indoors(iterator, lambda: original(iterator, *args, **options))
+            finally:
+                ahead.forget(iterator)
+
+        return _reset
 
     def _direct(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap ``dataset[i]`` and ``iter(dataset)`` for calls from the cell."""
@@ -117,6 +162,7 @@ class Loading:
                 return self._each(dataset, original)
             return self.move(self._indoors(dataset, lambda: original(dataset, *args)))
 
+        rows.declare(item, original)
         return item
 
     def _each(self, dataset: Any, original: Callable[..., Any]) -> Any:  # noqa: ANN401

@@ -11,6 +11,9 @@ from colabmagic.errors import BadDeviceError
 
 Rng = Literal["auto", "cpu", "device"]
 
+Amp = Literal["bf16", "fp16"]
+
+AMP_CHOICES: Final[tuple[str, ...]] = ("bf16", "fp16")
 RNG_CHOICES: Final[tuple[str, ...]] = ("auto", "cpu", "device")
 WELL_KNOWN_DEVICES: Final[tuple[str, ...]] = ("auto", "cpu", "cuda", "mps", "xpu")
 
@@ -119,9 +122,36 @@ class TrainOptions:
         then moved), "device", or "auto" (the CPU's stream for draws up to 64 KiB).
     quiet
         Print neither the line at entry nor the one at exit.
+    cache
+        Keep the tensors of a plain ``TensorDataset`` on the device.
+    amp
+        Compute in this half precision where torch's autocast holds it safe.
+    tf32
+        Let matrix products and convolutions of float32 round as TF32.
+    channels_last
+        Lay out the weights of convolutions with the channels last.
+    compile
+        Run the modules of the cell through ``torch.compile``.
     """
 
     keep: bool = False
     strict: bool = False
     rng: Rng = "auto"
     quiet: bool = False
+    cache: bool = False
+    amp: Amp | None = None
+    tf32: bool = False
+    channels_last: bool = False
+    compile: bool = False
+
+    @property
+    def accelerating(self) -> tuple[str, ...]:
+        """The chosen options that make sense on an accelerator only."""
+        chosen = {
+            "--cache": self.cache,
+            f"--amp {self.amp}": self.amp is not None,
+            "--tf32": self.tf32,
+            "--channels-last": self.channels_last,
+            "--compile": self.compile,
+        }
+        return tuple(name for name, is_on in chosen.items() if is_on)

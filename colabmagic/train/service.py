@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.errors import NestedCellError
-from colabmagic.train import devices
+from colabmagic.train import devices, rows
 from colabmagic.train.factories import NUMPY_NOTE
 from colabmagic.train.measuring import last_outcome, measured, remember, tell, watch
 from colabmagic.train.meter import LoopView, Meter, time_batches
@@ -15,6 +15,7 @@ from colabmagic.train.outcome import TrainOutcome, TrainState
 from colabmagic.train.patches import Patches
 from colabmagic.train.session import Session
 from colabmagic.train.standing import Standing
+from colabmagic.train.tuning import refuse_on_cpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,7 @@ class RunningCell:
         self._meter = meter
         self._patches = Patches()
         if session is None:
+            rows.install(self._patches)  # of all our work the CPU gains by this alone
             time_batches(self._patches, meter)
         self._known = outcome
         self._out = out
@@ -247,6 +249,8 @@ def start(  # noqa: PLR0913 (all by keyword)
         What the cell uses does not fit.
     NestedCellError
         Another cell is running.
+    NotSupportedError
+        The device cannot do what an option asks for.
     """
     global _running  # noqa: PLW0603 (one cell runs at a time in a process)
     if _running is not None:
@@ -256,8 +260,10 @@ def start(  # noqa: PLR0913 (all by keyword)
     options = options or TrainOptions()
     show = out if out is not None and not options.quiet else _silent
     found = devices.resolve(device, strict=options.strict)
-    session = None
+    session = note = None
     meter = Meter(namespace, None if options.quiet else view)
+    if found.device.type == "cpu":
+        note = refuse_on_cpu(options, asked=found.fallback is None)
     if _standing is not None:
         _standing.leave()
     try:
@@ -280,7 +286,7 @@ def start(  # noqa: PLR0913 (all by keyword)
         "peak_bytes": None,
         "kept": options.keep and session is not None,
         "error": None,
-        "notes": (),
+        "notes": () if note is None else (note,),
     }
     told = set() if told is None else told
     running = RunningCell(session, known, show, told, meter)

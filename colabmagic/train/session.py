@@ -23,7 +23,9 @@ from colabmagic.train.origin import is_user_file
 from colabmagic.train.outcome import in_words
 from colabmagic.train.patches import Patches
 from colabmagic.train.reach import Reach
+from colabmagic.train.resident import Resident
 from colabmagic.train.scope import Scope
+from colabmagic.train.tuning import Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -75,8 +77,11 @@ class Session:
         self.mover = Mover(device)
         self.patches = Patches()
         self.modules = Modules(self.scope, self.mover, self.patches, namespace, names)
+        known = self.mover.travellers
+        resident = Resident(self.scope, known) if options.cache else None
         self.meter = meter or Meter(namespace)
-        self.loading = Loading(self.scope, self.mover, self.meter)
+        self.loading = Loading(self.scope, self.mover, self.meter, resident)
+        self.tuning = Tuning(options, device)
         self.moved: tuple[str, ...] = ()
         self._before: dict[str, Any] = {}
         self._named_before: set[tuple[int, object]] = set()
@@ -99,7 +104,10 @@ class Session:
         ------
         DeviceMemoryError
             It does not fit; nothing was moved then.
+        NotSupportedError
+            The device cannot do what an option asks for.
         """
+        self.tuning.check()
         try:
             with deferred_interrupts(), paused_collector(), no_subclass():
                 reach = Reach(self.namespace, devices=[]).names(self.names)
@@ -107,6 +115,7 @@ class Session:
                 self._choose_device()
                 self._move_in(reach)
                 self._patch(reach)
+                self.tuning.enter(self.patches, reach.modules, self.mover, self.scope)
         except BaseException:  # an interrupt is held back until all that was done
             with deferred_interrupts():
                 self._unpatch()
@@ -316,8 +325,10 @@ class Session:
     def _unpatch(self) -> None:
         """Put back everything that was patched."""
         self.scope.rest()
+        self.tuning.close()
         self.modules.close()
         self.patches.undo()
+        self.loading.close()
         self._restore_names()
         for guard in self._guards:
             guard.remove()

@@ -329,8 +329,10 @@ def test_objects_that_move_themselves() -> None:
     """Their ``to`` is asked; one that returns nothing has moved itself."""
     assert moved(Mover(), META).device == META
     sample = InPlace()
-    assert moved(sample, META) is sample
-    assert is_there(sample.x)
+    out = moved(sample, META)
+    assert type(out) is InPlace
+    assert is_there(out.x)
+    assert not is_there(sample.x)
 
 
 def test_a_to_that_means_another_thing() -> None:

@@ -120,7 +120,15 @@ def test_options_are_plain_values() -> None:
     """By default things go home, a missing device is no error, and lines are shown."""
     options = TrainOptions()
     assert dataclasses.asdict(options) == {
-        "keep": False, "strict": False, "rng": "auto", "quiet": False,
+        "keep": False, "strict": False, "rng": "auto", "quiet": False, "cache": False,
+        "amp": None, "tf32": False, "channels_last": False, "compile": False,
     }  # fmt: skip
+    assert options.accelerating == ()
     with pytest.raises(dataclasses.FrozenInstanceError):
         options.keep = True  # type: ignore[misc]
+
+
+def test_what_is_for_an_accelerator_is_named_as_it_is_typed() -> None:
+    """So that a refusal can show it."""
+    options = TrainOptions(cache=True, amp="fp16", channels_last=True, quiet=True)
+    assert options.accelerating == ("--cache", "--amp fp16", "--channels-last")

@@ -1,0 +1,322 @@
+"""Tensors that meet on two devices."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from colabmagic.explain import values
+from colabmagic.explain.model import Draft
+from colabmagic.explain.operands import Operand, made, operands, place, rewritten
+
+if TYPE_CHECKING:
+    from colabmagic.explain.scene import Scene
+
+_DEVICE = r"(?:cpu|[a-z]+:\d+)"
+_MIXED = re.compile(
+    r"Expected all tensors to be on the same device"
+    r"|expected self and mask to be on the same device"
+    r"|Input and (?:parameter|hidden) tensors are not at the same device"
+    r"|Expected object of device type \w+ but got device type \w+"
+    r"|Input type \(torch\.(?:cuda\.)?\w+\) and weight type \(torch\.(?:cuda\.)?\w+\) "
+    r"should be the same"
+)
+_TWO_TYPES = re.compile(
+    r"Input type \((torch\.\S+?)\) and weight type \((torch\.\S+?)\)"
+)
+_GENERATOR = re.compile(
+    r"Expected an? '(\w+)' device type for generator but found '(\w+)'"
+)
+_LENGTHS = re.compile(r"'lengths' argument should be a 1D CPU int64 tensor")
+_INDICES = re.compile(r"indices should be either on \S+ or on the same device")
+
+
+def device_mismatch(scene: Scene) -> Draft | None:
+    """Name the operand that is on another device than the rest."""
+    if not _MIXED.search(scene.text) or _only_types_differ(scene.text):
+        return None
+    named = tuple(dict.fromkeys(re.findall(rf"\b{_DEVICE}(?![\w:])", scene.text)))
+    for spot in scene.users:
+        known = [part for part in operands(spot) if part.known and _counts(part)]
+        draft = _two_sides(scene, known) or _by_elimination(scene, known, named)
+        if draft is not None:
+            return draft
+        mixed = [part for part in known if len(values.devices_of(part.value)) > 1]
+        if len(mixed) == 1:
+            return _mixed_module(scene, mixed[0], known)
+    seen = (f"torch speaks of {' and '.join(named)}",) if named else ()
+    return Draft(key="device-mismatch.unseen", evidence=seen)
+
+
+def _only_types_differ(text: str) -> bool:
+    """Tell a convolution's two types on one device from those on two devices."""
+    match = _TWO_TYPES.search(text)
+    return match is not None and ("cuda" in match[1]) == ("cuda" in match[2])
+
+
+def _counts(part: Operand) -> bool:
+    """Tell whether an operand can be to blame: numbers on the CPU go with any device."""
+    if values.is_module(part.value):
+        return bool(values.devices_of(part.value))
+    return bool(values.shape_of(part.value)) or values.device_of(part.value) != "cpu"
+
+
+def _two_sides(scene: Scene, known: list[Operand]) -> Draft | None:
+    """Explain operands of which each is on one device, and not all on the same."""
+    single = [part for part in known if len(values.devices_of(part.value)) == 1]
+    by_device: dict[str, list[Operand]] = {}
+    for part in single:
+        by_device.setdefault(values.devices_of(part.value)[0], []).append(part)
+    if len(by_device) != 2:  # noqa: PLR2004 (two sides)
+        return None
+    (one, ones), (other, others) = by_device.items()
+    if one == "cpu":
+        return _draft(scene, ones[0], others[0], other)
+    if other == "cpu":
+        return _draft(scene, others[0], ones[0], one)
+    return _two_accelerators(ones[0], others[0])
+
+
+def _two_accelerators(first: Operand, second: Operand) -> Draft:
+    """Say what was seen; which of them should move cannot be known."""
+    return Draft(
+        key="device-mismatch.two",
+        values={
+            "name": first.label,
+            "device": values.devices_of(first.value)[0],
+            "other": second.label,
+            "other_device": values.devices_of(second.value)[0],
+        },
+        names=(first.label, second.label),
+    )
+
+
+def _by_elimination(
+    scene: Scene, known: list[Operand], named: tuple[str, ...]
+) -> Draft | None:
+    """Explain one operand on the CPU beside results that cannot be looked at."""
+    if not known or len(named) != 2 or "cpu" not in named:  # noqa: PLR2004
+        return None
+    spot = known[0].spot
+    computed = [part for part in operands(spot) if not part.known and part.computed]
+    lone = [part for part in known if values.devices_of(part.value) == ("cpu",)]
+    target = next(name for name in named if name != "cpu")
+    if len(computed) != 1 or len(lone) != 1 or len(known) != 1:
+        return None
+    return _draft(scene, lone[0], computed[0], target)
+
+
+def _draft(scene: Scene, culprit: Operand, other: Operand, target: str) -> Draft:
+    """Explain one operand on the CPU that belongs to another device."""
+    common = {
+        "name": culprit.label,
+        "place": place(scene, culprit),
+        "device": values.devices_of(culprit.value)[0],
+        "other": other.label,
+        "other_device": target,
+    }
+    names = (culprit.label, other.label)
+    evidence = (*_shown(culprit), *made(scene, culprit))
+    if values.is_module(culprit.value):
+        moved = f'{culprit.label}.to("{target}")'
+        if scene.train_on is not None or culprit.spot.in_function:
+            return _without_edit(common, evidence, names)
+        kind = "device-mismatch.model"
+        return Draft(
+            key=kind, values={**common, "edit": moved}, evidence=evidence, names=names
+        )
+    wanted = _device_text(scene, culprit, other, target)
+    edit = rewritten(culprit, lambda text: f"{text}.to({wanted})") if wanted else None
+    if edit is None or _is_target(culprit):
+        return _without_edit(common, evidence, names)
+    variant = "cell" if scene.train_on is not None else "tensor"
+    return Draft(
+        key=f"device-mismatch.{variant}",
+        values={**common, "edit": edit},
+        evidence=evidence,
+        names=names,
+    )
+
+
+def _without_edit(
+    common: dict[str, str], evidence: tuple[str, ...], names: tuple[str, ...]
+) -> Draft:
+    """Name both sides, and give no command."""
+    return Draft(
+        key="device-mismatch.named", values=common, evidence=evidence, names=names
+    )
+
+
+def _device_text(
+    scene: Scene, culprit: Operand, other: Operand, target: str
+) -> str | None:
+    """Return how the device is best written: by its name, or as that of the other."""
+    if scene.train_on is None and not culprit.spot.in_function:
+        return f'"{target}"'
+    # The code also runs elsewhere, at other times: it should follow the other tensor.
+    if values.is_tensor(other.value):
+        return f"{other.label}.device"
+    if values.is_module(other.value) and values.tensors(other.value):
+        return f"next({other.label}.parameters()).device"
+    return None if scene.train_on is not None else f'"{target}"'
+
+
+def _is_target(operand: Operand) -> bool:
+    """Tell whether it is what an assignment changes."""
+    return isinstance(getattr(operand.node, "ctx", None), ast.Store)
+
+
+def _shown(operand: Operand) -> tuple[str, ...]:
+    """Return what is to be seen of a tensor."""
+    if not values.is_tensor(operand.value):
+        return ()
+    size = "x".join(map(str, values.shape_of(operand.value))) or "one number"
+    kind = values.dtype_of(operand.value)
+    where = values.device_of(operand.value)
+    return (f"`{operand.label}`: {kind}, {size}, on {where}",)
+
+
+def _mixed_module(scene: Scene, module: Operand, known: list[Operand]) -> Draft:
+    """Name the part of a module that stayed behind."""
+    target, *_ = (
+        device for device in values.devices_of(module.value) if device != "cpu"
+    )
+    behind = [
+        path
+        for path, tensor in values.tensors(module.value)
+        if values.device_of(tensor) == "cpu"
+    ]
+    path = f"{module.label}.{behind[0]}" if behind else module.label
+    common = {
+        "name": module.label,
+        "part": path,
+        "other_device": target,
+        "place": place(scene, module),
+        "edit": f'{module.label}.to("{target}")',
+    }
+    count = f"{len(behind)} of its {len(values.tensors(module.value))} tensors on cpu"
+    others = {
+        device
+        for part in known
+        if part is not module
+        for device in values.devices_of(part.value)
+    }
+    sure = scene.train_on is None and not module.spot.in_function
+    sure = sure and others <= {target} and len(values.devices_of(module.value)) == 2  # noqa: PLR2004
+    return Draft(
+        key="device-mismatch.part" if sure else "device-mismatch.part-named",
+        values=common,
+        evidence=(f"`{module.label}` has {count}",),
+        names=(path, module.label),
+    )
+
+
+def index_device(scene: Scene) -> Draft | None:
+    """Explain an index on a device, into a tensor on the CPU."""
+    if not _INDICES.search(scene.text):
+        return None
+    for spot in scene.users:
+        node = spot.node
+        if not isinstance(node, ast.Subscript):
+            continue
+        owner, *indexes = operands(spot)
+        away = [
+            part
+            for part in indexes
+            if values.is_tensor(part.value) and values.device_of(part.value) != "cpu"
+        ]
+        if len(away) != 1 or not values.is_tensor(owner.value):
+            continue
+        edit = rewritten(away[0], lambda text: f"{text}.cpu()")
+        if edit is None or values.device_of(owner.value) != "cpu":
+            continue
+        return Draft(
+            key="index-device.tensor",
+            values={
+                "name": away[0].label,
+                "device": values.device_of(away[0].value),
+                "other": owner.label,
+                "place": place(scene, owner),
+                "edit": edit,
+            },
+            evidence=made(scene, away[0]),
+            names=(away[0].label, owner.label),
+        )
+    return Draft(key="index-device.unseen")
+
+
+def cpu_lengths(scene: Scene) -> Draft | None:
+    """Explain lengths for packing that are on a device."""
+    if not _LENGTHS.search(scene.text):
+        return None
+    for spot in scene.users:
+        node = spot.node
+        if not isinstance(node, ast.Call):
+            continue
+        given = {word.arg: word.value for word in node.keywords}
+        wanted = given.get("lengths") or (node.args[1] if len(node.args) > 1 else None)
+        for part in operands(spot):
+            on_device = (
+                values.is_tensor(part.value) and values.device_of(part.value) != "cpu"
+            )
+            edit = rewritten(part, lambda text: f"{text}.cpu()")
+            if part.node is wanted and on_device and edit is not None:
+                return Draft(
+                    key="cpu-lengths.tensor",
+                    values={
+                        "name": part.label,
+                        "device": values.device_of(part.value),
+                        "place": place(scene, part),
+                        "edit": edit,
+                    },
+                    evidence=made(scene, part),
+                    names=(part.label,),
+                )
+    return Draft(key="cpu-lengths.unseen")
+
+
+def generator_device(scene: Scene) -> Draft | None:
+    """Explain a generator of one device for numbers on another."""
+    match = _GENERATOR.search(scene.text)
+    if match is None:
+        return None
+    wanted, found = match[1], match[2]
+    devices = {"wanted": wanted, "found": found}
+    for spot in scene.users:
+        node = spot.node
+        keywords = node.keywords if isinstance(node, ast.Call) else []
+        for keyword in keywords:
+            value = spot.value(keyword.value)
+            if keyword.arg == "generator" and values.is_generator(value):
+                return _named_generator(scene, spot_operand(scene, keyword), devices)
+    if scene.calls("__iter__") and any(
+        spot.module == "torch.utils.data.sampler" for spot in scene.libraries
+    ):
+        return Draft(key="generator-device.loader", values=devices)
+    return Draft(key="generator-device.unseen", values=devices)
+
+
+def spot_operand(scene: Scene, keyword: ast.keyword) -> Operand | None:
+    """Return the operand of the innermost entry that has this argument."""
+    found = (
+        part
+        for spot in scene.users
+        for part in operands(spot)
+        if part.node is keyword.value
+    )
+    return next(found, None)
+
+
+def _named_generator(
+    scene: Scene, operand: Operand | None, devices: dict[str, str]
+) -> Draft | None:
+    """Explain a generator that has a name."""
+    if operand is None:
+        return Draft(key="generator-device.unseen", values=devices)
+    return Draft(
+        key="generator-device.named",
+        values={**devices, "name": operand.label, "place": place(scene, operand)},
+        evidence=made(scene, operand),
+        names=(operand.label,),
+    )

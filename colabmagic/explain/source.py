@@ -1,0 +1,195 @@
+"""The source of a cell: which expression failed, and where a name was made."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import linecache
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+LONGEST_SOURCE = 200_000  # characters; what is longer is no cell
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_WALLS = (*_SCOPES, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a file or cell, and its syntax.
+
+    Attributes
+    ----------
+    lines
+        The lines, without their ends.
+    tree
+        The syntax tree.
+    """
+
+    lines: tuple[str, ...]
+    tree: ast.Module
+
+    def line(self, number: int) -> str:
+        """Return a line by its number, from 1; empty where there is none."""
+        return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
+
+    def text(self, node: ast.AST) -> str:
+        """Return how a node is written, on one line."""
+        found = ast.get_source_segment("\n".join(self.lines), node) or ""
+        return " ".join(found.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """Where a name got its value.
+
+    Attributes
+    ----------
+    line
+        The line.
+    value
+        The expression that made it; None for a loop's variable.
+    loop
+        What a ``for`` runs over, if that gave it its value.
+    """
+
+    line: int
+    value: ast.expr | None
+    loop: ast.expr | None
+
+
+def read_source(filename: str) -> Source | None:
+    """Return the source that Python's tracebacks would show; None if there is none."""
+    lines = tuple(line.rstrip("\r\n") for line in linecache.getlines(filename))
+    if not lines or sum(map(len, lines)) > LONGEST_SOURCE:
+        return None
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    try:
+        tree = compile(
+            "\n".join(lines) + "\n", filename, "exec", flags, dont_inherit=True
+        )
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return Source(lines, tree)
+
+
+def failing_node(source: Source, code: CodeType, instruction: int) -> ast.AST | None:
+    """Return the expression, or the statement, that was being executed.
+
+    Parameters
+    ----------
+    source
+        The source of the code.
+    code
+        The code of the frame.
+    instruction
+        ``tb_lasti`` of the traceback's entry.
+    """
+    positions = itertools.islice(code.co_positions(), instruction // 2, None)
+    wanted = next(positions, None)
+    if wanted is None or None in wanted:
+        return None
+    first, last, start, end = wanted
+    found: ast.AST | None = None
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.expr | ast.stmt):
+            continue
+        place = (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset)
+        # The outer one comes first; `model(x)` as a statement has one place with its call.
+        if place == (first, last, start, end) and not isinstance(node, ast.Expr):
+            found = found or node
+    return found
+
+
+def parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
+    """Return for each node the one that holds it."""
+    return {
+        child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)
+    }
+
+
+def enclosing(
+    tree: ast.AST, node: ast.AST, kinds: tuple[type[ast.AST], ...]
+) -> list[ast.AST]:
+    """Return the nodes of some kinds around a node in its scope, innermost first."""
+    above = parents(tree)
+    found = []
+    current = above.get(node)
+    while current is not None and not isinstance(current, _SCOPES):
+        if isinstance(current, kinds):
+            found.append(current)
+        current = above.get(current)
+    return found
+
+
+def scope_of(tree: ast.Module, node: ast.AST) -> ast.AST:
+    """Return the function, or the module, that a node belongs to."""
+    above = parents(tree)
+    current: ast.AST | None = node
+    while current is not None:
+        current = above.get(current)
+        if isinstance(current, _FUNCTIONS):
+            return current
+    return tree
+
+
+def makings(scope: ast.AST, name: str) -> list[Making]:
+    """Return all places in one scope where a name gets a value."""
+    found: list[Making] = []
+    waiting = list(ast.iter_child_nodes(scope))
+    while waiting:
+        node = waiting.pop()
+        making = _making(node, name)
+        if making is not None:
+            found.append(making)
+        if not isinstance(node, _WALLS):
+            waiting += ast.iter_child_nodes(node)
+    return sorted(found, key=lambda making: making.line)
+
+
+def last_making(source: Source, node: ast.AST, name: str) -> Making | None:
+    """Return where a name got its value before a node; None where that is not certain."""
+    scope = scope_of(source.tree, node)
+    found = makings(scope, name)
+    line = getattr(node, "lineno", 0)
+    if len(found) == 1:
+        return found[0]
+    plain = {
+        statement.lineno
+        for statement in getattr(scope, "body", [])
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+    }
+    before = [making for making in found if making.line < line]
+    loops = enclosing(source.tree, node, (ast.For, ast.While, ast.AsyncFor))
+    if loops or not before or any(making.line not in plain for making in before):
+        return None  # which of them ran last depends on the run
+    return before[-1]
+
+
+def _making(node: ast.AST, name: str) -> Making | None:
+    """Return what a node gives to a name."""
+    if isinstance(node, ast.Assign):
+        targets: list[ast.expr] = node.targets
+        made = Making(node.lineno, node.value, None)
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr):
+        targets, made = [node.target], Making(node.lineno, node.value, None)
+    elif isinstance(node, ast.For | ast.AsyncFor):
+        targets, made = [node.target], Making(node.lineno, None, node.iter)
+    elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+        targets = [node.optional_vars]
+        made = Making(node.context_expr.lineno, None, None)
+    else:
+        return None
+    return made if any(_binds(target, name) for target in targets) else None
+
+
+def _binds(target: ast.AST, name: str) -> bool:
+    """Tell whether a target gives a value to a name."""
+    if isinstance(target, ast.Name):
+        return target.id == name
+    if isinstance(target, ast.Tuple | ast.List):
+        return any(_binds(part, name) for part in target.elts)
+    return isinstance(target, ast.Starred) and _binds(target.value, name)

@@ -17,9 +17,7 @@ ENGLISH: Final = "en"
 FOLDER: Final = Path(__file__).with_name("messages")
 _VARIABLES: Final = ("COLABMAGIC_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 _PLACE = re.compile(r"\{(\w+)\}")
-_COMMAND = re.compile(r"[%!]")
-# A line that is nothing but one place, or begins with a sign of IPython, is to be typed.
-_ALONE = re.compile(r"\{(?:edit|command)\}")
+_TYPED: Final = "> "  # before a step that is to be typed as it stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +42,7 @@ class Message:
     def fix_with(self, values: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
         """Yield each step, and whether it is to be typed as it stands."""
         for step in self.fix:
-            typed = bool(_ALONE.fullmatch(step) or _COMMAND.match(step))
-            yield fill(step, values), typed
+            yield fill(step.removeprefix(_TYPED), values), step.startswith(_TYPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +53,10 @@ class Language:
     ----------
     name
         Its name in itself.
+    joint
+        What stands between two sentences on one line.
+    places
+        How a place in the user's code is called.
     titles
         For each code a few words.
     messages
@@ -63,6 +64,8 @@ class Language:
     """
 
     name: str
+    joint: str
+    places: dict[str, str]
     titles: dict[str, str]
     messages: dict[str, Message]
 
@@ -91,7 +94,9 @@ def load(language: str) -> Language:
         key: Message(entry["cause"], tuple(entry["fix"]))
         for key, entry in data["messages"].items()
     }
-    return Language(data["name"], data["titles"], messages)
+    return Language(
+        data["name"], data["joint"], data["places"], data["titles"], messages
+    )
 
 
 def preferred() -> tuple[str, ...]:

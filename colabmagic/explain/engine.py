@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from colabmagic.errors import ColabMagicError
 from colabmagic.explain import catalogue, rules
 from colabmagic.explain.model import Explanation
-from colabmagic.explain.scene import MOST_LINKS, Scene
+from colabmagic.explain.scene import MOST_LINKS, Place, Scene
 from colabmagic.report.model import Code
 
 if TYPE_CHECKING:
@@ -67,21 +67,30 @@ def _in_words(draft: Draft, languages: tuple[str, ...]) -> Explanation:
             for text, is_code in message.fix_with(values)
         ),
         names=draft.names,
-        translations=tuple(_translated(draft.key, values, languages)),
+        translations=tuple(_translated(draft, languages)),
     )
 
 
-def _translated(
-    key: str, values: Mapping[str, str], languages: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
+def _translated(draft: Draft, languages: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield the explanation in each language that is wanted and there."""
     for language in languages:
         if language == catalogue.ENGLISH or language not in catalogue.available():
             continue
         words = catalogue.load(language)
-        message = words.messages[key]
-        parts = [message.cause_with(values), *(t for t, _ in message.fix_with(values))]
-        yield words.name, " ".join(parts)
+        message = words.messages[draft.key]
+        values = {
+            name: _short(_place_in(words, value))
+            for name, value in draft.values.items()
+        }
+        steps = (text for text, _ in message.fix_with(values))
+        yield words.name, words.joint.join([message.cause_with(values), *steps])
+
+
+def _place_in(words: catalogue.Language, value: str) -> str:
+    """Return a place in the words of a language; other values as they are."""
+    if not isinstance(value, Place):
+        return value
+    return catalogue.fill(words.places[value.kind], value.parts)
 
 
 def _short(text: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.explain import source, values
+from colabmagic.explain import catalogue, source, values
 
 if TYPE_CHECKING:
     import types
@@ -24,6 +24,31 @@ MOST_LINKS = 20  # of a chain of causes
 _NOT_THE_USERS = ("colabmagic.", "IPython.", "ipykernel.", "torch.", "numpy.")
 _CELL = re.compile(r"<ipython-input-|[/\\]ipykernel_\d+[/\\]|^<%%|^<cell")
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Place(str):
+    """A place in the user's code, in English words; other languages have their own.
+
+    Attributes
+    ----------
+    kind
+        ``cell``, ``earlier`` (a cell) or ``file``.
+    parts
+        What fills the words: ``line``, and ``function`` or ``file``.
+    """
+
+    __slots__ = ("kind", "parts")
+
+    kind: str
+    parts: dict[str, str]
+
+    @classmethod
+    def of(cls, kind: str, **parts: str) -> Place:
+        """Return a place."""
+        words = catalogue.load(catalogue.ENGLISH).places[kind]
+        place = cls(catalogue.fill(words, parts))
+        place.kind, place.parts = kind, parts
+        return place
 
 
 @dataclass(eq=False)
@@ -168,7 +193,9 @@ class Scene:
         """The user's names."""
         if self._namespace is not None:
             return self._namespace
-        return self.users[-1].frame.f_globals if self.users else {}
+        cells = [spot for spot in self.users if spot.filename == self._cell]
+        outermost = (cells or self.users)[-1:]
+        return outermost[0].frame.f_globals if outermost else {}
 
     @property
     def spot(self) -> Spot | None:
@@ -179,16 +206,21 @@ class Scene:
         """Tell whether a library's function of one of these names is being run."""
         return any(spot.function in functions for spot in self.libraries)
 
-    def where(self, spot: Spot, line: int | None = None) -> str:
+    @cached_property
+    def _cell(self) -> str:
+        """The file name of the cell that was run; empty in a script."""
+        names = (spot.filename for spot in reversed(self.users))
+        return next((name for name in names if _is_cell(name)), "")
+
+    def where(self, spot: Spot, line: int | None = None) -> Place:
         """Return a place in words, as ``cell line 7``."""
-        number = spot.line if line is None else line
-        outermost = self.users[-1]
+        number = str(spot.line if line is None else line)
         if not _is_cell(spot.filename):
             name = re.split(r"[/\\]", spot.filename)[-1]
-            return f"{name} line {number}"
-        if spot.filename == outermost.filename:
-            return f"cell line {number}"
-        return f"line {number} of the earlier cell that defines {spot.function}"
+            return Place.of("file", file=name, line=number)
+        if spot.filename == self._cell:
+            return Place.of("cell", line=number)
+        return Place.of("earlier", line=number, function=spot.function)
 
     def name_of(self, value: object) -> str | None:
         """Return a name of the user for an object: of a frame, else of the notebook."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 LONGEST_SOURCE = 200_000  # characters; what is longer is no cell
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _WALLS = (*_SCOPES, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -54,11 +55,14 @@ class Making:
         The expression that made it; None for a loop's variable.
     loop
         What a ``for`` runs over, if that gave it its value.
+    node
+        The statement.
     """
 
     line: int
     value: ast.expr | None
     loop: ast.expr | None
+    node: ast.AST
 
 
 def read_source(filename: str) -> Source | None:
@@ -155,32 +159,31 @@ def last_making(source: Source, node: ast.AST, name: str) -> Making | None:
     scope = scope_of(source.tree, node)
     found = makings(scope, name)
     line = getattr(node, "lineno", 0)
-    if len(found) == 1:
-        return found[0]
-    plain = {
-        statement.lineno
-        for statement in getattr(scope, "body", [])
-        if isinstance(statement, ast.Assign | ast.AnnAssign)
-    }
     before = [making for making in found if making.line < line]
-    loops = enclosing(source.tree, node, (ast.For, ast.While, ast.AsyncFor))
-    if loops or not before or any(making.line not in plain for making in before):
+    loops = enclosing(source.tree, node, _LOOPS)
+    if not before or (loops and len(before) < len(found)):
         return None  # which of them ran last depends on the run
-    return before[-1]
+    last = before[-1]
+    above = parents(source.tree)
+    block = last.node if last.loop is not None else above.get(last.node)
+    while isinstance(block, ast.With | ast.AsyncWith | ast.withitem):
+        block = above.get(block)  # its body runs in any case
+    around = [scope, *enclosing(source.tree, node, (ast.AST,))]
+    return last if any(block is each for each in around) else None
 
 
 def _making(node: ast.AST, name: str) -> Making | None:
     """Return what a node gives to a name."""
     if isinstance(node, ast.Assign):
         targets: list[ast.expr] = node.targets
-        made = Making(node.lineno, node.value, None)
+        made = Making(node.lineno, node.value, None, node)
     elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr):
-        targets, made = [node.target], Making(node.lineno, node.value, None)
+        targets, made = [node.target], Making(node.lineno, node.value, None, node)
     elif isinstance(node, ast.For | ast.AsyncFor):
-        targets, made = [node.target], Making(node.lineno, None, node.iter)
+        targets, made = [node.target], Making(node.lineno, None, node.iter, node)
     elif isinstance(node, ast.withitem) and node.optional_vars is not None:
         targets = [node.optional_vars]
-        made = Making(node.context_expr.lineno, None, None)
+        made = Making(node.context_expr.lineno, None, None, node)
     else:
         return None
     return made if any(_binds(target, name) for target in targets) else None

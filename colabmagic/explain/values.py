@@ -65,6 +65,11 @@ def requires_grad(tensor: object) -> bool:
     return bool(_read(tensor, "requires_grad"))
 
 
+def has_history(tensor: object) -> bool:
+    """Tell whether it was computed from something that wants gradients."""
+    return requires_grad(tensor) and not bool(_read(tensor, "is_leaf"))
+
+
 def attributes(value: object) -> dict[str, Any]:
     """Return the attributes that an object holds itself; nothing is computed."""
     try:

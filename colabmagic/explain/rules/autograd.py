@@ -74,11 +74,20 @@ def _made_outside(scene: Scene, loss: Operand) -> dict[str, str] | None:
     found = source.makings(scope, loss.node.id)
     if not loops or len(found) != 1 or found[0].loop is not None:
         return None
-    inner = loops[0]
+    inner = loops[-1]
     if not isinstance(inner, ast.For | ast.While) or found[0].line >= inner.lineno:
         return None
+    line = spot.source.line(found[0].line)
+    if found[0].value is None or found[0].node.lineno != found[0].node.end_lineno:  # type: ignore[attr-defined]
+        return None
+    for node in ast.walk(found[0].value):
+        value = spot.value(node)
+        if values.is_tensor(value) and values.has_history(value):
+            return None  # its graph is used up as well: this line alone does not help
+    if ";" in line:
+        return None
     return {
-        "edit": spot.source.line(found[0].line).strip(),
+        "edit": line.strip(),
         "made": scene.where(spot, found[0].line),
         "loop": str(inner.lineno),
     }
@@ -108,6 +117,9 @@ def _earlier_call(spot: Spot, name: ast.Name) -> dict[str, str] | None:
     if any(before.lineno < making.line < spot.line for making in between):
         return None
     text = spot.source.line(before.lineno).strip()
+    between_lines = spot.source.lines[before.lineno : spot.line - 1]
+    if any(".step(" in line for line in between_lines):
+        return None  # the weights that the graph remembers are changed by then
     if text != f"{name.id}.backward()":
         return None
     return {
@@ -190,6 +202,12 @@ def no_grad(scene: Scene) -> Draft | None:
     return Draft(key="no-grad.unseen")
 
 
+def _is_live(spot: Spot, call: ast.Call) -> bool:
+    """Tell whether the one thing that a call gets is a tensor that wants gradients."""
+    given = spot.value(call.args[0]) if len(call.args) == 1 else None
+    return values.is_tensor(given) and values.requires_grad(given)
+
+
 def _cut(
     scene: Scene, loss: Operand
 ) -> tuple[str, dict[str, str], tuple[str, ...]] | None:
@@ -213,7 +231,7 @@ def _cut(
             return "block", {"made": scene.where(spot, making.line)}, seen
     called = making.value
     if isinstance(called, ast.Call) and isinstance(called.func, ast.Attribute):
-        if spot.source.text(called.func) == "torch.tensor" and len(called.args) == 1:
+        if spot.source.text(called.func) == "torch.tensor" and _is_live(spot, called):
             inner = spot.source.text(called.args[0])
             return (
                 "tensor",

@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from colabmagic.explain import values
+from colabmagic.explain import source, values
 from colabmagic.explain.model import Draft
 from colabmagic.explain.operands import Operand, made, operands, place, rewritten
 
@@ -281,42 +281,46 @@ def generator_device(scene: Scene) -> Draft | None:
     match = _GENERATOR.search(scene.text)
     if match is None:
         return None
-    wanted, found = match[1], match[2]
-    devices = {"wanted": wanted, "found": found}
+    devices = {"wanted": match[1], "found": match[2]}
     for spot in scene.users:
-        node = spot.node
-        keywords = node.keywords if isinstance(node, ast.Call) else []
-        for keyword in keywords:
-            value = spot.value(keyword.value)
-            if keyword.arg == "generator" and values.is_generator(value):
-                return _named_generator(scene, spot_operand(scene, keyword), devices)
-    if scene.calls("__iter__") and any(
-        spot.module == "torch.utils.data.sampler" for spot in scene.libraries
-    ):
+        keywords = spot.node.keywords if isinstance(spot.node, ast.Call) else []
+        given = {word.arg: word.value for word in keywords}
+        for part in operands(spot):
+            if part.node is given.get("generator") and values.is_generator(part.value):
+                return _named_generator(scene, part, devices, given.get("device"))
+    if any(spot.module == "torch.utils.data.sampler" for spot in scene.libraries):
         return Draft(key="generator-device.loader", values=devices)
     return Draft(key="generator-device.unseen", values=devices)
 
 
-def spot_operand(scene: Scene, keyword: ast.keyword) -> Operand | None:
-    """Return the operand of the innermost entry that has this argument."""
-    found = (
-        part
-        for spot in scene.users
-        for part in operands(spot)
-        if part.node is keyword.value
-    )
-    return next(found, None)
-
-
 def _named_generator(
-    scene: Scene, operand: Operand | None, devices: dict[str, str]
-) -> Draft | None:
-    """Explain a generator that has a name."""
-    if operand is None:
-        return Draft(key="generator-device.unseen", values=devices)
+    scene: Scene, part: Operand, devices: dict[str, str], device: ast.expr | None
+) -> Draft:
+    """Explain a generator that has a name; how to make it, where that is to be seen."""
+    spot = part.spot
+    assert spot.source is not None
+    assert spot.node is not None
+    common = {**devices, "name": part.label, "place": place(scene, part)}
+    name = part.node.id if isinstance(part.node, ast.Name) else ""
+    making = source.last_making(spot.source, spot.node, name) if name else None
+    plain = making is not None and making.value is not None
+    plain = plain and spot.source.text(making.value) == "torch.Generator()"  # type: ignore[union-attr,arg-type]
+    written = spot.source.line(making.line).strip() if making is not None else ""
+    if not plain or written != f"{name} = torch.Generator()" or device is None:
+        return Draft(
+            key="generator-device.named",
+            values=common,
+            evidence=made(scene, part),
+            names=(part.label,),
+        )
+    assert making is not None
+    wanted = spot.source.text(device)
     return Draft(
-        key="generator-device.named",
-        values={**devices, "name": operand.label, "place": place(scene, operand)},
-        evidence=made(scene, operand),
-        names=(operand.label,),
+        key="generator-device.made",
+        values={
+            **common,
+            "made": scene.where(spot, making.line),
+            "edit": f"{name} = torch.Generator(device={wanted})",
+        },
+        names=(part.label,),
     )

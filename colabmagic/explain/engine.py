@@ -83,7 +83,10 @@ def _translated(draft: Draft, languages: tuple[str, ...]) -> Iterator[tuple[str,
             for name, value in draft.values.items()
         }
         steps = (text for text, _ in message.fix_with(values))
-        yield words.name, words.joint.join([message.cause_with(values), *steps])
+        line = message.cause_with(values)
+        for step in steps:
+            line += (" " if line.endswith((":", "：")) else words.joint) + step  # noqa: RUF001 (the Chinese colon)
+        yield words.name, line
 
 
 def _place_in(words: catalogue.Language, value: str) -> str:

@@ -94,7 +94,7 @@ class Spot:
     @property
     def in_function(self) -> bool:
         """Whether it is the body of a function, not of a cell or a file."""
-        return not self.function.startswith("<module") and self.function != "<cell line"
+        return not self.function.startswith(("<module", "<cell line"))
 
     @cached_property
     def locals(self) -> Mapping[str, Any]:

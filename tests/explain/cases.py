@@ -127,6 +127,19 @@ CASES = [
         line=1,
     ),
     Case(
+        name="a result on the CPU beside a name on the device",
+        kind="fake",
+        before="x = torch.ones(3, device='fake:1')",
+        cell="y = x + 0\nz = y * torch.ones(3, device='cpu')",
+        key="device-mismatch",
+        says=(
+            "`torch.ones(3, device='cpu')` (cell line 2) is on cpu, `y` is on fake:1",
+        ),
+        commands=("z = y * torch.ones(3, device='cpu').to(\"fake:1\")",),
+        repair="line",
+        line=2,
+    ),
+    Case(
         name="model forgotten on the CPU",
         kind="fake",
         before="model = nn.Linear(3, 2)\nx = torch.randn(4, 3, device='fake:0')",

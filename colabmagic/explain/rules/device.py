@@ -102,9 +102,16 @@ def _by_elimination(
     computed = [part for part in operands(spot) if not part.known and part.computed]
     lone = [part for part in known if values.devices_of(part.value) == ("cpu",)]
     target = next(name for name in named if name != "cpu")
-    if len(computed) != 1 or len(lone) != 1 or len(known) != 1:
+    if len(computed) != 1 or len(known) != 1:
         return None
-    return _draft(scene, lone[0], computed[0], target)
+    if lone:
+        return _draft(scene, lone[0], computed[0], target)
+    if values.devices_of(known[0].value) != (target,):
+        return None
+    # Of two sides of one operator the other one it is; a call may do more inside.
+    if not isinstance(spot.node, ast.BinOp | ast.Compare):
+        return None
+    return _draft(scene, computed[0], known[0], target)
 
 
 def _draft(scene: Scene, culprit: Operand, other: Operand, target: str) -> Draft:
@@ -112,7 +119,7 @@ def _draft(scene: Scene, culprit: Operand, other: Operand, target: str) -> Draft
     common = {
         "name": culprit.label,
         "place": place(scene, culprit),
-        "device": values.devices_of(culprit.value)[0],
+        "device": "cpu",  # what goes to the other side is always on the CPU
         "other": other.label,
         "other_device": target,
     }

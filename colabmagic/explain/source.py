@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import CodeType
 
-LONGEST_SOURCE = 200_000  # characters; what is longer is no cell
+LONGEST_SOURCE = 100_000  # characters; what is longer is no cell
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
@@ -39,8 +39,35 @@ class Source:
 
     def text(self, node: ast.AST) -> str:
         """Return how a node is written, on one line."""
-        found = ast.get_source_segment("\n".join(self.lines), node) or ""
-        return " ".join(found.split())
+        return " ".join(self.segment(node).split())
+
+    def segment(self, node: ast.AST) -> str:
+        """Return how a node is written."""
+        first, last = getattr(node, "lineno", None), getattr(node, "end_lineno", None)
+        if first is None or last is None:
+            return ""
+        # By ourselves: the standard function splits the whole source for each node.
+        rows = [line.encode() for line in self.lines[first - 1 : last]]
+        rows[-1] = rows[-1][: node.end_col_offset]  # type: ignore[attr-defined]
+        rows[0] = rows[0][node.col_offset :]  # type: ignore[attr-defined]
+        return b"\n".join(rows).decode(errors="replace")
+
+    def parents(self, line: int) -> dict[ast.AST, ast.AST]:
+        """Return, for each node of the statements around a line, the one that holds it."""
+        around: list[ast.stmt] = self.around(line, line)
+        found: dict[ast.AST, ast.AST] = dict.fromkeys(around, self.tree)
+        for statement in around:
+            for node in ast.walk(statement):
+                found.update((child, node) for child in ast.iter_child_nodes(node))
+        return found
+
+    def around(self, first: int, last: int) -> list[ast.stmt]:
+        """Return the statements of the module that hold some lines."""
+        return [
+            statement
+            for statement in self.tree.body
+            if _first_line(statement) <= first and last <= (statement.end_lineno or 0)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +90,12 @@ class Making:
     value: ast.expr | None
     loop: ast.expr | None
     node: ast.AST
+
+
+def _first_line(statement: ast.stmt) -> int:
+    """Return where a statement begins; its decorators stand above its own line."""
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(each.lineno for each in decorators)])
 
 
 def read_source(filename: str) -> Source | None:
@@ -97,8 +130,11 @@ def failing_node(source: Source, code: CodeType, instruction: int) -> ast.AST | 
     if wanted is None or None in wanted:
         return None
     first, last, start, end = wanted
+    assert first is not None
+    assert last is not None
     found: ast.AST | None = None
-    for node in ast.walk(source.tree):
+    around = source.around(first, last)
+    for node in (node for statement in around for node in ast.walk(statement)):
         if not isinstance(node, ast.expr | ast.stmt):
             continue
         place = (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset)
@@ -108,18 +144,11 @@ def failing_node(source: Source, code: CodeType, instruction: int) -> ast.AST | 
     return found
 
 
-def parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
-    """Return for each node the one that holds it."""
-    return {
-        child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)
-    }
-
-
 def enclosing(
-    tree: ast.AST, node: ast.AST, kinds: tuple[type[ast.AST], ...]
+    source: Source, node: ast.AST, kinds: tuple[type[ast.AST], ...]
 ) -> list[ast.AST]:
     """Return the nodes of some kinds around a node in its scope, innermost first."""
-    above = parents(tree)
+    above = source.parents(getattr(node, "lineno", 0))
     found = []
     current = above.get(node)
     while current is not None and not isinstance(current, _SCOPES):
@@ -129,21 +158,23 @@ def enclosing(
     return found
 
 
-def scope_of(tree: ast.Module, node: ast.AST) -> ast.AST:
+def scope_of(source: Source, node: ast.AST) -> ast.AST:
     """Return the function, or the module, that a node belongs to."""
-    above = parents(tree)
+    above = source.parents(getattr(node, "lineno", 0))
     current: ast.AST | None = node
     while current is not None:
         current = above.get(current)
         if isinstance(current, _FUNCTIONS):
             return current
-    return tree
+    return source.tree
 
 
-def makings(scope: ast.AST, name: str) -> list[Making]:
+def makings(source: Source, scope: ast.AST, name: str) -> list[Making]:
     """Return all places in one scope where a name gets a value."""
     found: list[Making] = []
-    waiting = list(ast.iter_child_nodes(scope))
+    waiting = [
+        node for node in ast.iter_child_nodes(scope) if _mentions(source, node, name)
+    ]
     while waiting:
         node = waiting.pop()
         making = _making(node, name)
@@ -154,21 +185,29 @@ def makings(scope: ast.AST, name: str) -> list[Making]:
     return sorted(found, key=lambda making: making.line)
 
 
+def _mentions(source: Source, node: ast.AST, name: str) -> bool:
+    """Tell whether a name stands in the lines of a node; that spares most of a walk."""
+    first, last = getattr(node, "lineno", None), getattr(node, "end_lineno", None)
+    if first is None or not name.isascii():  # Python reads some letters as others
+        return True
+    return any(name in line for line in source.lines[first - 1 : last])
+
+
 def last_making(source: Source, node: ast.AST, name: str) -> Making | None:
     """Return where a name got its value before a node; None where that is not certain."""
-    scope = scope_of(source.tree, node)
-    found = makings(scope, name)
+    scope = scope_of(source, node)
+    found = makings(source, scope, name)
     line = getattr(node, "lineno", 0)
     before = [making for making in found if making.line < line]
-    loops = enclosing(source.tree, node, _LOOPS)
+    loops = enclosing(source, node, _LOOPS)
     if not before or (loops and len(before) < len(found)):
         return None  # which of them ran last depends on the run
     last = before[-1]
-    above = parents(source.tree)
+    above = source.parents(last.line)
     block = last.node if last.loop is not None else above.get(last.node)
     while isinstance(block, ast.With | ast.AsyncWith | ast.withitem):
         block = above.get(block)  # its body runs in any case
-    around = [scope, *enclosing(source.tree, node, (ast.AST,))]
+    around = [scope, *enclosing(source, node, (ast.AST,))]
     return last if any(block is each for each in around) else None
 
 

@@ -69,9 +69,9 @@ def _made_outside(scene: Scene, loss: Operand) -> dict[str, str] | None:
     assert spot.source is not None
     assert spot.node is not None
     assert isinstance(loss.node, ast.Name)
-    loops = source.enclosing(spot.source.tree, spot.node, (ast.For, ast.While))
-    scope = source.scope_of(spot.source.tree, spot.node)
-    found = source.makings(scope, loss.node.id)
+    loops = source.enclosing(spot.source, spot.node, (ast.For, ast.While))
+    scope = source.scope_of(spot.source, spot.node)
+    found = source.makings(spot.source, scope, loss.node.id)
     if not loops or len(found) != 1 or found[0].loop is not None:
         return None
     inner = loops[-1]
@@ -97,7 +97,7 @@ def _earlier_call(spot: Spot, name: ast.Name) -> dict[str, str] | None:
     """Return the line of the call before, changed, if the two stand in plain sequence."""
     assert spot.source is not None
     assert spot.node is not None
-    scope = source.scope_of(spot.source.tree, spot.node)
+    scope = source.scope_of(spot.source, spot.node)
     body: list[ast.stmt] = getattr(scope, "body", [])
     calls = [
         statement.value
@@ -113,7 +113,7 @@ def _earlier_call(spot: Spot, name: ast.Name) -> dict[str, str] | None:
     if here == 0:
         return None
     before = calls[here - 1]
-    between = source.makings(scope, name.id)
+    between = source.makings(spot.source, scope, name.id)
     if any(before.lineno < making.line < spot.line for making in between):
         return None
     text = spot.source.line(before.lineno).strip()
@@ -135,7 +135,7 @@ def leaf_in_place(scene: Scene) -> Draft | None:
     spot = scene.spot
     if spot is None or spot.source is None or spot.node is None:
         return Draft(key="leaf-in-place.unseen")
-    statement = _statement(spot.source.tree, spot.node)
+    statement = _statement(spot.source, spot.node)
     weight = next(
         (
             part
@@ -151,7 +151,7 @@ def leaf_in_place(scene: Scene) -> Draft | None:
     if weight is None or not one_line or ";" in text:
         return Draft(key="leaf-in-place.unseen")
     assert statement is not None
-    written = ast.get_source_segment("\n".join(spot.source.lines), statement)
+    written = spot.source.segment(statement)
     if written != text.partition("#")[0].strip():
         return Draft(key="leaf-in-place.unseen")
     return Draft(
@@ -166,9 +166,9 @@ def leaf_in_place(scene: Scene) -> Draft | None:
     )
 
 
-def _statement(tree: ast.Module, node: ast.AST) -> ast.stmt | None:
+def _statement(text: source.Source, node: ast.AST) -> ast.stmt | None:
     """Return the statement that an expression belongs to."""
-    above = source.parents(tree)
+    above = text.parents(getattr(node, "lineno", 0))
     current: ast.AST | None = node
     while current is not None and not isinstance(current, ast.stmt):
         current = above.get(current)
@@ -222,7 +222,7 @@ def _cut(
     making = source.last_making(spot.source, spot.node, loss.node.id)
     if making is None or making.value is None:
         return None
-    blocks = source.enclosing(spot.source.tree, making.value, (ast.With,))
+    blocks = source.enclosing(spot.source, making.value, (ast.With,))
     for block in blocks:
         assert isinstance(block, ast.With)
         text = spot.source.text(block.items[0].context_expr)

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from colabmagic.explain.scene import Scene, Spot
 
 _LONGEST_LABEL = 60
+# Methods of tensors whose result is where the tensor is.
+_FORMS = frozenset(
+    (
+        *("reshape", "view", "flatten", "squeeze", "unsqueeze", "permute", "transpose"),
+        *("t", "contiguous", "clone", "detach", "expand", "repeat"),
+        *("float", "double", "half", "long", "int", "bool"),
+        *("sum", "mean", "max", "min", "abs", "sqrt", "exp"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,12 +40,20 @@ class Operand:
         What it is; None where that would have to be computed.
     spot
         The entry of the traceback that it stands in.
+    basis
+        What tells its device: the value, or the tensor that it is a part or a form of.
     """
 
     label: str
     node: ast.expr
     value: object
     spot: Spot
+    basis: object
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that it is on, the commonest first; none where not to be seen."""
+        return values.devices_of(self.basis)
 
     @property
     def known(self) -> bool:
@@ -62,8 +79,26 @@ def operands(spot: Spot) -> list[Operand]:
         if callable(value) and not values.is_module(value):
             continue
         assert spot.source is not None
-        found.append(Operand(_label(spot.source.text(node)), node, value, spot))
+        basis = value if value is not None else _basis(spot, node)
+        found.append(Operand(_label(spot.source.text(node)), node, value, spot, basis))
     return found
+
+
+def _basis(spot: Spot, node: ast.expr) -> object:
+    """Return the tensor that an expression gives a part or another form of."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in _FORMS:
+            pass
+        case ast.Attribute(value=owner, attr="T" | "mT" | "data" | "grad"):
+            pass
+        case ast.Subscript(value=owner):
+            pass
+        case _:
+            return None
+    value = spot.value(owner)
+    if value is None:
+        return _basis(spot, owner)
+    return value if values.is_plain_tensor(value) else None
 
 
 def _label(text: str) -> str:
@@ -119,21 +154,40 @@ def rewritten(operand: Operand, change: Callable[[str], str]) -> str | None:
     Returns
     -------
     str or None
-        The line without its indent; None if it is not on one line.
+        The line without its indent; None if the statement takes several lines.
     """
-    if operand.spot.source is None or not written_out(operand):
+    return rewritten_all([operand], change)
+
+
+def rewritten_all(changed: list[Operand], change: Callable[[str], str]) -> str | None:
+    """Return the failing line with several operands written otherwise, all alike."""
+    spot = changed[0].spot
+    if spot.source is None or not all(written_out(part) for part in changed):
         return None
-    node = operand.node
-    assert node.end_col_offset is not None
-    line = operand.spot.source.line(node.lineno).encode()
-    before, text = line[: node.col_offset], line[node.col_offset : node.end_col_offset]
-    after = line[node.end_col_offset :]
-    plain = isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
-    shown = text.decode() if plain else f"({text.decode()})"
-    whole = before.decode() + change(shown) + after.decode()
-    if whole.rstrip().endswith(("\\", ",", "(")):
-        return None  # goes on in the next line
-    return whole.strip()
+    line = spot.source.line(spot.line).encode()
+    for node in sorted((p.node for p in changed), key=lambda each: -each.col_offset):
+        text = line[node.col_offset : node.end_col_offset].decode()
+        plain = isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
+        new = change(text if plain else f"({text})").encode()
+        line = line[: node.col_offset] + new + line[node.end_col_offset :]
+    return whole(line.decode())
+
+
+def whole(line: str) -> str | None:
+    """Return a line without its indent, if it stands for itself."""
+    text = line.strip()
+    for attempt in (text, f"{text} pass", f"if 1: pass\n{text} pass"):
+        try:
+            compile(
+                attempt,
+                "<line>",
+                "exec",
+                ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+            )
+        except (SyntaxError, ValueError):
+            continue
+        return text
+    return None
 
 
 def insert_argument(
@@ -148,8 +202,7 @@ def insert_argument(
     head = line[: call.end_col_offset - 1].decode().rstrip().removesuffix(",")
     tail = line[call.end_col_offset - 1 :].decode()
     comma = ", " if call.args or call.keywords else ""
-    whole = f"{head}{comma}{argument}{tail}"
-    return None if whole.rstrip().endswith(("\\", ",", "(")) else whole.strip()
+    return whole(f"{head}{comma}{argument}{tail}")
 
 
 def made(scene: Scene, operand: Operand) -> tuple[str, ...]:

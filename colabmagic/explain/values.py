@@ -24,6 +24,13 @@ def is_tensor(value: object) -> bool:
     return isinstance(kind, type) and issubclass(type(value), kind)
 
 
+def is_plain_tensor(value: object) -> bool:
+    """Tell whether it is a tensor or parameter of torch's own class."""
+    nn = sys.modules.get("torch.nn")
+    kinds = (getattr(torch_module(), "Tensor", None), getattr(nn, "Parameter", None))
+    return type(value) in kinds
+
+
 def is_module(value: object) -> bool:
     """Tell whether it is a model or a layer."""
     nn = sys.modules.get("torch.nn")

@@ -127,6 +127,90 @@ CASES = [
         line=1,
     ),
     Case(
+        name="both hidden states of an LSTM",
+        kind="fake",
+        before="rnn = nn.LSTM(3, 4).to('fake:0'); x = torch.ones(2, 1, 3, device='fake:0')\n"
+        "h, c = torch.zeros(1, 1, 4), torch.zeros(1, 1, 4)",
+        cell="out, state = rnn(x, (h, c))",
+        key="device-mismatch",
+        says=("`h`, `c` (cell line 1) is on cpu",),
+        commands=('out, state = rnn(x, (h.to("fake:0"), c.to("fake:0")))',),
+        repair="line",
+        line=1,
+    ),
+    Case(
+        name="a form of a tensor on the CPU",
+        kind="fake",
+        before="model = nn.Linear(12, 2).to('fake:1'); x = torch.ones(4, 3, 4)",
+        cell="out = model(x.flatten(1)[:2])",
+        key="device-mismatch",
+        says=("`x.flatten(1)[:2]` (cell line 1) is on cpu",),
+        commands=('out = model(x.flatten(1)[:2].to("fake:1"))',),
+        repair="line",
+        line=1,
+    ),
+    Case(
+        name="weights of a loss left on the CPU",
+        kind="fake",
+        before="criterion = nn.CrossEntropyLoss(weight=torch.ones(3))\n"
+        "out = torch.ones(4, 3, device='fake:0')\n"
+        "y = torch.zeros(4, dtype=torch.long, device='fake:0')",
+        cell="loss = criterion(out, y)",
+        key="device-mismatch",
+        says=("`criterion` (cell line 1) is on cpu",),
+        commands=('criterion.to("fake:0")',),
+        repair="before",
+        line=1,
+    ),
+    Case(
+        name="model and labels left on the CPU",
+        kind="fake",
+        before="criterion = nn.CrossEntropyLoss(weight=torch.ones(3))\n"
+        "out = torch.ones(4, 3, device='fake:0'); y = torch.zeros(4, dtype=torch.long)",
+        cell="loss = criterion(out, y)",
+        key="device-mismatch",
+        says=("`criterion`, `y` (cell line 1) is on cpu",),
+    ),
+    Case(
+        name="a part of an attribute",
+        kind="fake",
+        before="class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.places = torch.ones(9, 3)\n"
+        "    def forward(self, x):\n"
+        "        return x + self.places[:x.shape[0]]\n"
+        "net = Net(); x = torch.ones(4, 3, device='fake:0')",
+        cell="net(x)",
+        key="device-mismatch",
+        says=("`self.places[:x.shape[0]]` (line 6 of",),
+        commands=("return x + self.places[:x.shape[0]].to(x.device)",),
+    ),
+    Case(
+        name="a statement over two lines",
+        kind="fake",
+        before="a, b = torch.ones(3), torch.ones(3, device='fake:0')",
+        cell="rows = [a + b\n]",
+        key="device-mismatch",
+        says=("`a` (cell line 1) is on cpu",),
+    ),
+    Case(
+        name="in the head of a loop",
+        kind="fake",
+        before="a, b = torch.ones(3), torch.ones(3, device='fake:0')",
+        cell="for row in a + b:\n    pass",
+        key="device-mismatch",
+        commands=('for row in a.to("fake:0") + b:',),
+        repair="line",
+        line=1,
+    ),
+    Case(
+        name="labels that are no classes at all",
+        before="logits = torch.randn(3, 3); y = torch.tensor([0.5, 1.25, 2.0])",
+        cell="loss = F.cross_entropy(logits, y)",
+        key="target-dtype",
+    ),
+    Case(
         name="a result on the CPU beside a name on the device",
         kind="fake",
         before="x = torch.ones(3, device='fake:1')",

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING
 
 from colabmagic.explain import source, values
 from colabmagic.explain.model import Draft
-from colabmagic.explain.operands import Operand, made, operands, place, rewritten
+from colabmagic.explain.operands import (
+    Operand,
+    made,
+    operands,
+    place,
+    rewritten,
+    rewritten_all,
+)
 
 if TYPE_CHECKING:
     from colabmagic.explain.scene import Scene
 
+_MOST_LINES = 4  # of evidence
 _DEVICE = r"(?:cpu|[a-z]+:\d+)"
 _MIXED = re.compile(
     r"Expected all tensors to be on the same device"
@@ -38,11 +46,11 @@ def device_mismatch(scene: Scene) -> Draft | None:
         return None
     named = tuple(dict.fromkeys(re.findall(rf"\b{_DEVICE}(?![\w:])", scene.text)))
     for spot in scene.users:
-        known = [part for part in operands(spot) if part.known and _counts(part)]
+        known = [part for part in operands(spot) if part.devices and _counts(part)]
         draft = _two_sides(scene, known) or _by_elimination(scene, known, named)
         if draft is not None:
             return draft
-        mixed = [part for part in known if len(values.devices_of(part.value)) > 1]
+        mixed = [part for part in known if len(part.devices) > 1]
         if len(mixed) == 1:
             return _mixed_module(scene, mixed[0], known)
     seen = (f"torch speaks of {' and '.join(named)}",) if named else ()
@@ -57,24 +65,25 @@ def _only_types_differ(text: str) -> bool:
 
 def _counts(part: Operand) -> bool:
     """Tell whether an operand can be to blame: numbers on the CPU go with any device."""
-    if values.is_module(part.value):
-        return bool(values.devices_of(part.value))
-    return bool(values.shape_of(part.value)) or values.device_of(part.value) != "cpu"
+    if values.is_tensor(part.value) and part.devices == ("cpu",):
+        return bool(values.shape_of(part.value))
+    return True
 
 
 def _two_sides(scene: Scene, known: list[Operand]) -> Draft | None:
     """Explain operands of which each is on one device, and not all on the same."""
-    single = [part for part in known if len(values.devices_of(part.value)) == 1]
     by_device: dict[str, list[Operand]] = {}
-    for part in single:
-        by_device.setdefault(values.devices_of(part.value)[0], []).append(part)
+    for part in known:
+        if len(part.devices) != 1:
+            return None
+        by_device.setdefault(part.devices[0], []).append(part)
     if len(by_device) != 2:  # noqa: PLR2004 (two sides)
         return None
     (one, ones), (other, others) = by_device.items()
     if one == "cpu":
-        return _draft(scene, ones[0], others[0], other)
+        return _draft(scene, ones, others[0], other)
     if other == "cpu":
-        return _draft(scene, others[0], ones[0], one)
+        return _draft(scene, others, ones[0], one)
     return _two_accelerators(ones[0], others[0])
 
 
@@ -84,9 +93,9 @@ def _two_accelerators(first: Operand, second: Operand) -> Draft:
         key="device-mismatch.two",
         values={
             "name": first.label,
-            "device": values.devices_of(first.value)[0],
+            "device": first.devices[0],
             "other": second.label,
-            "other_device": values.devices_of(second.value)[0],
+            "other_device": second.devices[0],
         },
         names=(first.label, second.label),
     )
@@ -95,49 +104,43 @@ def _two_accelerators(first: Operand, second: Operand) -> Draft:
 def _by_elimination(
     scene: Scene, known: list[Operand], named: tuple[str, ...]
 ) -> Draft | None:
-    """Explain one operand on the CPU beside results that cannot be looked at."""
-    if not known or len(named) != 2 or "cpu" not in named:  # noqa: PLR2004
+    """Explain one operand beside a result that cannot be looked at."""
+    if len(known) != 1 or len(named) != 2 or "cpu" not in named:  # noqa: PLR2004
         return None
-    spot = known[0].spot
-    computed = [part for part in operands(spot) if not part.known and part.computed]
-    lone = [part for part in known if values.devices_of(part.value) == ("cpu",)]
+    (part,) = known
+    hidden = [p for p in operands(part.spot) if not p.devices and p.computed]
     target = next(name for name in named if name != "cpu")
-    if len(computed) != 1 or len(known) != 1:
+    if len(hidden) != 1:
         return None
-    if lone:
-        return _draft(scene, lone[0], computed[0], target)
-    if values.devices_of(known[0].value) != (target,):
-        return None
+    if part.devices == ("cpu",):
+        return _draft(scene, [part], hidden[0], target)
     # Of two sides of one operator the other one it is; a call may do more inside.
-    if not isinstance(spot.node, ast.BinOp | ast.Compare):
+    if part.devices != (target,):
         return None
-    return _draft(scene, computed[0], known[0], target)
+    if not isinstance(part.spot.node, ast.BinOp | ast.Compare):
+        return None
+    return _draft(scene, hidden, part, target)
 
 
-def _draft(scene: Scene, culprit: Operand, other: Operand, target: str) -> Draft:
-    """Explain one operand on the CPU that belongs to another device."""
+def _draft(scene: Scene, culprits: list[Operand], other: Operand, target: str) -> Draft:
+    """Explain operands on the CPU that belong to another device."""
+    culprit = culprits[0]
+    names = (*(part.label for part in culprits), other.label)
     common = {
-        "name": culprit.label,
+        "name": "`, `".join(names[:-1]),
         "place": place(scene, culprit),
         "device": "cpu",  # what goes to the other side is always on the CPU
         "other": other.label,
         "other_device": target,
     }
-    names = (culprit.label, other.label)
-    evidence = (*_shown(culprit), *made(scene, culprit))
-    if values.is_module(culprit.value):
-        moved = f'{culprit.label}.to("{target}")'
-        if scene.train_on is not None or culprit.spot.in_function:
-            return _without_edit(common, evidence, names)
-        kind = "device-mismatch.model"
+    evidence = tuple(
+        line for part in culprits for line in (*_shown(part), *made(scene, part))
+    )[:_MOST_LINES]
+    variant, edit = _edit(scene, culprits, other, target)
+    if edit is None:
         return Draft(
-            key=kind, values={**common, "edit": moved}, evidence=evidence, names=names
+            key="device-mismatch.named", values=common, evidence=evidence, names=names
         )
-    wanted = _device_text(scene, culprit, other, target)
-    edit = rewritten(culprit, lambda text: f"{text}.to({wanted})") if wanted else None
-    if edit is None or _is_target(culprit):
-        return _without_edit(common, evidence, names)
-    variant = "cell" if scene.train_on is not None else "tensor"
     return Draft(
         key=f"device-mismatch.{variant}",
         values={**common, "edit": edit},
@@ -146,13 +149,20 @@ def _draft(scene: Scene, culprit: Operand, other: Operand, target: str) -> Draft
     )
 
 
-def _without_edit(
-    common: dict[str, str], evidence: tuple[str, ...], names: tuple[str, ...]
-) -> Draft:
-    """Name both sides, and give no command."""
-    return Draft(
-        key="device-mismatch.named", values=common, evidence=evidence, names=names
-    )
+def _edit(
+    scene: Scene, culprits: list[Operand], other: Operand, target: str
+) -> tuple[str, str | None]:
+    """Return the variant of the message, and the line to write if there is one."""
+    fixed = scene.train_on is None and not culprits[0].spot.in_function
+    modules = [part for part in culprits if values.is_module(part.value)]
+    if modules:
+        alone = fixed and len(culprits) == 1
+        return "model", f'{modules[0].label}.to("{target}")' if alone else None
+    wanted = _device_text(scene, culprits[0], other, target)
+    if wanted is None or any(_is_target(part) for part in culprits):
+        return "tensor", None
+    edit = rewritten_all(culprits, lambda text: f"{text}.to({wanted})")
+    return "cell" if scene.train_on is not None else "tensor", edit
 
 
 def _device_text(
@@ -162,7 +172,7 @@ def _device_text(
     if scene.train_on is None and not culprit.spot.in_function:
         return f'"{target}"'
     # The code also runs elsewhere, at other times: it should follow the other tensor.
-    if values.is_tensor(other.value):
+    if values.is_tensor(other.basis):
         return f"{other.label}.device"
     if values.is_module(other.value) and values.tensors(other.value):
         return f"next({other.label}.parameters()).device"
@@ -186,9 +196,7 @@ def _shown(operand: Operand) -> tuple[str, ...]:
 
 def _mixed_module(scene: Scene, module: Operand, known: list[Operand]) -> Draft:
     """Name the part of a module that stayed behind."""
-    target, *_ = (
-        device for device in values.devices_of(module.value) if device != "cpu"
-    )
+    target, *_ = (device for device in module.devices if device != "cpu")
     behind = [
         path
         for path, tensor in values.tensors(module.value)
@@ -203,14 +211,9 @@ def _mixed_module(scene: Scene, module: Operand, known: list[Operand]) -> Draft:
         "edit": f'{module.label}.to("{target}")',
     }
     count = f"{len(behind)} of its {len(values.tensors(module.value))} tensors on cpu"
-    others = {
-        device
-        for part in known
-        if part is not module
-        for device in values.devices_of(part.value)
-    }
+    others = {device for part in known if part is not module for device in part.devices}
     sure = scene.train_on is None and not module.spot.in_function
-    sure = sure and others <= {target} and len(values.devices_of(module.value)) == 2  # noqa: PLR2004
+    sure = sure and others <= {target} and len(module.devices) == 2  # noqa: PLR2004
     return Draft(
         key="device-mismatch.part" if sure else "device-mismatch.part-named",
         values=common,

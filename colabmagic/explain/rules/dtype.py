@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from colabmagic.explain import values
 from colabmagic.explain.model import Draft
@@ -57,7 +57,7 @@ def target_dtype(scene: Scene) -> Draft | None:
             continue
         (part,) = labels
         edit = rewritten(part, lambda text: f"{text}.long()")
-        if edit is None or len(values.shape_of(part.value)) != 1:
+        if edit is None or not _are_classes(part.value):
             break
         return Draft(
             key="target-dtype.tensor",
@@ -71,6 +71,17 @@ def target_dtype(scene: Scene) -> Draft | None:
             names=(part.label,),
         )
     return Draft(key="target-dtype.unseen", values={"found": found})
+
+
+def _are_classes(labels: Any) -> bool:  # noqa: ANN401 (a tensor)
+    """Tell whether labels lose nothing as whole numbers; unread on a device."""
+    if len(values.shape_of(labels)) != 1:
+        return False
+    if values.device_of(labels) != "cpu" or not values.is_plain_tensor(labels):
+        return True
+    torch = values.torch_module()
+    with torch._C.DisableTorchFunction(), torch.no_grad():  # noqa: SLF001
+        return bool((labels == labels.trunc()).all())
 
 
 def _target(scene: Scene) -> object:

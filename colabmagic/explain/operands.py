@@ -56,6 +56,11 @@ class Operand:
         return values.devices_of(self.basis)
 
     @property
+    def cut(self) -> bool:
+        """Whether the label is only the beginning of how it is written."""
+        return self.label.endswith("…")
+
+    @property
     def known(self) -> bool:
         """Whether it is a tensor or a module that can be looked at."""
         return values.is_tensor(self.value) or values.is_module(self.value)

@@ -195,6 +195,15 @@ CASES = [
         says=("`a` (cell line 1) is on cpu",),
     ),
     Case(
+        name="a model by a path that is too long to be shown",
+        kind="fake",
+        before="a_dictionary_of_models = {'the_first_and_so_far_the_only_one_of_many': "
+        "nn.Linear(3, 3)}; x = torch.ones(4, 3, device='fake:0')",
+        cell="a_dictionary_of_models['the_first_and_so_far_the_only_one_of_many'](x)",
+        key="device-mismatch",
+        says=("is on cpu, `x` is on fake:0",),
+    ),
+    Case(
         name="in the head of a loop",
         kind="fake",
         before="a, b = torch.ones(3), torch.ones(3, device='fake:0')",

@@ -156,7 +156,7 @@ def _edit(
     fixed = scene.train_on is None and not culprits[0].spot.in_function
     modules = [part for part in culprits if values.is_module(part.value)]
     if modules:
-        alone = fixed and len(culprits) == 1
+        alone = fixed and len(culprits) == 1 and not modules[0].cut
         return "model", f'{modules[0].label}.to("{target}")' if alone else None
     wanted = _device_text(scene, culprits[0], other, target)
     if wanted is None or any(_is_target(part) for part in culprits):
@@ -172,6 +172,8 @@ def _device_text(
     if scene.train_on is None and not culprit.spot.in_function:
         return f'"{target}"'
     # The code also runs elsewhere, at other times: it should follow the other tensor.
+    if other.cut:
+        return None
     if values.is_tensor(other.basis):
         return f"{other.label}.device"
     if values.is_module(other.value) and values.tensors(other.value):
@@ -212,7 +214,7 @@ def _mixed_module(scene: Scene, module: Operand, known: list[Operand]) -> Draft:
     }
     count = f"{len(behind)} of its {len(values.tensors(module.value))} tensors on cpu"
     others = {device for part in known if part is not module for device in part.devices}
-    sure = scene.train_on is None and not module.spot.in_function
+    sure = scene.train_on is None and not module.spot.in_function and not module.cut
     sure = sure and others <= {target} and len(module.devices) == 2  # noqa: PLR2004
     return Draft(
         key="device-mismatch.part" if sure else "device-mismatch.part-named",

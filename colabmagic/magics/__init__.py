@@ -47,6 +47,17 @@ def register(shell: InteractiveShell) -> None:
     _LOADED[shell] = extension
 
 
+def extension_of(shell: InteractiveShell) -> Extension | None:
+    """Return what was added to a shell; None if nothing was.
+
+    Parameters
+    ----------
+    shell
+        The shell.
+    """
+    return _LOADED.get(shell)
+
+
 def unregister(shell: InteractiveShell) -> None:
     """Take everything back; a magic of the same name that was there before returns.
 

@@ -41,10 +41,20 @@ def run(shell: InteractiveShell, name: str, line: str, cell: str) -> object:
     try:
         result = _execute(shell, steps)
     except BaseException as error:
+        _explain(shell, name, error)
         hide_frames(shell, error, last=_execute.__code__, all_below=run.__code__)
         close_cell(opened, None, error, deliver=False)
         raise
     return close_cell(opened, None if _is_silenced(text) else result, None)
+
+
+def _explain(shell: InteractiveShell, name: str, error: BaseException) -> None:
+    """Have an error explained while its tensors are where they were."""
+    from colabmagic.magics import extension_of  # noqa: PLC0415 (rare)
+
+    extension = extension_of(shell)
+    if extension is not None and name == "train_on":
+        extension.explainer.see(error)
 
 
 def _remember(name: str, text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from traitlets import Bool, Enum, Set, Unicode
+from traitlets import Bool, Enum, Set, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
 if TYPE_CHECKING:
@@ -28,7 +28,30 @@ class ColabMagic(Configurable):
         help="Run every %%train_on cell as if --quiet were given.",
     ).tag(config=True)
 
+    explain = Bool(
+        default_value=True,
+        help="Say below the traceback of a failed cell what the error means.",
+    ).tag(config=True)
+    language = Unicode(
+        "auto",
+        help="Language of one more line below it, such as zh; auto: COLABMAGIC_LANG, "
+        "LC_ALL or LANG; en: English alone.",
+    ).tag(config=True)
+
     told = Set(help="Reasons that were given in full already; not a setting.")
+
+    @validate("language")
+    def _known_language(self, proposal: dict[str, str]) -> str:
+        """Refuse a language that has no file."""
+        from colabmagic.explain import catalogue  # noqa: PLC0415 (lazy)
+
+        language = proposal["value"]
+        known = ("auto", *catalogue.available())
+        if language not in known:
+            raise TraitError(
+                f"ColabMagic.language is one of {', '.join(known)}, not {language!r}"
+            )
+        return language
 
     @classmethod
     def of(cls, shell: InteractiveShell) -> ColabMagic:

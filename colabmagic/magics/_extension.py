@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from colabmagic.magics import _front
 from colabmagic.magics._completion import Completion
 from colabmagic.magics._config import ColabMagic
+from colabmagic.magics._explain import Explainer
 from colabmagic.magics._lazy import LazyMagic
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Extension:
         self._completion = Completion(shell, self._magics)
         self._config: ColabMagic | None = None
         self._ast_transformer = _front.CellTransformer(shell)
+        self.explainer = Explainer(shell)
 
     def load(self, magics: Mapping[str, str], cell_magics: Mapping[str, str]) -> None:
         """Add magics, the two transformers, completion and settings.
@@ -58,6 +60,7 @@ class Extension:
             transforms.insert(0, _front.open_front_door)
         self._shell.ast_transformers.append(self._ast_transformer)
         self._completion.install()
+        self.explainer.install()
         self._config = ColabMagic.of(self._shell)
         # Annotated as a list of shells, though all kinds are in it.
         self._shell.configurables.append(self._config)  # type: ignore[arg-type]
@@ -86,6 +89,7 @@ class Extension:
         _remove(self._shell.ast_transformers, self._ast_transformer)
         _remove(self._shell.configurables, self._config)
         self._completion.remove()
+        self.explainer.remove()
 
     def _put(self, kind: str, name: str, magic: LazyMagic) -> None:
         """Register a magic and remember the one that it replaces."""

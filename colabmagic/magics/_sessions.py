@@ -186,6 +186,19 @@ def session_of_cell() -> OpenCell | None:
     return next(mine, None)
 
 
+def is_open(shell: InteractiveShell, name: str) -> bool:
+    """Tell whether a session of a kind is open in a shell.
+
+    Parameters
+    ----------
+    shell
+        The shell.
+    name
+        The cell magic.
+    """
+    return any(cell.shell is shell and cell.name == name for cell in _OPEN)
+
+
 def _close_after_cell() -> None:
     """Close what a cell left open: after an error, an interrupt, a silent stop."""
     for opened in _left_over():

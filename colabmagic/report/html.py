@@ -13,6 +13,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
+from colabmagic.report.model import Code
 from colabmagic.report.text import COMMANDS, clean
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _render_finding(finding: Finding) -> str:
 def _entry(text: str) -> str:
     """Return one line of a cell; what is to be typed looks like it."""
     shown = escape(text)
-    if text.startswith(COMMANDS):
+    if isinstance(text, Code) or text.startswith(COMMANDS):
         shown = f'<code style="{_PLAIN}">{shown}</code>'
     return f'<div style="{_PLAIN}">{shown}</div>'
 

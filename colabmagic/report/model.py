@@ -36,6 +36,12 @@ class Unknown:
         return f"unknown ({self.reason})"
 
 
+class Code(str):
+    """A line of a fix that is to be typed as it stands: it is never wrapped."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that was noticed, what shows it, and what to do.

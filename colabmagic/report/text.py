@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from colabmagic.report.model import Code
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 WIDTH = 80
 _GAP = "  "
 _MARGIN = "  "
+_CODE_MARGIN = "      "
 COMMANDS = ("%", "!", "python ", "pip ", "sudo ")
 _NARROWEST = 6  # a column is not squeezed below this
 
@@ -56,12 +59,15 @@ def _render_finding(finding: Finding, width: int) -> list[str]:
         line
         for label, entries in labelled
         for number, entry in enumerate(entries)
-        for line in _render_entry("" if number else label, clean(entry), width)
+        for line in _render_entry("" if number else label, entry, width)
     ]
 
 
 def _render_entry(label: str, entry: str, width: int) -> list[str]:
     """Return the lines of one entry; a command stays on one line, to be copied."""
+    if isinstance(entry, Code):
+        return [*([f"  {label}"] if label else []), f"{_CODE_MARGIN}{clean(entry)}"]
+    entry = clean(entry)
     lines = _wrap(f"  {label:<8}", entry, width)
     if len(lines) == 1 or not entry.startswith(COMMANDS):
         return lines

@@ -1,0 +1,147 @@
+"""Sizes that do not fit together."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from colabmagic.explain import values
+from colabmagic.explain.model import Draft
+from colabmagic.explain.operands import Operand, made, operands, place, rewritten
+
+if TYPE_CHECKING:
+    from colabmagic.explain.scene import Scene
+
+_MATRICES = re.compile(
+    r"mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)"
+)
+_TARGET = re.compile(
+    r"0D or 1D target tensor expected, multi-target not supported"
+    r"|1D target tensor expected, multi-target not supported"
+    r"|[Ee]xpected target size \[?[\d, ]+\]?, got"
+)
+_LOSSES = ("cross_entropy", "nll_loss")
+_BATCHES = 2  # dimensions of a matrix
+
+
+def matmul_shape(scene: Scene) -> Draft | None:
+    """Explain a layer that gets another number of features than it was made for."""
+    match = _MATRICES.search(scene.text)
+    if match is None:
+        return None
+    layer = next(
+        (
+            spot.locals.get("self")
+            for spot in scene.libraries
+            if spot.module == "torch.nn.modules.linear"
+        ),
+        None,
+    )
+    if not values.is_module(layer):
+        return Draft(
+            key="shape-mismatch.matrices",
+            values={
+                "first": f"{match[1]}x{match[2]}",
+                "second": f"{match[3]}x{match[4]}",
+            },
+        )
+    wanted, got = int(match[3]), int(match[2])
+    name = scene.name_of(layer) or "the layer"
+    given = next(
+        (
+            spot.locals.get("input")
+            for spot in scene.libraries
+            if "input" in spot.locals
+        ),
+        None,
+    )
+    common = {"name": name, "wanted": str(wanted), "got": str(got)}
+    evidence: tuple[str, ...] = ()
+    if values.is_tensor(given):
+        shape = values.shape_of(given)
+        evidence = (f"{name} got a tensor of size {list(shape)}",)
+        flat = _to_flatten(scene, given, shape, wanted)
+        if flat is not None:
+            edit = rewritten(flat, lambda text: f"{text}.flatten(1)")
+            if edit is not None:
+                return Draft(
+                    key="shape-mismatch.flatten",
+                    values={
+                        **common,
+                        "tensor": flat.label,
+                        "place": place(scene, flat),
+                        "edit": edit,
+                    },
+                    evidence=evidence,
+                    names=(flat.label, name),
+                )
+    return Draft(
+        key="shape-mismatch.layer", values=common, evidence=evidence, names=(name,)
+    )
+
+
+def _to_flatten(
+    scene: Scene, given: object, shape: tuple[int, ...], wanted: int
+) -> Operand | None:
+    """Return the input if all but its first dimension together are what is wanted."""
+    if len(shape) <= _BATCHES or math.prod(shape[1:]) != wanted:
+        return None
+    for spot in scene.users:
+        for part in operands(spot):
+            if part.value is given:
+                return part
+    return None
+
+
+def target_shape(scene: Scene) -> Draft | None:
+    """Explain labels of a size that does not fit the scores."""
+    if not _TARGET.search(scene.text) or not scene.calls(*_LOSSES):
+        return None
+    spot = next(spot for spot in scene.libraries if spot.function in _LOSSES)
+    scores, labels = spot.locals.get("input"), spot.locals.get("target")
+    if not (values.is_tensor(scores) and values.is_tensor(labels)):
+        return None
+    sizes = values.shape_of(scores), values.shape_of(labels)
+    evidence = (f"scores {list(sizes[0])}, labels {list(sizes[1])}",)
+    common = {"scores": str(list(sizes[0])), "labels": str(list(sizes[1]))}
+    if len(sizes[0]) == _BATCHES and sizes[1] == (sizes[0][0], 1):
+        draft = _edited(scene, labels, "squeeze", "squeeze(1)", common)
+    elif (
+        len(sizes[0]) == 3  # noqa: PLR2004 (batch, positions, classes)
+        and sizes[0][:2] == sizes[1]
+        and sizes[0][1] != sizes[0][2]
+    ):
+        draft = _edited(scene, scores, "classes", "transpose(1, 2)", common)
+    else:
+        draft = None
+    return draft or Draft(key="target-shape.seen", evidence=evidence, values=common)
+
+
+def _edited(
+    scene: Scene, tensor: object, variant: str, call: str, common: dict[str, str]
+) -> Draft | None:
+    """Put a call behind the tensor, where it is written out in the user's line."""
+    for spot in scene.users:
+        parts = [part for part in operands(spot) if part.value is tensor]
+        if not parts:
+            # Scores are mostly a result; they are the first thing that the loss gets.
+            parts = [
+                part for part in operands(spot)[1:2] if part.computed and not part.known
+            ]
+            parts = parts if variant == "classes" and scene.users[0] is spot else []
+        for part in parts:
+            edit = rewritten(part, lambda text: f"{text}.{call}")
+            if edit is not None:
+                return Draft(
+                    key=f"target-shape.{variant}",
+                    values={
+                        **common,
+                        "name": part.label,
+                        "place": place(scene, part),
+                        "edit": edit,
+                    },
+                    evidence=made(scene, part),
+                    names=(part.label,),
+                )
+    return None

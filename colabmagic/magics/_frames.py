@@ -118,6 +118,17 @@ def watch_shown_errors(shell: InteractiveShell) -> Callable[[], None]:
     return stop
 
 
+def run_frames() -> list[FrameType]:
+    """Return the frames, innermost first, in which IPython runs a cell just now."""
+    found = []
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 (the only way to the stack)
+    while frame is not None:
+        if frame.f_code.co_name == "run_cell_async":
+            found.append(frame)
+        frame = frame.f_back
+    return found
+
+
 def drop_wrappers(error: BaseException) -> None:
     """Take our frames out of the middle of a traceback and of those it came from."""
     pending: list[BaseException | None] = [error]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from colabmagic.errors import NestedCellError
 from colabmagic.interrupts import deferred_interrupts
 from colabmagic.magics import _front
-from colabmagic.magics._frames import watch_shown_errors
+from colabmagic.magics._frames import run_frames, watch_shown_errors
 from colabmagic.magics._lazy import import_object
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _close_left_over() -> None:
 
 def _left_over() -> list[OpenCell]:
     """Return this thread's sessions, newest first, whose cell does not run any more."""
-    running = {id(frame) for frame in _run_frames()}
+    running = {id(frame) for frame in run_frames()}
     return [
         cell
         for cell in reversed(_OPEN)
@@ -225,18 +225,7 @@ def _forget_hook(shell: InteractiveShell) -> None:
         callbacks.remove(_close_after_cell)
 
 
-def _run_frames() -> list[FrameType]:
-    """Return the frames, innermost first, in which IPython runs a cell just now."""
-    found = []
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 (the only way to the stack)
-    while frame is not None:
-        if frame.f_code.co_name == "run_cell_async":
-            found.append(frame)
-        frame = frame.f_back
-    return found
-
-
 def _run_frame() -> FrameType | None:
     """Return the innermost of them."""
-    frames = _run_frames()
+    frames = run_frames()
     return frames[0] if frames else None

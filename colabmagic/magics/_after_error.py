@@ -128,7 +128,7 @@ def _replace_result(shell: InteractiveShell) -> None:
     The error may hold tensors in its arguments or attributes. A copy is changed: whoever
     ran the cell by ``run_cell`` may have the result still.
     """
-    result = shell.last_execution_result
+    result: Any = shell.last_execution_result
     error = getattr(result, "error_in_exec", None)
     if error is not None:
         result = copy.copy(result)

@@ -118,10 +118,10 @@ def watch_shown_errors(shell: InteractiveShell) -> Callable[[], None]:
     return stop
 
 
-def run_frames() -> list[FrameType]:
+def run_frames() -> list[types.FrameType]:
     """Return the frames, innermost first, in which IPython runs a cell just now."""
     found = []
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 (the only way to the stack)
+    frame: types.FrameType | None = sys._getframe(1)  # noqa: SLF001 (the only way to the stack)
     while frame is not None:
         if frame.f_code.co_name == "run_cell_async":
             found.append(frame)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from colabmagic.report.size import in_words
+
 if TYPE_CHECKING:
     from collections.abc import Container
 
@@ -103,13 +105,3 @@ class TrainOutcome:
         state = "done" if self.error is None else f"stopped by {self.error}"
         line = f"train_on {self.device}: {state}, " + ", ".join(parts)
         return "\n".join([line, *notes])
-
-
-def in_words(size_bytes: float) -> str:
-    """Return a number of bytes for people."""
-    for unit in ("bytes", "KB", "MB"):
-        shown = f"{size_bytes:.0f}" if unit == "bytes" else f"{size_bytes:.1f}"
-        if float(shown) < 1000:  # noqa: PLR2004 (decimal units)
-            return f"{shown} {unit}"
-        size_bytes /= 1000
-    return f"{size_bytes:.1f} GB"

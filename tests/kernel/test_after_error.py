@@ -1,5 +1,7 @@
 """What a failed cell keeps alive, in real kernels: with the extension and without."""
 
+# ruff: noqa: ISC004 (the parts of a tuple are cells, of several lines each)
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -47,12 +47,15 @@ class AfterError:
     def install(self) -> None:
         """Begin to watch; the hooks must not be there already."""
         self._shell.events.register("pre_run_cell", self._before_cell)
+        self._shell.events.register("post_run_cell", self._after_cell)
 
     def remove(self) -> None:
         """Take the hooks back, as far as they are still there."""
-        callbacks = self._shell.events.callbacks["pre_run_cell"]
-        if self._before_cell in callbacks:
-            callbacks.remove(self._before_cell)
+        hooks = {"pre_run_cell": self._before_cell, "post_run_cell": self._after_cell}
+        for event, hook in hooks.items():
+            callbacks = self._shell.events.callbacks[event]
+            if hook in callbacks:
+                callbacks.remove(hook)
 
     def _before_cell(self, info: Any) -> None:  # noqa: ANN401 (IPython's own object)
         """Free what the error before this cell holds, unless the cell asks for it."""
@@ -66,6 +69,17 @@ class AfterError:
 
         if len(run_frames()) <= 1:  # else a cell runs another, and may want its error
             free(self._shell)
+
+    def _after_cell(self, result: Any) -> None:  # noqa: ANN401 (IPython's own object)
+        """Explain an error that says that memory ran out, and free its memory."""
+        error = getattr(result, "error_in_exec", None)
+        if error is None or "torch" not in sys.modules:
+            return
+        from colabmagic.magics import _oom  # noqa: PLC0415 (only after an error)
+
+        source = getattr(getattr(result, "info", None), "raw_cell", None) or ""
+        frees = self._settings.free_after_error and not self._shell.call_pdb
+        _oom.explain(self._shell, error, source, frees=frees)
 
 
 def free(shell: InteractiveShell, *, keep_place: bool = False) -> None:

@@ -146,11 +146,23 @@ def close_cell(
         Whether an interrupt that waited is then passed on.
     """
     with deferred_interrupts(deliver=deliver):
+        if error is not None:
+            _note_out_of_memory(opened, error)
         _OPEN.remove(opened)
         opened.stop_watching()
         if not any(cell.shell is opened.shell for cell in _OPEN):
             _forget_hook(opened.shell)
         return opened.session.finish(result, error)
+
+
+def _note_out_of_memory(opened: OpenCell, error: BaseException) -> None:
+    """See who holds the device's memory before the session brings everything home."""
+    if "torch" not in sys.modules:
+        return
+    from colabmagic.magics import _oom  # noqa: PLC0415 (only after an error)
+
+    info = getattr(opened.outcome, "info", None)
+    _oom.note(opened.shell, error, getattr(info, "raw_cell", None) or "")
 
 
 def session_of_cell() -> OpenCell | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.memory.children import is_atom
 from colabmagic.memory.devices import DeviceMemory, loaded_torch, read_devices
+from colabmagic.memory.graphs import Graphs
 from colabmagic.memory.tensors import (
     Storage,
     all_tensors,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 FREE: Final = "%gpu_memory --free"
+GRAPH: Final = " (its graph)"
 _OUTPUT_NAME: Final = re.compile(r"_(?:\d*|__?)")
 # IPython's own names, whose contents are looked at one by one or are text.
 _SKIPPED: Final = frozenset(
@@ -89,6 +91,35 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What the first name that leads to it holds on one device.
+
+    Attributes
+    ----------
+    name
+        A name of the user's, or a local as ``h in train_step()``.
+    is_local
+        Whether it is a local of the failed call.
+    size_bytes, tensors
+        How much, in how many tensors.
+    in_graphs
+        How much of it only graphs keep, for ``backward()``.
+    largest
+        The largest tensor.
+    command
+        What frees a name; empty for a local.
+    """
+
+    name: str
+    is_local: bool
+    size_bytes: int
+    tensors: int
+    in_graphs: int
+    largest: HeldTensor
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryFacts:
     """Who holds the memory of tensors.
 
@@ -142,8 +173,8 @@ def find_holders(
     """
     if loaded_torch() is None:
         return MemoryFacts(torch_loaded=False, devices=(), holdings=())
-    roots = _roots(namespace, outputs or {}, hidden or {})
-    ledger = _Ledger()
+    roots = find_roots(namespace, outputs or {}, hidden or {})
+    ledger = Ledger()
     seen_whole = [ledger.enter(root) for root in roots]
     if elsewhere:
         ledger.enter_rest(all_tensors())
@@ -155,7 +186,7 @@ def find_holders(
     )
 
 
-class _Ledger:
+class Ledger:
     """Which storages there are, and which roots lead to each."""
 
     def __init__(self) -> None:
@@ -166,10 +197,13 @@ class _Ledger:
     def enter(self, root: Root) -> bool:
         """Walk from a root; tell whether all of it was seen."""
         count = 0
+        graphs = Graphs()
         for path, value in walk(root.value, root.names[0]):
             count += 1
             if is_tensor(value):
                 self._note(root, path, value)
+                for saved in graphs.saved_by(value):
+                    self._note(root, path + GRAPH, saved)
         return count < MOST_OBJECTS
 
     def enter_rest(self, tensors: Iterable[Any]) -> None:
@@ -201,6 +235,34 @@ class _Ledger:
         found.sort(key=lambda each: (each.device == "cpu", -each.size_bytes))
         return tuple(found)
 
+    def shares(self, device: str) -> tuple[Share, ...]:
+        """Return what is on a device, each piece with the first root that led to it."""
+        groups: dict[int, list[int]] = {}
+        for key, roots in self._roots.items():
+            if self._storages[key].device == device:
+                groups.setdefault(id(roots[0]), []).append(key)
+        found = [self._share(keys) for keys in groups.values()]
+        found.sort(key=lambda each: -each.size_bytes)
+        return tuple(found)
+
+    def _share(self, keys: list[int]) -> Share:
+        root = self._roots[keys[0]][0]
+        keys.sort(key=lambda key: -self._storages[key].size_bytes)
+        sizes = {key: self._storages[key].size_bytes for key in keys}
+        return Share(
+            name=root.names[0],
+            is_local=not root.command,
+            size_bytes=sum(sizes.values()),
+            tensors=len({each for key in keys for each in self._tensors[key]}),
+            in_graphs=sum(
+                size
+                for key, size in sizes.items()
+                if self._largest(key).path.endswith(GRAPH)
+            ),
+            largest=self._largest(keys[0]),
+            command=root.command,
+        )
+
     def _holding(self, keys: list[int]) -> Holding:
         roots = self._roots[keys[0]]
         keys.sort(key=lambda key: -self._storages[key].size_bytes)
@@ -217,7 +279,10 @@ class _Ledger:
         )
 
     def _largest(self, key: int) -> HeldTensor:
-        path, tensor = next(iter(self._tensors[key].values()))
+        # The plainest path: a tensor is in a graph often, besides having a name.
+        path, tensor = min(
+            self._tensors[key].values(), key=lambda each: each[0].count("(")
+        )
         storage = self._storages[key]
         return HeldTensor(
             path=path,
@@ -227,10 +292,16 @@ class _Ledger:
         )
 
 
-def _roots(
+def find_roots(
     namespace: Mapping[str, Any], outputs: Mapping[int, Any], hidden: Mapping[str, Any]
 ) -> list[Root]:
-    """Return the objects to begin from; one that has several names comes once."""
+    """Return the objects to begin from; one that has several names comes once.
+
+    Parameters
+    ----------
+    namespace, outputs, hidden
+        As for `find_holders`.
+    """
     roots: dict[int, Root] = {}
     for name, value in list(namespace.items()):
         if name not in _SKIPPED and type(name) is str and not is_atom(value):
@@ -253,6 +324,23 @@ def _roots(
     return list(roots.values())
 
 
+def local_roots(called: Iterable[types.FrameType]) -> list[Root]:
+    """Return the locals of a failed call, each as ``name in function()``.
+
+    Parameters
+    ----------
+    called
+        The frames, the outermost first. Reading their locals leaves a copy on them up
+        to Python 3.12: only for frames that are let go soon.
+    """
+    return [
+        Root(value, [f"{name} in {frame.f_code.co_name}()"], command="")
+        for frame in called
+        for name, value in list(frame.f_locals.items())
+        if not is_atom(value)
+    ]
+
+
 def _add_outputs(roots: dict[int, Root], outputs: Mapping[int, Any]) -> None:
     """Add what was shown; its number is its best name where the user gave it none."""
     for number, value in list(outputs.items()):
@@ -272,9 +360,13 @@ def _add(roots: dict[int, Root], name: str, value: object) -> Root:
     return root
 
 
-def _plainness(name: str) -> tuple[bool, bool]:
-    """Order the names of an object: the user's own before ``_`` and ``_5``."""
-    return _OUTPUT_NAME.fullmatch(name) is not None, name.startswith("_")
+def _plainness(name: str) -> tuple[bool, bool, bool]:
+    """Order the names of an object: the user's own, then ``_5``, then ``__``.
+
+    What ``__`` means changes with each value that is shown.
+    """
+    is_output = _OUTPUT_NAME.fullmatch(name) is not None
+    return is_output, not name[-1:].isdigit(), name.startswith("_")
 
 
 def _module_globals(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from colabmagic.memory.holders import GRAPH
 from colabmagic.report.model import Field, Finding, Report, Severity, Table
 from colabmagic.report.size import in_words
 
@@ -116,39 +117,32 @@ def _what(holding: Holding) -> str:
 
 def _findings(facts: MemoryFacts) -> Iterable[Finding]:
     """Yield what the table cannot say."""
-    graphs = [
-        each
-        for each in facts.holdings
-        if each.graphs and not each.names[0].startswith("(")
-    ]
+    keeping = {
+        each.names[0]: each.size_bytes
+        for each in reversed(facts.holdings)
+        if each.largest[0].path.endswith(GRAPH)
+    }
+    for name, size_bytes in list(keeping.items())[::-1][:_NAMES]:
+        yield Finding(
+            code="keeps-graphs",
+            severity=Severity.WARN,
+            title=f"{name} keeps what computed it: {in_words(size_bytes)} that only "
+            "backward() would need.",
+            fix=("store loss.item() or loss.detach() instead of loss",),
+        )
     for device in facts.devices:
         named = sum(
             each.size_bytes for each in facts.holdings if each.device == device.device
         )
         hidden = (device.allocated_bytes or 0) - named
         if hidden > max(_HIDDEN_FROM_BYTES, _HIDDEN_SHARE * named):
-            yield _hidden(device.device, hidden, graphs)
+            yield _note(
+                "held-by-libraries",
+                f"{in_words(hidden)} more on {device.device} belongs to no tensor that "
+                "Python knows: graphs, or buffers of libraries.",
+            )
     if not facts.is_complete:
         yield _note("not-all-seen", "There are more objects than were looked at.")
-
-
-def _hidden(device: str, hidden: int, graphs: list[Holding]) -> Finding:
-    """Explain memory that no tensor of Python uses."""
-    names = [each.names[0] for each in graphs[:_NAMES]]
-    fix = [
-        f"write {name}.item() or {name}.detach() where you keep it" for name in names
-    ]
-    return Finding(
-        code="held-by-graphs",
-        severity=Severity.INFO,
-        title=f"{in_words(hidden)} more on {device} belongs to no tensor of yours: "
-        "what autograd saved for backward(), or a library.",
-        evidence=tuple(
-            f"{each.names[0]} keeps the graph of {each.graphs} tensors"
-            for each in graphs[:_NAMES]
-        ),
-        fix=tuple(fix),
-    )
 
 
 def _note(code: str, title: str) -> Finding:

@@ -107,6 +107,10 @@ def watch_shown_errors(shell: InteractiveShell) -> Callable[[], None]:
         kind, value, traceback = original(*args, **options)
         if isinstance(value, BaseException):
             drop_wrappers(value)
+            if "torch" in sys.modules:
+                from colabmagic.magics import _oom  # noqa: PLC0415 (only at an error)
+
+                _oom.shorten(value, traceback)
         return kind, value, traceback
 
     shell._get_exc_info = _get_exc_info  # type: ignore[method-assign]  # noqa: SLF001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,18 @@ from IPython.display import display
 from colabmagic.magics import _after_error
 from colabmagic.magics._frames import run_frames
 from colabmagic.memory.devices import allocated_bytes
-from colabmagic.memory.oom import OutOfMemoryFacts, find_out_of_memory, look
+from colabmagic.memory.exceptions import has_locals
+from colabmagic.memory.oom import (
+    OutOfMemoryFacts,
+    find_out_of_memory,
+    first_line,
+    look,
+)
 from colabmagic.memory.oom_view import OutOfMemoryReport
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from IPython.core.interactiveshell import InteractiveShell
 
 # What was seen before a session brought everything home, and of which error. Plain
@@ -64,6 +73,8 @@ def explain(
     # A cell that another one runs: the outer one may want the error.
     frees = frees and len(run_frames()) <= 1
     freed = None
+    if "_render_traceback_" in vars(error):
+        del error._render_traceback_  # type: ignore[attr-defined]  # the short form
     if frees:
         keep_text(shell, error)
         _after_error.free(shell, keep_place=True)
@@ -71,6 +82,39 @@ def explain(
         if before is not None and after is not None:
             freed = max(before - after, 0)
     display(OutOfMemoryReport(facts=facts, freed_bytes=freed, is_freed=frees))
+
+
+def shorten(error: Any, traceback: TracebackType | None) -> None:  # noqa: ANN401
+    """Have a session's cell show the error in two lines; the report follows.
+
+    Parameters
+    ----------
+    error
+        What the cell raised; other errors are left alone.
+    traceback
+        Where.
+    """
+    cause = find_out_of_memory(error)
+    if cause is None or "_render_traceback_" in vars(error):
+        return
+    lines = [f"{type(error).__name__}: {first_line(cause)}"]
+    place = _place(traceback)
+    if place:
+        lines.append(f"  in {place}  (the whole traceback: %tb)")
+    error._render_traceback_ = lambda: lines
+
+
+def _place(traceback: TracebackType | None) -> str:
+    """Return the line of the cell that failed: the first that holds no locals."""
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code.co_name in {"<module>", "<cell line: 1>"} or (
+            frame.f_globals.get("__name__") == "__main__" and not has_locals(frame)
+        ):
+            text = linecache.getline(frame.f_code.co_filename, traceback.tb_lineno)
+            return f"line {traceback.tb_lineno}: {text.strip()}"
+        traceback = traceback.tb_next
+    return ""
 
 
 def keep_text(shell: InteractiveShell, error: Any) -> None:  # noqa: ANN401 (sets an attribute)

@@ -30,7 +30,7 @@ _LONGEST_KEY: Final = 30
 _ATOMS: Final = frozenset(
     {
         type(None), bool, int, float, complex, str, bytes, bytearray, range, slice,
-        type(Ellipsis), types.CodeType, types.ModuleType, types.BuiltinFunctionType,
+        type(Ellipsis), types.CodeType, types.ModuleType,
     }
 )  # fmt: skip
 # Worlds of their own, in which a walk would get lost; none of them holds tensors.
@@ -61,7 +61,7 @@ def only_atoms(values: Iterable[object]) -> bool:
     """Tell whether nothing among many values needs a visit."""
     try:
         return _ATOMS.issuperset(map(type, values))
-    except TypeError:  # a metaclass whose instances have no hash
+    except Exception:  # noqa: BLE001 (a metaclass whose instances have no hash)
         return False
 
 
@@ -77,7 +77,7 @@ def children(value: object) -> Children:
         visit = _visitors.get(kind)
         if visit is None:
             visit = _visitors[kind] = _visitor(kind)
-    except TypeError:  # a metaclass whose instances have no hash
+    except Exception:  # noqa: BLE001 (a metaclass whose instances have no hash)
         visit = _visitor(kind)
     return visit(value)
 
@@ -157,6 +157,10 @@ def _function(value: types.FunctionType) -> Children:
 def _method(value: types.MethodType) -> Children:
     yield ".__self__", value.__self__
     yield "", value.__func__
+
+
+def _builtin(value: types.BuiltinFunctionType) -> Children:
+    yield ".__self__", value.__self__
 
 
 def _partial(value: functools.partial[Any]) -> Children:
@@ -260,6 +264,7 @@ _visitors: dict[type, Callable[[Any], Children]] = {
     frozenset: _held,
     types.FunctionType: _function,
     types.MethodType: _method,
+    types.BuiltinFunctionType: _builtin,
     types.CellType: _cell,
     types.GeneratorType: _held,
     types.CoroutineType: _held,
@@ -333,7 +338,7 @@ def _slots(kind: type) -> Iterable[tuple[str, Any]]:
     """Return them also for a class that has no hash."""
     try:
         return _slots_of(kind)
-    except TypeError:
+    except Exception:  # noqa: BLE001 (whatever its metaclass raises)
         return _slots_of.__wrapped__(kind)
 
 

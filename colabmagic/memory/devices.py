@@ -7,6 +7,7 @@ nothing here initialises CUDA.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -69,6 +70,21 @@ def read_devices() -> tuple[DeviceMemory, ...]:
         _read(torch, kind, number)
         for kind in started_kinds()
         for number in range(1 if kind == "mps" else _count(torch, kind))
+    )
+
+
+def read_cpu() -> DeviceMemory:
+    """Return the computer's own memory, as far as the system tells."""
+    sizes: dict[str, int | None] = {"SC_PHYS_PAGES": None, "SC_AVPHYS_PAGES": None}
+    for name in sizes:
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # Windows, macOS
+            sizes[name] = os.sysconf(name) * os.sysconf("SC_PAGE_SIZE")
+    return DeviceMemory(
+        device="cpu",
+        total_bytes=sizes["SC_PHYS_PAGES"],
+        free_bytes=sizes["SC_AVPHYS_PAGES"],
+        allocated_bytes=None,
+        cached_bytes=None,
     )
 
 

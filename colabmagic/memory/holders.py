@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.memory.children import is_atom
 from colabmagic.memory.devices import DeviceMemory, loaded_torch, read_devices
+from colabmagic.memory.exceptions import is_exception
 from colabmagic.memory.graphs import Graphs
 from colabmagic.memory.tensors import (
     Storage,
@@ -102,21 +103,27 @@ class Share:
         Whether it is a local of the failed call.
     size_bytes, tensors
         How much, in how many tensors.
+    graphs
+        How many of them keep the graph that computed them.
     in_graphs
         How much of it only graphs keep, for ``backward()``.
     largest
         The largest tensor.
     command
         What frees a name; empty for a local.
+    shared_with
+        Other names that hold some of it.
     """
 
     name: str
     is_local: bool
     size_bytes: int
     tensors: int
+    graphs: int
     in_graphs: int
     largest: HeldTensor
     command: str
+    shared_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +261,11 @@ class Ledger:
             is_local=not root.command,
             size_bytes=sum(sizes.values()),
             tensors=len({each for key in keys for each in self._tensors[key]}),
+            graphs=sum(
+                has_graph(tensor)
+                for key in keys
+                for _, tensor in self._tensors[key].values()
+            ),
             in_graphs=sum(
                 size
                 for key, size in sizes.items()
@@ -261,6 +273,9 @@ class Ledger:
             ),
             largest=self._largest(keys[0]),
             command=root.command,
+            shared_with=tuple(
+                {other.names[0]: None for key in keys for other in self._roots[key][1:]}
+            ),
         )
 
     def _holding(self, keys: list[int]) -> Holding:
@@ -337,7 +352,7 @@ def local_roots(called: Iterable[types.FrameType]) -> list[Root]:
         Root(value, [f"{name} in {frame.f_code.co_name}()"], command="")
         for frame in called
         for name, value in list(frame.f_locals.items())
-        if not is_atom(value)
+        if not is_atom(value) and not is_exception(value)  # it leads to these frames
     ]
 
 

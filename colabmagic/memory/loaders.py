@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,6 @@ from colabmagic.memory.children import is_kind
 from colabmagic.memory.devices import loaded_torch
 
 if TYPE_CHECKING:
-    import types
     from collections.abc import Iterable, Mapping
 
 
@@ -61,8 +61,8 @@ def find_loaders(
 
 def _facts(name: str, value: Any) -> LoaderFacts | None:  # noqa: ANN401 (any object)
     """Read a loader; None if the value is none, or its batches are the user's own."""
-    data = getattr(getattr(loaded_torch(), "utils", None), "data", None)
-    if not is_kind(value, getattr(data, "DataLoader", None)):
+    data: Any = getattr(getattr(loaded_torch(), "utils", None), "data", None)
+    if data is None or not is_kind(value, getattr(data, "DataLoader", None)):
         return None
     attributes = object.__getattribute__(value, "__dict__")
     size = attributes.get("batch_size")
@@ -75,10 +75,12 @@ def _facts(name: str, value: Any) -> LoaderFacts | None:  # noqa: ANN401 (any ob
         arguments.append("shuffle=True")
     elif type(sampler) is not data.SequentialSampler:
         arguments.append(f"sampler={name}.sampler")
-    for option in ("num_workers", "pin_memory", "drop_last"):
-        if attributes.get(option):
-            arguments.append(f"{option}={attributes[option]!r}")
-    if attributes.get("collate_fn") is not data.default_collate:
+    arguments += [
+        f"{option}={attributes[option]!r}"
+        for option in ("num_workers", "pin_memory", "drop_last")
+        if attributes.get(option)
+    ]
+    if _is_users_function(attributes.get("collate_fn")):
         arguments.append(f"collate_fn={name}.collate_fn")
     call = ", ".join(arguments)
     return LoaderFacts(
@@ -86,3 +88,10 @@ def _facts(name: str, value: Any) -> LoaderFacts | None:  # noqa: ANN401 (any ob
         batch_size=size,
         smaller=f"{name} = torch.utils.data.DataLoader({call})",
     )
+
+
+def _is_users_function(function: object) -> bool:
+    """Tell whether a function was given by the user: not torch's, nor our wrapper."""
+    owner = function if type(function) is types.FunctionType else type(function)
+    name = str(owner.__module__)
+    return function is not None and not name.startswith(("colabmagic.", "torch."))

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.memory.devices import loaded_torch, read_devices
+from colabmagic.memory.devices import loaded_torch, read_cpu, read_devices
 from colabmagic.memory.exceptions import frames, has_locals, links
 from colabmagic.memory.holders import Ledger, Share, find_roots, local_roots
 from colabmagic.memory.loaders import LoaderFacts, find_loaders
+from colabmagic.memory.usage import used_names
 
 if TYPE_CHECKING:
     import types
@@ -36,7 +37,9 @@ _FIGURES: Final = {
     ),
     "cached": (rf"{_SIZE} is reserved by PyTorch but unallocated",),
 }
-_ON_DEVICE: Final = re.compile(r"\b(\w+)(?: backend)? out of memory", re.IGNORECASE)
+_ON_DEVICE: Final = re.compile(
+    r"\b(\w+)(?: backend| error:)? out of memory", re.IGNORECASE
+)
 _ON_CPU: Final = re.compile(
     r"DefaultCPUAllocator: (?:can't allocate|not enough) memory"
 )
@@ -60,8 +63,8 @@ class OutOfMemoryFacts:
         Who held memory on the device: names, then locals of the failed call.
     loaders
         Loaders that the cell mentions or the failed call used.
-    mentioned
-        The words of the cell.
+    used
+        The names that the cell and what it calls mention.
     trains
         Whether the cell or the failed call goes backward.
     """
@@ -75,7 +78,7 @@ class OutOfMemoryFacts:
     cached_bytes: int | None
     shares: tuple[Share, ...]
     loaders: tuple[LoaderFacts, ...]
-    mentioned: frozenset[str]
+    used: tuple[str, ...]
     trains: bool
 
 
@@ -114,20 +117,27 @@ def look(
     called = list(dict.fromkeys(frame for frame in failed if has_locals(frame)))
     mentioned = frozenset(_WORD.findall(source))
     figures = {name: _figure(text, name) for name in _FIGURES}
-    known = next((each for each in read_devices() if each.device == device), None)
+    devices = (*read_devices(), read_cpu())
+    known = next((each for each in devices if each.device == device), None)
     for name in ("total", "free", "allocated", "cached"):
         if figures[name] is None and known is not None:
             figures[name] = getattr(known, f"{name}_bytes")
     return OutOfMemoryFacts(
         device=device,
-        message=text.splitlines()[0],
-        **{f"{name}_bytes": value for name, value in figures.items()},  # type: ignore[arg-type]
+        message=first_line(cause),
+        **{f"{name}_bytes": value for name, value in figures.items()},
         shares=_shares(namespace, called, device),
         loaders=find_loaders(namespace, mentioned, called),
-        mentioned=mentioned,
+        used=tuple(sorted(used_names(namespace, mentioned, called))),
         trains="backward" in mentioned
         or any("backward" in frame.f_code.co_names for frame in called),
     )
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message."""
+    lines = _text(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _text(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from colabmagic.memory.holders import GRAPH
 from colabmagic.report.document import Document
 from colabmagic.report.html import render_html
 from colabmagic.report.model import Finding, Report, Severity, Table
@@ -131,13 +132,12 @@ def _advice(facts: OutOfMemoryFacts) -> Iterable[str]:
             size = in_words(share.size_bytes)
             yield f"{share.name} holds {size} and is not in this cell; to free it:"
             yield share.command
-    keeping = [each for each in facts.shares if each.in_graphs and not each.is_local]
-    for share in keeping[:_MOST_NAMES]:
+    for share in [each for each in facts.shares if _keeps_graphs(each)][:_MOST_NAMES]:
         yield (
-            f"{share.name} keeps whole graphs ({in_words(share.in_graphs)}): store "
-            "loss.item() or loss.detach() in it"
+            f"{share.name} keeps {share.graphs} results with all that computed them: "
+            "store .item() or .detach() of them"
         )
-    if not facts.trains:
+    if not facts.trains and any(each.graphs for each in facts.shares):
         yield "no backward() in this cell: put it below `with torch.no_grad():`"
     if _is_fragmented(facts):
         yield "much is cached and in pieces; restart, and before all else run:"
@@ -146,11 +146,20 @@ def _advice(facts: OutOfMemoryFacts) -> Iterable[str]:
 
 
 def _is_unused(share: Share, facts: OutOfMemoryFacts) -> bool:
-    """Tell whether somebody holds much without being in the cell."""
-    if share.is_local or share.name.partition(".")[0] in facts.mentioned:
+    """Tell whether somebody holds much without being needed by the cell."""
+    names = [name.partition(".")[0] for name in (share.name, *share.shared_with)]
+    if share.is_local or not set(facts.used).isdisjoint(names):
         return False
-    least = _UNUSED_SHARE * (facts.total_bytes or 0)
+    if any(" in " in name for name in share.shared_with):  # the failed call has it too
+        return False
+    least = _UNUSED_SHARE * (facts.total_bytes or facts.requested_bytes or 0)
     return share.size_bytes >= max(least, 1)
+
+
+def _keeps_graphs(share: Share) -> bool:
+    """Tell whether a container holds results with all that computed them."""
+    inside = share.largest.path not in {share.name, share.name + GRAPH}
+    return share.graphs > 1 and not share.is_local and inside
 
 
 def _is_fragmented(facts: OutOfMemoryFacts) -> bool:

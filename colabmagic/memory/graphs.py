@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.memory.devices import loaded_torch
-from colabmagic.memory.tensors import is_tensor
+from colabmagic.memory.tensors import graph_of, is_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +34,7 @@ class Graphs:
         tensor
             A tensor that may have a graph.
         """
-        base = loaded_torch()._C.TensorBase  # noqa: SLF001 (the class below all tensors)
-        pending = []
-        with contextlib.suppress(Exception):  # odd tensors refuse odd questions
-            pending.append(base.grad_fn.__get__(tensor))
+        pending = [graph_of(tensor)]
         while pending and len(self._nodes) < MOST_NODES:
             node = pending.pop()
             if node is None or id(node) in self._nodes:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import contextlib
 import gc
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colabmagic.memory.children import is_kind
 from colabmagic.memory.devices import loaded_torch
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,18 @@ def is_tensor(value: object) -> bool:
     return is_kind(value, getattr(loaded_torch(), "Tensor", None))
 
 
+def without_subclasses() -> AbstractContextManager[None]:
+    """Have questions to tensors answered by PyTorch, not by a class of the user's."""
+    context: AbstractContextManager[None] = (
+        loaded_torch()._C.DisableTorchFunctionSubclass()  # noqa: SLF001 (the only way)
+    )
+    return context
+
+
 def gradient_of(tensor: Any) -> object:  # noqa: ANN401 (torch is not imported here)
     """Return a tensor's gradient, or None; where there can be none it is not asked."""
     base = loaded_torch()._C.TensorBase  # noqa: SLF001 (the class below all tensors)
-    with contextlib.suppress(Exception):  # odd tensors refuse odd questions
+    with contextlib.suppress(Exception), without_subclasses():  # odd ones refuse
         if base.is_leaf.__get__(tensor) or base.retains_grad.__get__(tensor):
             grad: object = base.grad.__get__(tensor)
             return grad
@@ -50,17 +61,22 @@ def gradient_of(tensor: Any) -> object:  # noqa: ANN401 (torch is not imported h
 
 def has_graph(tensor: Any) -> bool:  # noqa: ANN401
     """Tell whether a tensor keeps the graph that computed it, with all it saved."""
+    return graph_of(tensor) is not None
+
+
+def graph_of(tensor: Any) -> Any:  # noqa: ANN401
+    """Return the node of the graph that computed a tensor, or None."""
     base = loaded_torch()._C.TensorBase  # noqa: SLF001
-    with contextlib.suppress(Exception):
-        return base.grad_fn.__get__(tensor) is not None
-    return False
+    with contextlib.suppress(Exception), without_subclasses():  # odd ones refuse
+        return base.grad_fn.__get__(tensor)
+    return None
 
 
 def storages_of(tensor: Any) -> list[Storage]:  # noqa: ANN401
     """Return the memory that a tensor uses: one piece, or several if it is sparse."""
     torch = loaded_torch()
     base = torch._C.TensorBase  # noqa: SLF001
-    with contextlib.suppress(Exception), torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
+    with contextlib.suppress(Exception), without_subclasses():
         layout = base.layout.__get__(tensor)
         if layout is not torch.strided and layout is not torch.jagged:
             return [
@@ -92,7 +108,7 @@ def _parts(base: Any, tensor: Any) -> list[Any]:  # noqa: ANN401
 def shape_of(tensor: Any) -> str:  # noqa: ANN401
     """Return shape and element type, as ``64x3x224x224 float32``."""
     base = loaded_torch()._C.TensorBase  # noqa: SLF001
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception), without_subclasses():
         sizes = "x".join(str(int(each)) for each in base.shape.__get__(tensor))
         kind = str(base.dtype.__get__(tensor)).removeprefix("torch.")
         return f"{sizes or 'scalar'} {kind}"

@@ -98,6 +98,7 @@ def fail(fake: Any, source: str, **names: Any) -> oom.OutOfMemoryFacts:  # noqa:
     try:
         exec(compile(source, "<cell>", "exec"), names)  # noqa: S102
     except torch.OutOfMemoryError as error:
+        error.__traceback__ = error.__traceback__.tb_next  # type: ignore[union-attr]  # not us
         facts = oom.look(error, names, source)
         assert facts is not None
         return facts

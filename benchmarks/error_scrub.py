@@ -172,7 +172,7 @@ def measure_hook(rounds: int) -> list[float]:
         hooks += [
             (each, argument)
             for each in notebook.shell.events.callbacks[event]
-            if "AfterError" in str(each)
+            if "ErrorHooks" in str(each)
         ]
     assert len(hooks) == 2  # noqa: PLR2004 (before and after)
     many, taken = 10_000, []

@@ -7,6 +7,7 @@ follows no error pays for one look at ``sys.last_traceback``.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import sys
@@ -29,7 +30,7 @@ _ASKS: Final = re.compile(
 _LAST: Final = ("last_type", "last_value", "last_traceback", "last_exc")
 
 
-class AfterError:
+class ErrorHooks:
     """The two hooks of one shell.
 
     Parameters
@@ -129,8 +130,9 @@ def _forget(shell: InteractiveShell) -> None:
         drawer.tb = None
     debugger = getattr(drawer, "pdb", None)
     if debugger is not None:  # `%debug` was here
-        debugger.forget()
-        debugger.botframe = None
+        with contextlib.suppress(Exception):  # a debugger of another make
+            debugger.forget()
+            debugger.botframe = None
     syntax: Any = getattr(shell, "SyntaxTB", None)
     if getattr(syntax, "last_syntax_error", None) is not None:
         syntax.last_syntax_error = None

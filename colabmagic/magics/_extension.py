@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.magics import _front
-from colabmagic.magics._after_error import AfterError
+from colabmagic.magics._after_error import ErrorHooks
 from colabmagic.magics._completion import Completion
 from colabmagic.magics._config import ColabMagic
 from colabmagic.magics._lazy import LazyMagic
@@ -32,7 +32,7 @@ class Extension:
         self._replaced: dict[tuple[str, str], Any] = {}
         self._completion = Completion(shell, self._magics)
         self._config: ColabMagic | None = None
-        self._after_error: AfterError | None = None
+        self._after_error: ErrorHooks | None = None
         self._ast_transformer = _front.CellTransformer(shell)
 
     def load(self, magics: Mapping[str, str], cell_magics: Mapping[str, str]) -> None:
@@ -63,7 +63,7 @@ class Extension:
         self._config = ColabMagic.of(self._shell)
         # Annotated as a list of shells, though all kinds are in it.
         self._shell.configurables.append(self._config)  # type: ignore[arg-type]
-        self._after_error = AfterError(self._shell, self._config)
+        self._after_error = ErrorHooks(self._shell, self._config)
         self._after_error.install()
 
     def unload(self) -> None:

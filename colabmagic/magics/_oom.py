@@ -42,8 +42,11 @@ def note(shell: InteractiveShell, error: BaseException, source: str) -> None:
     source
         The cell.
     """
-    before = allocated_bytes()
-    facts = look(error, shell.user_ns or {}, source)
+    try:
+        before = allocated_bytes()
+        facts = look(error, shell.user_ns or {}, source)
+    except Exception:  # noqa: BLE001 (a report must not become a second error)
+        return
     if facts is not None:
         _noted[:] = [(id(error), facts, before)]
 
@@ -67,8 +70,12 @@ def explain(
     cause = find_out_of_memory(error)
     if cause is None:
         return
-    if not _noted or _noted[0][0] != id(error):
+    if _noted and _noted[0][0] != id(error):
+        _noted.clear()
+    if not _noted:
         note(shell, error, source)
+    if not _noted:
+        return
     _, facts, before = _noted.pop()
     # A cell that another one runs: the outer one may want the error.
     frees = frees and len(run_frames()) <= 1

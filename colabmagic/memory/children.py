@@ -12,6 +12,7 @@ import functools
 import gc
 import sys
 import types
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.memory.exceptions import (
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _LONGEST_KEY: Final = 30
 
-_ATOMS: Final = frozenset(
+ATOMS: Final = frozenset(
     {
         type(None), bool, int, float, complex, str, bytes, bytearray, range, slice,
         type(Ellipsis), types.CodeType, types.ModuleType,
@@ -54,13 +55,13 @@ def is_atom(value: object) -> bool:
     """Tell whether a value holds nothing that matters."""
     kind = type(value)
     # By identity: a metaclass may have forbidden hashes.
-    return type(kind) is type and kind in _ATOMS
+    return type(kind) is type and kind in ATOMS
 
 
 def only_atoms(values: Iterable[object]) -> bool:
     """Tell whether nothing among many values needs a visit."""
     try:
-        return _ATOMS.issuperset(map(type, values))
+        return ATOMS.issuperset(map(type, values))
     except Exception:  # noqa: BLE001 (a metaclass whose instances have no hash)
         return False
 
@@ -73,12 +74,11 @@ def is_kind(value: object, base: type | None) -> bool:
 def children(value: object) -> Children:
     """Yield what one object holds itself, each with the end of its path."""
     kind = type(value)
-    try:
-        visit = _visitors.get(kind)
-        if visit is None:
-            visit = _visitors[kind] = _visitor(kind)
-    except Exception:  # noqa: BLE001 (a metaclass whose instances have no hash)
-        visit = _visitor(kind)
+    if type(kind) is not type:  # a metaclass may forbid hashes
+        return _visitor(kind)(value)
+    visit = _visitors.get(kind) or _chosen.get(kind)
+    if visit is None:
+        visit = _chosen[kind] = _visitor(kind)
     return visit(value)
 
 
@@ -256,6 +256,12 @@ def _tensor(value: Any) -> Children:  # noqa: ANN401 (torch is not imported here
     yield from _attributes(value)
 
 
+# What was found out about classes. Weak: a class that the user defines anew may hold
+# tensors in its attributes.
+_chosen: weakref.WeakKeyDictionary[type, Callable[[Any], Children]] = (
+    weakref.WeakKeyDictionary()
+)
+_without_slots: weakref.WeakSet[type] = weakref.WeakSet()
 _visitors: dict[type, Callable[[Any], Children]] = {
     list: _list,
     tuple: _tuple,
@@ -322,24 +328,21 @@ def _is_code(value: object) -> bool:
     return is_kind(value, type)
 
 
-@functools.lru_cache(maxsize=1024)
-def _slots_of(kind: type) -> tuple[tuple[str, Any], ...]:
+def _slots(kind: type) -> tuple[tuple[str, Any], ...]:
     """Return the slots of a class and its bases."""
-    return tuple(
+    is_plain = type(kind) is type  # else a metaclass may forbid hashes
+    if is_plain and kind in _without_slots:
+        return ()
+    found = tuple(
         (name, member)
         for base in _mro_of(kind)
         if module_name(base) != "builtins"
         for name, member in _members_of(base).items()
         if type(member) is types.MemberDescriptorType
     )
-
-
-def _slots(kind: type) -> Iterable[tuple[str, Any]]:
-    """Return them also for a class that has no hash."""
-    try:
-        return _slots_of(kind)
-    except Exception:  # noqa: BLE001 (whatever its metaclass raises)
-        return _slots_of.__wrapped__(kind)
+    if is_plain and not found:  # a slot refers to its class: it must not be kept
+        _without_slots.add(kind)
+    return found
 
 
 def _shown(key: object) -> str:

@@ -7,6 +7,7 @@ the user, and with checkpointing a whole forward pass.
 from __future__ import annotations
 
 import contextlib
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.memory.tensors import graph_of, is_tensor
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 MOST_NODES: Final = 50_000
 _RAW: Final = "_raw_saved_"
 
-_names: dict[type, tuple[str, ...]] = {}
+# Weak: a class of the user may hold tensors in its attributes.
+_names: weakref.WeakKeyDictionary[type, tuple[str, ...]] = weakref.WeakKeyDictionary()
 
 
 class Graphs:

@@ -22,11 +22,12 @@ from colabmagic.memory.tensors import (
     shape_of,
     storages_of,
 )
-from colabmagic.memory.walk import MOST_OBJECTS, walk
+from colabmagic.memory.walk import MOST_OBJECTS, path_text, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+MOST_IN_ALL: Final = 300_000  # objects of all walks together: about a second
 FREE: Final = "%gpu_memory --free"
 GRAPH: Final = " (its graph)"
 _OUTPUT_NAME: Final = re.compile(r"_(?:\d*|__?)")
@@ -200,18 +201,21 @@ class Ledger:
         self._storages: dict[int, Storage] = {}
         self._roots: dict[int, list[Root]] = {}
         self._tensors: dict[int, dict[int, tuple[str, Any]]] = {}
+        self._left = MOST_IN_ALL
 
     def enter(self, root: Root) -> bool:
         """Walk from a root; tell whether all of it was seen."""
-        count = 0
+        count, most = 0, min(self._left, MOST_OBJECTS)
         graphs = Graphs()
-        for path, value in walk(root.value, root.names[0]):
+        for path, value in walk(root.value, root.names[0], budget=most):
             count += 1
             if is_tensor(value):
-                self._note(root, path, value)
+                text = path_text(path)
+                self._note(root, text, value)
                 for saved in graphs.saved_by(value):
-                    self._note(root, path + GRAPH, saved)
-        return count < MOST_OBJECTS
+                    self._note(root, text + GRAPH, saved)
+        self._left -= count
+        return count < most
 
     def enter_rest(self, tensors: Iterable[Any]) -> None:
         """Note the tensors that no root led to."""

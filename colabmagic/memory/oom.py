@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from colabmagic.memory.children import module_name
 from colabmagic.memory.devices import loaded_torch, read_cpu, read_devices
 from colabmagic.memory.exceptions import frames, has_locals, links
 from colabmagic.memory.holders import Ledger, Share, find_roots, local_roots
@@ -84,7 +85,7 @@ class OutOfMemoryFacts:
 
 def find_out_of_memory(error: BaseException | None) -> BaseException | None:
     """Return the link of an error that says that memory ran out, or None."""
-    if error is None or loaded_torch() is None:
+    if error is None or loaded_torch() is None or _is_ours(error):
         return None
     return next((each for each in links([error]) if _device_of(_text(each))), None)
 
@@ -142,10 +143,13 @@ def first_line(error: BaseException) -> str:
 
 def _text(error: BaseException) -> str:
     """Return the message, without asking the class of the error."""
-    if type(error).__module__.partition(".")[0] == "colabmagic":
-        return ""  # ours has told already
     arguments = BaseException.__dict__["args"].__get__(error)
     return arguments[0] if arguments and type(arguments[0]) is str else ""
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Tell whether an error is one of colabmagic, which has told already."""
+    return module_name(type(error)).partition(".")[0] == "colabmagic"
 
 
 def _device_of(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,19 @@ class Storage:
     size_bytes: int
 
 
+_plain_kinds: weakref.WeakSet[type] = weakref.WeakSet()  # that are no tensors
+
+
 def is_tensor(value: object) -> bool:
     """Tell whether a value is a tensor of PyTorch."""
-    return is_kind(value, getattr(loaded_torch(), "Tensor", None))
+    kind = type(value)
+    if type(kind) is type and kind in _plain_kinds:
+        return False
+    if is_kind(value, getattr(loaded_torch(), "Tensor", None)):
+        return True
+    if type(kind) is type and loaded_torch() is not None:
+        _plain_kinds.add(kind)
+    return False
 
 
 def without_subclasses() -> AbstractContextManager[None]:
@@ -117,7 +128,6 @@ def shape_of(tensor: Any) -> str:  # noqa: ANN401
 
 def all_tensors() -> list[Any]:
     """Return every tensor object that Python knows: some 50 ms."""
-    tensor = getattr(loaded_torch(), "Tensor", None)
-    if tensor is None:
+    if loaded_torch() is None:
         return []
-    return [each for each in gc.get_objects() if is_kind(each, tensor)]
+    return [each for each in gc.get_objects() if is_tensor(each)]

@@ -10,13 +10,16 @@ import collections
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.memory.children import children, is_atom, is_users
+from colabmagic.memory.children import ATOMS, children, is_users
 from colabmagic.memory.exceptions import is_exception, next_links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-MOST_OBJECTS: Final = 300_000  # of one walk: about half a second
+    # The path that led there, and what came last: joined only where it is wanted.
+    Path = tuple["Path | None", str]
+
+MOST_OBJECTS: Final = 150_000  # of one walk
 _LONGEST_CONTAINER: Final = 5_000  # in which somebody keeps exceptions
 _LENGTHS: Final[dict[type, Callable[[Any], int]]] = {
     kind: kind.__len__ for kind in (list, tuple, dict, set, collections.deque)
@@ -25,7 +28,7 @@ _LENGTHS: Final[dict[type, Callable[[Any], int]]] = {
 
 def walk(
     root: object, path: str, *, budget: int = MOST_OBJECTS
-) -> Iterator[tuple[str, object]]:
+) -> Iterator[tuple[Path, object]]:
     """Yield everything that an object holds, nearest first, each once, with its path.
 
     Parameters
@@ -38,22 +41,41 @@ def walk(
         How many objects are looked at.
     """
     seen: set[int] = set()
-    pending: collections.deque[tuple[str, object]] = collections.deque([(path, root)])
+    start: Path = (None, path)
+    pending: collections.deque[tuple[Path, object]] = collections.deque([(start, root)])
     while pending and len(seen) < budget:
         here, value = pending.popleft()
         if id(value) in seen:
             continue
         seen.add(id(value))
         yield here, value
-        with contextlib.suppress(Exception):  # changed by another thread meanwhile
-            pending.extend(
-                (here + suffix, child)
-                for suffix, child in children(value)
-                if not is_atom(child)
-            )
+        try:
+            for suffix, child in children(value):
+                kind = type(child)
+                # Asked by hash only where no metaclass can forbid it.
+                if type(kind) is not type or kind not in ATOMS:
+                    pending.append(((here, suffix), child))
+        except Exception:  # noqa: BLE001, S112 (changed by another thread meanwhile)
+            continue
 
 
-def exceptions_in(values: Iterable[object], *, budget: int = 20_000) -> set[int]:
+def path_text(path: Path) -> str:
+    """Return a path as the user writes it.
+
+    Parameters
+    ----------
+    path
+        As `walk` yields it.
+    """
+    parts = []
+    rest: Path | None = path
+    while rest is not None:
+        rest, suffix = rest
+        parts.append(suffix)
+    return "".join(reversed(parts))
+
+
+def exceptions_in(values: Iterable[object], *, budget: int = 50_000) -> set[int]:
     """Return the ``id`` of all exceptions that the user holds himself.
 
     Parameters
@@ -65,9 +87,9 @@ def exceptions_in(values: Iterable[object], *, budget: int = 20_000) -> set[int]
     """
     seen: set[int] = set()
     found: set[int] = set()
-    pending = [each for each in values if _may_hold_exception(each)]
+    pending = collections.deque(each for each in values if _may_hold_exception(each))
     while pending and len(seen) < budget:
-        value = pending.pop()
+        value = pending.popleft()  # nearest first: a large container is no wall
         if id(value) in seen:
             continue
         seen.add(id(value))

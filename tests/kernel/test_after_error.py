@@ -299,7 +299,7 @@ def test_unloading_takes_the_hook_back(fresh_kernel: Kernel) -> None:
     """After it errors are kept as ever; loading again has one hook."""
     fresh_kernel.run("%load_ext colabmagic\n%reload_ext colabmagic")
     hooks = "[str(f) for f in get_ipython().events.callbacks['pre_run_cell']]"
-    ours = f"sum('AfterError' in each for each in {hooks})"
+    ours = f"sum('ErrorHooks' in each for each in {hooks})"
     assert fresh_kernel.value(ours) == 1
     fresh_kernel.run("%unload_ext colabmagic")
     assert fresh_kernel.value(ours) == 0

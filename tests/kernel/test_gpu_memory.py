@@ -235,3 +235,63 @@ def test_a_retry_needs_no_more_than_one_run(kernel: Kernel, error: str) -> None:
         peaks.append(kernel.value("torch.fake.stats(0)['peak'] - before"))
     assert peaks[0] >= 40_000_000
     assert max(peaks[1:]) <= 1.05 * peaks[0]
+
+
+@pytest.mark.parametrize("error", ["1 / 0", "raise KeyboardInterrupt"])
+def test_a_failed_cell_on_a_device_leaves_nothing(kernel: Kernel, error: str) -> None:
+    """Below ``%%train_on`` too: its own records of the cell hold nothing either."""
+    kernel.run("refs = []")
+    reply = kernel.run(
+        "%%train_on fake\n"
+        "def go(x):\n"
+        "    h = x @ weights\n"
+        "    refs.extend(map(weakref.ref, (x, h)))\n"
+        f"    {error}\n"
+        "for (x,) in loader:\n    go(x * 2)"
+    )
+    assert reply.status == "error"
+    assert kernel.run("[ref() is None for ref in refs]").results == ["[True, True]"]
+    # `x` of the cell came home: only what was there before is on the device.
+    assert kernel.value("used() - before") == 0
+
+
+def test_a_real_interrupt_leaves_nothing(kernel: Kernel) -> None:
+    """The stop button, in the middle of a loop."""
+    reply = kernel.run(
+        "import time\n"
+        "def go():\n"
+        "    held = megabytes(3)\n"
+        "    print('going', flush=True)\n"
+        "    while True: time.sleep(0.01)\n"
+        "go()",
+        interrupt_at="going",
+    )
+    assert reply.ename == "KeyboardInterrupt"
+    assert kernel.run("torch.fake.stats(0)['current'] - before").results == ["0"]
+
+
+def test_what_does_not_fit_gets_one_message(kernel: Kernel) -> None:
+    """``%%train_on`` says itself that nothing was moved; no second report follows."""
+    kernel.run("big = torch.zeros(10_000_000)\ntorch.fake.set_limit(0, 20_000_000)")
+    reply = kernel.run("%%train_on fake\nbig.sum()")
+    assert reply.ename == "DeviceMemoryError"
+    assert "nothing was moved" in reply.errors[0]
+    assert "Out of memory" not in str(reply.outputs)
+
+
+def test_an_error_that_came_from_another_is_explained(kernel: Kernel) -> None:
+    """Libraries wrap it: the report is there, the whole chain is freed."""
+    kernel.run("torch.fake.set_limit(0, 40_000_000)")
+    reply = kernel.run(
+        "def fit():\n"
+        "    x = torch.zeros(1000, 500, device='fake')\n"
+        "    try:\n        step(x)\n"
+        "    except RuntimeError as error:\n"
+        "        raise ValueError('training failed') from error\n"
+        "fit()"
+    )
+    assert reply.ename == "ValueError"
+    assert "Out of memory: on fake:0" in str(reply.outputs)
+    assert kernel.run("torch.fake.stats(0)['current'] - before").results == ["0"]
+    shown = kernel.run("get_ipython().run_line_magic('tb', '')").shown
+    assert "No traceback available" in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import weakref
 from typing import Any, ClassVar, NoReturn
 
 import pytest
@@ -267,6 +268,31 @@ def test_odd_tensors_do_no_harm(make: Any) -> None:  # noqa: ANN401
     """Sparse, nested, quantized, empty and lazy ones, and those without memory."""
     facts = holders.find_holders({"x": make()}, elsewhere=False)
     assert all(each.names == ("x",) for each in facts.holdings)
+
+
+def test_looking_keeps_nothing_alive() -> None:
+    """Neither objects nor classes nor nodes of graphs, whose attributes may be large."""
+
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:  # noqa: ANN401
+            ctx.save_for_backward(x)
+            return x * 2
+
+        @staticmethod
+        def backward(_: Any, grad: Any) -> Any:  # noqa: ANN401
+            return grad
+
+    class Holder:
+        __slots__ = ("__weakref__", "t")
+
+    holder = Holder()
+    holder.t = Twice.apply(torch.ones(3, requires_grad=True))
+    refs = [weakref.ref(each) for each in (holder, Holder, Twice)]
+    assert found({"x": holder})
+    del holder, Holder, Twice
+    gc.collect()
+    assert [ref() for ref in refs] == [None, None, None]
 
 
 def test_a_large_list_of_numbers_is_passed_over() -> None:

@@ -104,7 +104,7 @@ class Notebook:
         """Run a cell; return IPython's result."""
         nothing = io.StringIO()
         with contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
-            return self.shell.run_cell(cell, store_history=False)
+            return self.shell.run_cell(cell, store_history=True)
 
     def value(self, expression: str) -> Any:  # noqa: ANN401
         """Run a cell that is one expression."""

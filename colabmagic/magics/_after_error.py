@@ -66,6 +66,8 @@ class ErrorHooks:
             return
         if _ASKS.search(getattr(info, "raw_cell", None) or ""):
             return
+        if not getattr(info, "store_history", True):
+            return  # not typed: a front end asks for variables between two cells
         from colabmagic.magics._frames import run_frames  # noqa: PLC0415 (rare)
 
         if len(run_frames()) <= 1:  # else a cell runs another, and may want its error
@@ -80,7 +82,10 @@ class ErrorHooks:
 
         source = getattr(getattr(result, "info", None), "raw_cell", None) or ""
         frees = self._settings.free_after_error and not self._shell.call_pdb
-        _oom.explain(self._shell, error, source, frees=frees)
+        try:
+            _oom.explain(self._shell, error, source, frees=frees)
+        except Exception:  # noqa: BLE001 (a report must not become a second error)
+            return
 
 
 def free(shell: InteractiveShell, *, keep_place: bool = False) -> None:

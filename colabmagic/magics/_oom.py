@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import sys
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,7 @@ def explain(
     # A cell that another one runs: the outer one may want the error.
     frees = frees and len(run_frames()) <= 1
     freed = None
-    if "_render_traceback_" in vars(error):
+    if _own(error, "_render_traceback_"):
         del error._render_traceback_  # type: ignore[attr-defined]  # the short form
     if frees:
         keep_text(shell, error)
@@ -102,13 +103,20 @@ def shorten(error: Any, traceback: TracebackType | None) -> None:  # noqa: ANN40
         Where.
     """
     cause = find_out_of_memory(error)
-    if cause is None or "_render_traceback_" in vars(error):
+    if cause is None or _own(error, "_render_traceback_"):
         return
     lines = [f"{type(error).__name__}: {first_line(cause)}"]
     place = _place(traceback)
     if place:
         lines.append(f"  in {place}  (the whole traceback: %tb)")
-    error._render_traceback_ = lambda: lines
+    with contextlib.suppress(Exception):  # a class may forbid new attributes
+        error._render_traceback_ = lambda: lines
+
+
+def _own(error: BaseException, name: str) -> bool:
+    """Tell whether an error has an attribute of its own, without asking its class."""
+    attributes = BaseException.__getattribute__(error, "__dict__")
+    return type(attributes) is dict and name in attributes
 
 
 def _place(traceback: TracebackType | None) -> str:
@@ -131,5 +139,5 @@ def keep_text(shell: InteractiveShell, error: Any) -> None:  # noqa: ANN401 (set
             type(error), error, sys.last_traceback, tb_offset=1
         )
     )
-    if hasattr(error, "__dict__"):  # a class may forbid new attributes
+    with contextlib.suppress(Exception):  # a class may forbid new attributes
         error._render_traceback_ = lambda: lines

@@ -6,7 +6,7 @@ import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.memory.children import is_kind
+from colabmagic.memory.children import is_kind, is_users
 from colabmagic.memory.devices import loaded_torch
 
 if TYPE_CHECKING:
@@ -49,14 +49,26 @@ def find_loaders(
         The frames of the failed call, the outermost first.
     """
     named = [(name, namespace[name]) for name in mentioned if name in namespace]
+    named += [pair for name, value in named for pair in _attributes(name, value)]
     local = [pair for frame in called for pair in list(frame.f_locals.items())]
     found: dict[int, LoaderFacts] = {}
     for name, value in (*sorted(named, key=lambda pair: pair[0]), *local):
-        if id(value) not in found and name != "self":
+        if id(value) not in found and name.replace(".", "").isidentifier():
             facts = _facts(name, value)
             if facts is not None:
                 found[id(value)] = facts
     return tuple(found.values())
+
+
+def _attributes(name: str, value: object) -> list[tuple[str, object]]:
+    """Return the attributes of an instance of the user's class, by dotted names."""
+    if not is_users(type(value)):
+        return []
+    try:
+        attributes = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return []
+    return [(f"{name}.{key}", inner) for key, inner in dict.items(attributes)]
 
 
 def _facts(name: str, value: Any) -> LoaderFacts | None:  # noqa: ANN401 (any object)

@@ -286,6 +286,15 @@ def test_a_cell_may_look_at_the_error_of_a_cell_that_it_ran(kernel: Kernel) -> N
     assert kernel.value("alive()") == 0
 
 
+def test_a_front_end_may_ask_between_two_cells(kernel: Kernel) -> None:
+    """A list of variables runs code after each cell; ``%tb`` still works."""
+    fail(kernel)
+    request = kernel._client.execute("dir()", store_history=False)
+    kernel._shell_reply(request)
+    assert "1 / 0" in kernel.run("%tb").shown
+    assert kernel.value("alive()") == 0
+
+
 def test_the_last_result_still_says_that_it_failed(kernel: Kernel) -> None:
     """Whoever asks the shell learns of the failure, without the error itself."""
     fail(kernel)

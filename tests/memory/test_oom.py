@@ -197,3 +197,14 @@ def test_loaders_without_a_batch_size_get_no_advice() -> None:
     """Batches that the user makes himself cannot be halved by us."""
     loader = DataLoader(TensorDataset(torch.zeros(20, 2)), batch_size=None)
     assert oom.find_loaders({"loader": loader}, ["loader"], []) == ()
+
+
+def test_a_loader_in_an_object_of_the_user_is_found() -> None:
+    """With the line that replaces it there."""
+    kind = type("Trainer", (), {"__module__": "__main__"})
+    trainer = kind()
+    trainer.loader = DataLoader(TensorDataset(torch.zeros(20, 2)), batch_size=8)
+    (found,) = oom.find_loaders({"trainer": trainer}, ["trainer"], [])
+    assert (found.name, found.batch_size) == ("trainer.loader", 8)
+    exec(found.smaller, {"torch": torch, "trainer": trainer})  # noqa: S102
+    assert trainer.loader.batch_size == 4

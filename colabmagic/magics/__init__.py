@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # One row a magic: its name, and the class that has a method of that name.
 MAGICS: Final[dict[str, str]] = {
     "gpu_check": "colabmagic.magics.gpu:GpuMagics",
+    "gpu_memory": "colabmagic.magics.memory:MemoryMagics",
     "train_on": "colabmagic.magics.train:TrainMagics",
 }
 

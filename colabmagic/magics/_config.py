@@ -27,6 +27,11 @@ class ColabMagic(Configurable):
         default_value=False,
         help="Run every %%train_on cell as if --quiet were given.",
     ).tag(config=True)
+    free_after_error = Bool(
+        default_value=True,
+        help="Free what the traceback of a failed cell keeps alive, before the next cell "
+        "runs (unless that is %tb, %debug or %pdb).",
+    ).tag(config=True)
 
     explain = Bool(
         default_value=True,

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.magics import _front
+from colabmagic.magics._after_error import ErrorHooks
 from colabmagic.magics._completion import Completion
 from colabmagic.magics._config import ColabMagic
 from colabmagic.magics._explain import Explainer
@@ -32,11 +33,12 @@ class Extension:
         self._replaced: dict[tuple[str, str], Any] = {}
         self._completion = Completion(shell, self._magics)
         self._config: ColabMagic | None = None
+        self._after_error: ErrorHooks | None = None
         self._ast_transformer = _front.CellTransformer(shell)
         self.explainer = Explainer(shell)
 
     def load(self, magics: Mapping[str, str], cell_magics: Mapping[str, str]) -> None:
-        """Add magics, the two transformers, completion and settings.
+        """Add magics, the two transformers, completion, settings and hooks.
 
         Parameters
         ----------
@@ -64,6 +66,8 @@ class Extension:
         self._config = ColabMagic.of(self._shell)
         # Annotated as a list of shells, though all kinds are in it.
         self._shell.configurables.append(self._config)  # type: ignore[arg-type]
+        self._after_error = ErrorHooks(self._shell, self._config)
+        self._after_error.install()
 
     def unload(self) -> None:
         """Take back what `load` added, as far as it is still there."""
@@ -90,6 +94,8 @@ class Extension:
         _remove(self._shell.configurables, self._config)
         self._completion.remove()
         self.explainer.remove()
+        if self._after_error is not None:
+            self._after_error.remove()
 
     def _put(self, kind: str, name: str, magic: LazyMagic) -> None:
         """Register a magic and remember the one that it replaces."""

@@ -107,6 +107,10 @@ def watch_shown_errors(shell: InteractiveShell) -> Callable[[], None]:
         kind, value, traceback = original(*args, **options)
         if isinstance(value, BaseException):
             drop_wrappers(value)
+            if "torch" in sys.modules:
+                from colabmagic.magics import _oom  # noqa: PLC0415 (only at an error)
+
+                _oom.shorten(value, traceback)
         return kind, value, traceback
 
     shell._get_exc_info = _get_exc_info  # type: ignore[method-assign]  # noqa: SLF001
@@ -116,6 +120,17 @@ def watch_shown_errors(shell: InteractiveShell) -> Callable[[], None]:
             del shell._get_exc_info  # noqa: SLF001 (the instance's: the class's again)
 
     return stop
+
+
+def run_frames() -> list[types.FrameType]:
+    """Return the frames, innermost first, in which IPython runs a cell just now."""
+    found = []
+    frame: types.FrameType | None = sys._getframe(1)  # noqa: SLF001 (the only way to the stack)
+    while frame is not None:
+        if frame.f_code.co_name == "run_cell_async":
+            found.append(frame)
+        frame = frame.f_back
+    return found
 
 
 def drop_wrappers(error: BaseException) -> None:

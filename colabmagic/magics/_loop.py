@@ -14,9 +14,9 @@ from IPython import get_ipython
 from IPython.display import display
 
 from colabmagic.report.html import render_html
+from colabmagic.report.size import in_words
 from colabmagic.report.text import clean, render_text
 from colabmagic.train.card import card
-from colabmagic.train.outcome import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from colabmagic.errors import NestedCellError
 from colabmagic.interrupts import deferred_interrupts
 from colabmagic.magics import _front
-from colabmagic.magics._frames import watch_shown_errors
+from colabmagic.magics._frames import run_frames, watch_shown_errors
 from colabmagic.magics._lazy import import_object
 
 if TYPE_CHECKING:
@@ -83,12 +83,6 @@ class OpenCell:
 _OPEN: list[OpenCell] = []
 
 
-def is_open(name: str) -> bool:
-    """Tell whether a cell of this magic runs just now."""
-    _close_left_over()
-    return any(cell.name == name for cell in _OPEN)
-
-
 def open_cell(  # noqa: PLR0913 (two by keyword)
     shell: InteractiveShell,
     name: str,
@@ -117,7 +111,7 @@ def open_cell(  # noqa: PLR0913 (two by keyword)
         line ends such a session and opens its own.
     """
     run = _run_frame()
-    _close_left_over()
+    close_left_over()
     for cell in [cell for cell in _OPEN if cell.name == name and cell.is_standing]:
         close_cell(cell, None, None)
     if any(cell.name == name for cell in _OPEN):
@@ -169,11 +163,23 @@ def close_cell(
         Whether an interrupt that waited is then passed on.
     """
     with deferred_interrupts(deliver=deliver):
+        if error is not None:
+            _note_out_of_memory(opened, error)
         _OPEN.remove(opened)
         opened.stop_watching()
         if not any(cell.shell is opened.shell for cell in _OPEN):
             _forget_hook(opened.shell)
         return opened.session.finish(result, error)
+
+
+def _note_out_of_memory(opened: OpenCell, error: BaseException) -> None:
+    """See who holds the device's memory before the session brings everything home."""
+    if "torch" not in sys.modules:
+        return
+    from colabmagic.magics import _oom  # noqa: PLC0415 (only after an error)
+
+    info = getattr(opened.outcome, "info", None)
+    _oom.note(opened.shell, error, getattr(info, "raw_cell", None) or "")
 
 
 def session_of_cell() -> OpenCell | None:
@@ -215,7 +221,7 @@ def _close_after_cell() -> None:
             outcome.error_in_exec = error
 
 
-def _close_left_over() -> None:
+def close_left_over() -> None:
     """Close sessions whose cell ended without IPython telling."""
     if _left_over():
         _close_after_cell()
@@ -223,7 +229,7 @@ def _close_left_over() -> None:
 
 def _left_over() -> list[OpenCell]:
     """Return this thread's sessions, newest first, whose cell does not run any more."""
-    running = {id(frame) for frame in _run_frames()}
+    running = {id(frame) for frame in run_frames()}
     return [
         cell
         for cell in reversed(_OPEN)
@@ -261,18 +267,7 @@ def _forget_hook(shell: InteractiveShell) -> None:
         callbacks.remove(_close_after_cell)
 
 
-def _run_frames() -> list[FrameType]:
-    """Return the frames, innermost first, in which IPython runs a cell just now."""
-    found = []
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 (the only way to the stack)
-    while frame is not None:
-        if frame.f_code.co_name == "run_cell_async":
-            found.append(frame)
-        frame = frame.f_back
-    return found
-
-
 def _run_frame() -> FrameType | None:
     """Return the innermost of them."""
-    frames = _run_frames()
+    frames = run_frames()
     return frames[0] if frames else None

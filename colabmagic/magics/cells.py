@@ -20,6 +20,7 @@ from colabmagic.magics._frames import hide_frames
 from colabmagic.magics._sessions import (
     BodySession,
     close_cell,
+    close_left_over,
     is_open,
     open_cell,
     session_of_cell,
@@ -150,7 +151,8 @@ def begin_standing(names: tuple[str, ...]) -> None:
     """
     shell = _shell()
     name, opener = _front.STANDING.get(shell, (None, None))
-    if name is None or is_open(name):  # a cell that a cell runs belongs to that one
+    close_left_over()
+    if name is None or is_open(shell, name):  # a cell that a cell runs belongs to that
         return
     try:
         open_cell(shell, name, "", names, opener=opener, is_standing=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from IPython import get_ipython
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
@@ -16,6 +15,7 @@ from colabmagic.gpu.probe import DEADLINE_S, LONGEST_S
 from colabmagic.gpu.require import check_requirements, parse_requirements
 from colabmagic.magics._base import parse
 from colabmagic.magics._progress import CellProgress
+from colabmagic.magics._shown import ShownOnce, is_last_line, is_whole_terminal_cell
 
 if TYPE_CHECKING:
     import argparse
@@ -123,9 +123,11 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         if options.json and not options.quiet:
             print(report.to_json())  # noqa: T201 (one document, to be copied or piped)
         if options.json or options.quiet:
-            if _is_last_line():  # its value would be shown; a name below it may be
+            if is_last_line(
+                "gpu_check"
+            ):  # its value would be shown; a name below it may be
                 report.hide()
-        elif not _is_whole_terminal_cell() or options.require:
+        elif not is_whole_terminal_cell("gpu_check") or options.require:
             display(report)
         if options.require is not None:
             _require(report, options.require)
@@ -154,54 +156,11 @@ def _require(report: GpuReport, text: str) -> None:
     check_requirements(report, text)
 
 
-class NotebookReport(GpuReport):
-    """A report that is shown once in the cell that made it, and again in later cells.
-
-    A magic in the middle of a cell must show by itself; at the end of a cell IPython
-    shows the returned value as well.
-    """
-
-    __slots__ = ("_shown_in",)
+class NotebookReport(ShownOnce, GpuReport):
+    """A report that is shown once in the cell that made it, and again in later cells."""
 
     @classmethod
     def of(cls, report: GpuReport) -> NotebookReport:
         """Return the same report, for a notebook."""
         names = (field.name for field in fields(GpuReport))
         return cls(**{name: getattr(report, name) for name in names})
-
-    def hide(self) -> None:
-        """Do not show it in this cell."""
-        object.__setattr__(self, "_shown_in", _cell_number())  # frozen otherwise
-
-    def _ipython_display_(self) -> None:
-        """Show it, unless this cell has shown it already."""
-        if getattr(self, "_shown_in", None) != _cell_number():
-            self.hide()
-            display(self._repr_mimebundle_(), raw=True)
-
-
-def _cell_number() -> int:
-    """Return the number of the cell that runs."""
-    shell = get_ipython()
-    return -1 if shell is None else int(shell.execution_count)
-
-
-def _is_last_line() -> bool:
-    """Tell whether the cell ends with the magic itself, or cannot be read."""
-    shell = get_ipython()
-    if shell is None or shell.history_manager is None:
-        return True
-    lines = shell.history_manager.input_hist_raw[-1].strip().splitlines()
-    return not lines or "gpu_check" in lines[-1]
-
-
-def _is_whole_terminal_cell() -> bool:
-    """Tell whether a terminal would print an empty ``Out`` after our own output."""
-    shell = get_ipython()
-    if getattr(shell, "kernel", None) is not None:
-        return False
-    if shell is None or shell.history_manager is None:
-        return False
-    typed = shell.history_manager.input_hist_raw[-1].strip()
-    is_alone = typed.lstrip("%").startswith("gpu_check") and "\n" not in typed
-    return is_alone and not typed.endswith(";")  # a semicolon hides no problem

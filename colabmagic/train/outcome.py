@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from colabmagic.report.document import Document
 from colabmagic.report.html import render_html
 from colabmagic.report.plain import to_plain
+from colabmagic.report.size import in_words
 from colabmagic.report.text import render_text
 from colabmagic.train.card import card
 
@@ -208,13 +209,3 @@ class TrainState:
         return line + "\n  %train_on off ends it and brings everything home"
 
     __repr__ = __str__
-
-
-def in_words(size_bytes: float) -> str:
-    """Return a number of bytes for people."""
-    for unit in ("bytes", "KB", "MB"):
-        shown = f"{size_bytes:.0f}" if unit == "bytes" else f"{size_bytes:.1f}"
-        if float(shown) < 1000:  # noqa: PLR2004 (decimal units)
-            return f"{shown} {unit}"
-        size_bytes /= 1000
-    return f"{size_bytes:.1f} GB"

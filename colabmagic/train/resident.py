@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from colabmagic.train.outcome import in_words
+from colabmagic.report.size import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,6 +12,7 @@ import torch
 
 from colabmagic.errors import DeviceFailedError, DeviceMemoryError, NotSupportedError
 from colabmagic.interrupts import deferred_interrupts
+from colabmagic.report.size import in_words
 from colabmagic.train import conversions, factories
 from colabmagic.train.collector import paused_collector
 from colabmagic.train.exchange import leads_to, no_subclass
@@ -20,7 +21,6 @@ from colabmagic.train.meter import Meter
 from colabmagic.train.modules import Modules
 from colabmagic.train.move import Mover
 from colabmagic.train.origin import is_user_file
-from colabmagic.train.outcome import in_words
 from colabmagic.train.patches import Patches
 from colabmagic.train.reach import Reach
 from colabmagic.train.resident import Resident

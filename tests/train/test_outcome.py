@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from colabmagic.train.outcome import TrainOutcome, in_words
+from colabmagic.report.size import in_words
+from colabmagic.train.outcome import TrainOutcome
 
 PLAIN = TrainOutcome(
     device="cuda:0",

@@ -1,0 +1,55 @@
+"""Reports that are shown once in the cell that made them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython import get_ipython
+from IPython.display import display
+
+
+class ShownOnce:
+    """Mixin of a report that a magic shows itself, and that is its value too.
+
+    A magic in the middle of a cell must show by itself; at the end of a cell IPython
+    shows the returned value as well. Later cells show it again.
+    """
+
+    _repr_mimebundle_: Any  # of the report
+
+    def hide(self) -> None:
+        """Do not show it in this cell."""
+        object.__setattr__(self, "_shown_in", cell_number())  # frozen otherwise
+
+    def _ipython_display_(self) -> None:
+        """Show it, unless this cell has shown it already."""
+        if getattr(self, "_shown_in", None) != cell_number():
+            self.hide()
+            display(self._repr_mimebundle_(), raw=True)
+
+
+def cell_number() -> int:
+    """Return the number of the cell that runs."""
+    shell = get_ipython()
+    return -1 if shell is None else int(shell.execution_count)
+
+
+def is_last_line(magic: str) -> bool:
+    """Tell whether the cell ends with the magic itself, or cannot be read."""
+    shell = get_ipython()
+    if shell is None or shell.history_manager is None:
+        return True
+    lines = shell.history_manager.input_hist_raw[-1].strip().splitlines()
+    return not lines or magic in lines[-1]
+
+
+def is_whole_terminal_cell(magic: str) -> bool:
+    """Tell whether a terminal would print an empty ``Out`` after our own output."""
+    shell = get_ipython()
+    if getattr(shell, "kernel", None) is not None:
+        return False
+    if shell is None or shell.history_manager is None:
+        return False
+    typed = shell.history_manager.input_hist_raw[-1].strip()
+    is_alone = typed.lstrip("%").startswith(magic) and "\n" not in typed
+    return is_alone and not typed.endswith(";")  # a semicolon hides no problem

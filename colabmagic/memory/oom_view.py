@@ -1,0 +1,199 @@
+"""Facts about an out-of-memory error as a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from colabmagic.memory.holders import GRAPH
+from colabmagic.report.document import Document
+from colabmagic.report.html import render_html
+from colabmagic.report.model import Finding, Report, Severity, Table
+from colabmagic.report.plain import to_plain
+from colabmagic.report.size import in_words
+from colabmagic.report.text import render_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from colabmagic.memory.holders import Share
+    from colabmagic.memory.oom import OutOfMemoryFacts
+
+TITLE: Final = "Out of memory"
+_ROWS: Final = 8
+_UNUSED_SHARE: Final = 0.02  # of the device: less is not worth advice
+_MOST_NAMES: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfMemoryReport(Document):
+    """What a cell that ran out of memory shows below its error.
+
+    Attributes
+    ----------
+    facts
+        What was seen.
+    freed_bytes
+        What came free on devices when the error was let go; None if nobody tells.
+    is_freed
+        Whether it was let go.
+    """
+
+    mime_type: ClassVar[str] = "application/vnd.colabmagic.out-of-memory+json"
+
+    facts: OutOfMemoryFacts
+    freed_bytes: int | None = None
+    is_freed: bool = False
+
+    def view(self) -> Report:
+        """Return the report before it becomes text or HTML."""
+        facts = self.facts
+        table = _table(facts)
+        return Report(
+            title=TITLE,
+            verdict=f"on {facts.device}",
+            summary=", ".join(_figures(facts)),
+            findings=(
+                Finding(
+                    code="out-of-memory",
+                    severity=Severity.ERROR,
+                    title=_cause(facts),
+                    fix=tuple(_advice(facts)),
+                ),
+                *self._freed(),
+            ),
+            tables=(table,) if table.rows else (),
+        )
+
+    def _freed(self) -> Iterable[Finding]:
+        """Say what is already done."""
+        if not self.is_freed:
+            return
+        size = f" ({in_words(self.freed_bytes)})" if self.freed_bytes else ""
+        yield Finding(
+            code="freed",
+            severity=Severity.INFO,
+            title=f"What only the failed call held is free again{size}: no restart is "
+            "needed. %tb shows the error again.",
+        )
+
+    @property
+    def text(self) -> str:
+        """Return the whole report as text of at most 80 columns."""
+        return render_text(self.view())
+
+    @property
+    def html(self) -> str:
+        """Return the whole report as HTML."""
+        return render_html(self.view())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"facts": to_plain(self.facts), "freed_bytes": self.freed_bytes}
+
+
+def _figures(facts: OutOfMemoryFacts) -> Iterable[str]:
+    """Yield what was wanted and what there was."""
+    if facts.requested_bytes is not None:
+        yield f"{in_words(facts.requested_bytes)} wanted"
+    if facts.free_bytes is not None:
+        yield f"{in_words(max(facts.free_bytes, 0))} free"
+    if facts.total_bytes is not None:
+        yield f"{in_words(facts.total_bytes)} in all"
+    if facts.cached_bytes:
+        yield f"{in_words(facts.cached_bytes)} only cached"
+
+
+def _cause(facts: OutOfMemoryFacts) -> str:
+    """Say in one sentence what filled the device."""
+    requested, total = facts.requested_bytes, facts.total_bytes
+    if requested is not None and total is not None and requested > total:
+        return (
+            f"One tensor of {in_words(requested)} is more than all of {facts.device} "
+            f"({in_words(total)}): freeing memory cannot help."
+        )
+    if not facts.shares:
+        return f"No tensor of yours is on {facts.device}; others may fill it."
+    largest = max(facts.shares, key=lambda each: each.size_bytes)
+    return f"Most was held by {largest.name}: {in_words(largest.size_bytes)}."
+
+
+def _advice(facts: OutOfMemoryFacts) -> Iterable[str]:
+    """Yield what to change, the most useful first, as lines to type where it can be."""
+    for loader in facts.loaders:
+        if loader.batch_size > 1:
+            half = loader.batch_size // 2
+            yield f"halve the batch size of {loader.name}, {loader.batch_size} to {half}:"
+            yield loader.smaller
+    if not facts.loaders:
+        yield "use a smaller batch"
+    for share in facts.shares:
+        if _is_unused(share, facts):
+            size = in_words(share.size_bytes)
+            yield f"{share.name} holds {size} and is not in this cell; to free it:"
+            yield share.command
+    for share in [each for each in facts.shares if _keeps_graphs(each)][:_MOST_NAMES]:
+        yield (
+            f"{share.name} keeps {share.graphs} results with all that computed them: "
+            "store .item() or .detach() of them"
+        )
+    if not facts.trains and any(each.graphs for each in facts.shares):
+        yield "no backward() in this cell: put it below `with torch.no_grad():`"
+    if _is_fragmented(facts):
+        yield "much is cached and in pieces; restart, and before all else run:"
+        yield "%env PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True"
+    yield "%gpu_memory"
+
+
+def _is_unused(share: Share, facts: OutOfMemoryFacts) -> bool:
+    """Tell whether somebody holds much without being needed by the cell."""
+    names = [name.partition(".")[0] for name in (share.name, *share.shared_with)]
+    if share.is_local or not set(facts.used).isdisjoint(names):
+        return False
+    if any(" in " in name for name in share.shared_with):  # the failed call has it too
+        return False
+    least = _UNUSED_SHARE * (facts.total_bytes or facts.requested_bytes or 0)
+    return share.size_bytes >= max(least, 1)
+
+
+def _keeps_graphs(share: Share) -> bool:
+    """Tell whether a container holds results with all that computed them."""
+    inside = share.largest.path not in {share.name, share.name + GRAPH}
+    return share.graphs > 1 and not share.is_local and inside
+
+
+def _is_fragmented(facts: OutOfMemoryFacts) -> bool:
+    """Tell whether CUDA's allocator has the memory, but not in one piece."""
+    requested = facts.requested_bytes
+    return (
+        facts.device.startswith("cuda")
+        and requested is not None
+        and (facts.cached_bytes or 0) >= requested
+    )
+
+
+def _table(facts: OutOfMemoryFacts) -> Table:
+    """Say who held how much."""
+    rows = [
+        (each.name, in_words(each.size_bytes), _what(each))
+        for each in facts.shares[:_ROWS]
+    ]
+    if rest := facts.shares[_ROWS:]:
+        size = in_words(sum(each.size_bytes for each in rest))
+        rows.append((f"{len(rest)} more", size, ""))
+    return Table(
+        caption=f"Held on {facts.device} when it failed",
+        columns=("name", "holds", "what"),
+        rows=tuple(rows),
+    )
+
+
+def _what(share: Share) -> str:
+    """Describe the largest part of a share."""
+    largest = share.largest
+    shown = (
+        largest.shape
+        if largest.path == share.name
+        else f"{largest.path}, {largest.shape}"
+    )
+    return shown if share.tensors == 1 else f"{share.tensors} tensors, largest {shown}"

@@ -1,0 +1,210 @@
+"""Out-of-memory errors: what they say, and the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from colabmagic.memory import oom
+from colabmagic.memory.oom_view import OutOfMemoryReport
+
+GIB = 2**30
+MB = 1_000_000
+
+# Messages as PyTorch writes them, and what they say: device, requested, free, total.
+MESSAGES = {
+    "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 1 has a total capacity of "
+    "14.75 GiB of which 1.00 GiB is free. Process 1 has 13.00 GiB memory in use. Of the "
+    "allocated memory 12.00 GiB is allocated by PyTorch, and 512.00 MiB is reserved by "
+    "PyTorch but unallocated. If reserved but unallocated memory is large try setting "
+    "PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True": (
+        "cuda:1",
+        2.5 * GIB,
+        GIB,
+        14.75 * GIB,
+    ),
+    "CUDA out of memory. Tried to allocate 20.00 MiB (GPU 0; 14.76 GiB total capacity; "
+    "13.52 GiB already allocated; 3.00 MiB free; 13.60 GiB reserved in total by "
+    "PyTorch)": ("cuda:0", 20 * 2**20, 3 * 2**20, round(14.76 * GIB)),
+    "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported": (
+        "cuda:0",
+        None,
+        None,
+        None,
+    ),
+    "MPS backend out of memory (MPS allocated: 18.00 GB, other allocations: 24.00 KB, "
+    "max allowed: 18.50 GB). Tried to allocate 256.00 MB on private pool.": (
+        "mps",
+        256 * 2**20,
+        None,
+        18.5 * GIB,
+    ),
+}
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_messages_are_read(message: str) -> None:
+    """Old and new ones of CUDA, and those of Apple's GPUs."""
+    facts = oom.look(torch.OutOfMemoryError(message), {})
+    assert facts is not None
+    expected = MESSAGES[message]
+    figures = (facts.requested_bytes, facts.free_bytes, facts.total_bytes)
+    assert (facts.device, *figures) == expected
+
+
+def test_the_computer_itself() -> None:
+    """A real error of the CPU's allocator: sizes come from the system."""
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**14)
+    facts = oom.look(caught.value, {}, "x = torch.empty(10**14)")
+    assert facts is not None
+    assert (facts.device, facts.requested_bytes) == ("cpu", 4 * 10**14)
+    assert facts.total_bytes
+    assert "freeing memory cannot help" in OutOfMemoryReport(facts=facts).text.replace(
+        "\n          ", " "
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("bad"),
+        RuntimeError("host is out of memory"),
+        RuntimeError("my program ran out of memory"),
+        RuntimeError("I ran out of memory; nn out of memory"),
+        RuntimeError(7, "x"),
+        RuntimeError(),
+        KeyboardInterrupt(),
+    ],
+)
+def test_other_errors_are_none_of_ours(error: BaseException) -> None:
+    """Not every text with these words is PyTorch's."""
+    assert oom.find_out_of_memory(error) is None or "nn" in str(error)
+
+
+def step(model: Any, x: Any) -> Any:  # noqa: ANN401
+    """Compute with activations in locals, until memory runs out."""
+    h = model(x)
+    return torch.cat([torch.relu(h)] * 100)
+
+
+def fail(fake: Any, source: str, **names: Any) -> oom.OutOfMemoryFacts:  # noqa: ANN401
+    """Run a cell into the limit of the device, and look around."""
+    fake.set_limit(0, 20 * MB)
+    names |= {"torch": torch, "step": step}
+    try:
+        exec(compile(source, "<cell>", "exec"), names)  # noqa: S102
+    except torch.OutOfMemoryError as error:
+        error.__traceback__ = error.__traceback__.tb_next  # type: ignore[union-attr]  # not us
+        facts = oom.look(error, names, source)
+        assert facts is not None
+        return facts
+    raise AssertionError
+
+
+def test_activations_have_the_names_of_locals(fake: Any) -> None:  # noqa: ANN401
+    """Names first, then what the failed call holds, and the loader that runs."""
+    model = torch.nn.Linear(500, 500).to("fake")
+    loader = DataLoader(TensorDataset(torch.zeros(2000, 500)), 1000, shuffle=True)
+    facts = fail(
+        fake,
+        "for (x,) in loader:\n    step(model, x.to('fake')).sum().backward()",
+        model=model,
+        loader=loader,
+        old=torch.zeros(1_000_000, device="fake"),
+        small=torch.zeros(2, device="fake"),
+    )
+    assert facts.requested_bytes == 200 * MB
+    shares = {each.name: each for each in facts.shares}
+    assert shares["old"].size_bytes == 4 * MB
+    assert shares["x in step()"].size_bytes == 2 * MB
+    assert shares["h in step()"].is_local
+    (found,) = facts.loaders
+    assert (found.name, found.batch_size) == ("loader", 1000)
+    made = eval(  # noqa: S307 (the line that the user is told to type)
+        found.smaller.partition(" = ")[2], {"torch": torch, "loader": loader}
+    )
+    assert made.batch_size == 500
+    text = OutOfMemoryReport(facts=facts, freed_bytes=5 * MB, is_freed=True).text
+    assert "halve the batch size of loader, 1000 to 500" in text
+    assert "%xdel old" in text
+    assert "%xdel model" not in text
+    assert "%xdel small" not in text
+    assert "no_grad" not in text
+    assert "free again (5.0 MB)" in text
+
+
+def test_what_a_called_function_uses_is_not_to_be_deleted(fake: Any) -> None:  # noqa: ANN401
+    """The cell mentions only a function; the function's names count as used."""
+    names: dict[str, Any] = {"weights": torch.zeros(1_000_000, device="fake")}
+    names |= {"torch": torch, "__name__": "__main__"}
+    exec(  # noqa: S102
+        "def go():\n    return inner()\ndef inner():\n    return weights.repeat(9)",
+        names,
+    )
+    facts = fail(fake, "go()", **names)
+    assert "weights" in facts.used
+    assert "%xdel weights" not in OutOfMemoryReport(facts=facts).text
+
+
+def test_evaluation_without_no_grad_is_noticed(fake: Any) -> None:  # noqa: ANN401
+    """No backward anywhere, but graphs that grow in a list."""
+    facts = fail(
+        fake,
+        "outs = []\nwhile True:\n    outs.append(model(x).relu())",
+        model=torch.nn.Linear(500, 500).to("fake"),
+        x=torch.zeros(500, 500, device="fake"),
+    )
+    text = OutOfMemoryReport(facts=facts).text
+    assert "torch.no_grad()" in text
+    assert "Most was held by outs" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"batch_size": 8}, "batch_size=4)"),
+        ({"batch_size": 8, "shuffle": True}, "batch_size=4, shuffle=True)"),
+        ({"batch_size": 9, "drop_last": True}, "batch_size=4, drop_last=True)"),
+        (
+            {"batch_size": 8, "collate_fn": lambda rows: rows},
+            "batch_size=4, collate_fn=loader.collate_fn)",
+        ),
+        (
+            {
+                "batch_size": 8,
+                "sampler": torch.utils.data.SubsetRandomSampler(range(4)),
+            },
+            "batch_size=4, sampler=loader.sampler)",
+        ),
+    ],
+)
+def test_the_line_with_half_the_batch(
+    options: dict[str, Any],
+    expected: str,
+) -> None:
+    """What the loader has besides stays as it is; the line runs."""
+    loader = DataLoader(TensorDataset(torch.zeros(20, 2)), **options)
+    (found,) = oom.find_loaders({"loader": loader}, ["loader"], [])
+    assert found.smaller.endswith(expected)
+    exec(found.smaller, {"torch": torch, "loader": loader})  # noqa: S102
+
+
+def test_loaders_without_a_batch_size_get_no_advice() -> None:
+    """Batches that the user makes himself cannot be halved by us."""
+    loader = DataLoader(TensorDataset(torch.zeros(20, 2)), batch_size=None)
+    assert oom.find_loaders({"loader": loader}, ["loader"], []) == ()
+
+
+def test_a_loader_in_an_object_of_the_user_is_found() -> None:
+    """With the line that replaces it there."""
+    kind = type("Trainer", (), {"__module__": "__main__"})
+    trainer = kind()
+    trainer.loader = DataLoader(TensorDataset(torch.zeros(20, 2)), batch_size=8)
+    (found,) = oom.find_loaders({"trainer": trainer}, ["trainer"], [])
+    assert (found.name, found.batch_size) == ("trainer.loader", 8)
+    exec(found.smaller, {"torch": torch, "trainer": trainer})  # noqa: S102
+    assert trainer.loader.batch_size == 4

@@ -226,4 +226,5 @@ def _outer_names(function: Callable[..., Any]) -> dict[str, Any]:
 
 def _print(text: str) -> None:
     """Print a line of ours beside the script's own output."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import itertools
-import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -14,13 +12,14 @@ from colabmagic.errors import DeviceFailedError, DeviceMemoryError, NotSupported
 from colabmagic.interrupts import deferred_interrupts
 from colabmagic.report.size import in_words
 from colabmagic.train import conversions, factories
+from colabmagic.train.belongings import frame_values, is_users, owns
 from colabmagic.train.collector import paused_collector
+from colabmagic.train.device_memory import device_memory
 from colabmagic.train.exchange import leads_to, no_subclass
 from colabmagic.train.loading import Loading, indexed_datasets
 from colabmagic.train.meter import Meter
 from colabmagic.train.modules import Modules
 from colabmagic.train.move import Mover
-from colabmagic.train.origin import is_user_file
 from colabmagic.train.patches import Patches
 from colabmagic.train.reach import Reach
 from colabmagic.train.resident import Resident
@@ -28,7 +27,7 @@ from colabmagic.train.scope import Scope
 from colabmagic.train.tuning import Tuning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from colabmagic.train.options import TrainOptions
 
@@ -93,7 +92,7 @@ class Session:
         """Add all names where one is looked up by its text: it may be any."""
         if {"globals", "locals"}.isdisjoint(names):
             return names
-        return (*names, *filter(_is_users, self.namespace))
+        return (*names, *filter(is_users, self.namespace))
 
     # ---- enter ---------------------------------------------------------------------
 
@@ -140,7 +139,7 @@ class Session:
             self.names = self.modules.names = self._with_looked_up(names)
             reach = Reach(self.namespace, devices=[]).names(self.names)
             self._note_devices()
-            _memory("reset_peak_memory_stats", self.device)
+            device_memory("reset_peak_memory_stats", self.device)
             self._move_in(reach)
             self._meet(reach)
 
@@ -153,7 +152,7 @@ class Session:
     def _remember(self, reach: Reach) -> None:
         """Note what is bound to which name, and what is on the device already."""
         if self.lasting:  # no value: it would not be free when the user drops it
-            everything = filter(_is_users, self.namespace)
+            everything = filter(is_users, self.namespace)
             reach = Reach(self.namespace, devices=[]).names(everything)
             self._before = {
                 name: value
@@ -169,7 +168,7 @@ class Session:
             if owner[key] == self.device
         }
         self._entry_bytes = self._allocated()
-        _memory("reset_peak_memory_stats", self.device)
+        device_memory("reset_peak_memory_stats", self.device)
         present = [each for each in reach.tensors.values() if self.mover.is_away(each)]
         if self._entry_bytes:
             present += self._alive_on_device()
@@ -262,14 +261,14 @@ class Session:
         names = [
             name
             for name, value in self.namespace.items()
-            if _is_users(name) and _owns(value, moved)
+            if is_users(name) and owns(value, moved)
         ]
         return tuple(names), sum(each.size for each in self.mover.pairs.values())
 
     def _described(self, taken: set[int]) -> tuple[str, ...]:
         """Return the names whose values moved, as the user knows them."""
         names = dict.fromkeys(name.partition(".")[0] for name in self.names)
-        found = [name for name in names if _owns(self.namespace.get(name), taken)]
+        found = [name for name in names if owns(self.namespace.get(name), taken)]
         if taken and not found:
             return (f"{len(taken)} tensors",)
         rest = len(found) - _MANY_NAMES
@@ -354,7 +353,7 @@ class Session:
         reach = Reach(self.namespace, into_data=True, devices=[])
         try:
             reach.names(self.names)
-            reach.values([result, *self._rebound(), *_frame_values(error)])
+            reach.values([result, *self._rebound(), *frame_values(error)])
             self._let_states_stay(reach)
             self._call_device_home(reach)
         except Exception:  # noqa: BLE001 (an object that cannot be walked must not keep the rest away)
@@ -405,7 +404,7 @@ class Session:
         """Return the values of the names that the cell bound."""
         before = self._before
         if self.lasting:
-            return [each for name, each in self.namespace.items() if _is_users(name)]
+            return [each for name, each in self.namespace.items() if is_users(name)]
         return [
             value
             for name, value in self.namespace.items()
@@ -446,15 +445,15 @@ class Session:
 
     def _allocated(self) -> int:
         """Return the bytes that are in use on the device; 0 where it does not tell."""
-        return int(_memory("memory_allocated", self.device) or 0)
+        return int(device_memory("memory_allocated", self.device) or 0)
 
     def used_bytes(self) -> int | None:
         """Return the bytes in use on the device; None where it does not tell."""
-        return _memory("memory_allocated", self.device)
+        return device_memory("memory_allocated", self.device)
 
     def peak_bytes(self) -> int | None:
         """Return the highest memory in use since `enter`."""
-        return _memory("max_memory_allocated", self.device)
+        return device_memory("max_memory_allocated", self.device)
 
     def _alive_on_device(self) -> list[torch.Tensor]:
         """Return every tensor object on the device, however it is held."""
@@ -464,48 +463,6 @@ class Session:
                 for each in gc.get_objects()
                 if torch.Tensor in type(each).__mro__ and self.mover.is_away(each)
             ]
-
-
-def _is_users(name: object) -> bool:
-    """Tell whether a name of the namespace is one that the user gave."""
-    return isinstance(name, str) and not name.startswith("_")
-
-
-def _owns(value: object, taken: set[int]) -> bool:
-    """Tell whether a value is, or visibly holds, a tensor that was moved."""
-    kinds = type(value).__mro__
-    if torch.Tensor in kinds:
-        return id(value) in taken
-    if torch.nn.Module in kinds and "_parameters" in vars(value):
-        tensors = itertools.chain(value.parameters(), value.buffers())  # type: ignore[attr-defined]
-        return any(id(each) in taken for each in tensors)
-    if torch.optim.Optimizer in kinds and "param_groups" in vars(value):
-        groups = value.param_groups  # type: ignore[attr-defined]
-        return any(id(each) in taken for group in groups for each in group["params"])
-    return False
-
-
-def _memory(name: str, device: torch.device) -> int | None:
-    """Ask torch for a figure of the device's memory."""
-    function = getattr(getattr(torch, "accelerator", None), name, None)
-    if function is None:
-        function = getattr(getattr(torch, device.type, None), name, None)
-    if function is None or device.type == "meta":
-        return None
-    with contextlib.suppress(Exception):  # some back ends do not tell
-        return int(function(device))
-    return None
-
-
-def _frame_values(error: BaseException | None) -> Iterator[object]:
-    """Return the local values that the traceback of an error keeps alive."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        for frame, _ in traceback.walk_tb(error.__traceback__):
-            if is_user_file(frame.f_code.co_filename):
-                yield from list(frame.f_locals.values())
-        error = error.__cause__ or error.__context__
 
 
 def _refuse_old_graph(_: object) -> None:

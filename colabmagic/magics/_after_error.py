@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _ASKS: Final = re.compile(
     r"^\s*%(?:tb|debug|pdb|xmode)\b"
     r"|\A\s*(?:tb|debug|pdb|xmode)\b[^=(.\n]*\Z"  # IPython adds the sign by itself
-    r"|\bsys\.last_(?:traceback|value|type|exc)\b"
+    r"|\.last_(?:traceback|value|type|exc)\b"
     r"|\b(?:print_last|post_mortem)\b|\bpm\(\)"
     r"|line_magic\(\s*['\"](?:tb|debug)\b",
     re.MULTILINE,

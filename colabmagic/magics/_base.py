@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"-\d+(\.\d*)?")
 _COMMENT = re.compile(r"(?:^|\s)#")
 _QUOTES = "\"'"
+_LONGEST_USAGE = 100
 
 
 def parse(
@@ -120,13 +121,18 @@ class _Arguments:
         return " ".join(words), []
 
     def usage(self) -> str:
-        """Return name, arguments and options on one line."""
-        parts = [self._name]
+        """Return name, arguments and options; where they are many, how to see them."""
+        words, options = [self._name], []
         for action in self._parser._actions:  # noqa: SLF001 (no other way)
             shown = _shown(action)
-            optional = action.option_strings or action.nargs in {"?", "*"}
-            parts.append(f"[{shown}]" if optional else shown)
-        return " ".join(parts)
+            if action.option_strings:
+                options.append(f"[{shown}]")
+            else:
+                words.append(f"[{shown}]" if action.nargs in {"?", "*"} else shown)
+        full = " ".join([*words, *options])
+        if len(full) <= _LONGEST_USAGE:
+            return full
+        return " ".join([*words, f"[options]; they are listed by {self._name}?"])
 
     def _split(self, line: str) -> list[str]:
         """Split a line at blanks outside quotes, up to a comment."""

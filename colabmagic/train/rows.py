@@ -8,6 +8,7 @@ strides; every condition of that is looked at anew for each batch.
 from __future__ import annotations
 
 import functools
+import os
 import weakref
 from array import array
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +39,7 @@ _int64: Final = torch.int64
 _strided: Final = torch.strided
 _index_select: Final = torch.index_select
 _stack: Final = torch.stack
+_fetch: Final = fetch._MapDatasetFetcher.fetch  # noqa: SLF001
 _collate: Final = collate.collate
 _default_collate: Final = collate.default_collate
 _collate_tensor: Final = collate.collate_tensor_fn
@@ -88,6 +90,17 @@ def install(patches: Patches, resident: Resident | None = None) -> None:
         return original(fetcher, index)
 
     patches.set(fetch._MapDatasetFetcher, "fetch", fetch_batch)  # noqa: SLF001
+
+
+def _fetch_as_ever() -> None:
+    """Leave loading in a worker process to torch: its errors are shown as texts."""
+    fetcher: Any = fetch._MapDatasetFetcher  # noqa: SLF001
+    if getattr(fetcher.fetch, "__wrapped__", None) is _fetch:
+        fetcher.fetch = _fetch
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fetch_as_ever)
 
 
 def whole_rows(

@@ -241,7 +241,7 @@ class Kernel:
     def run_all(self, *cells: str) -> list[str]:
         """Queue cells as "Run all" does; return the status of each."""
         requests = [self._client.execute(cell) for cell in cells]
-        statuses = [self._reply(request, []).status for request in requests]
+        statuses = [self._reply(request, [], []).status for request in requests]
         while self.run("pass").status == "aborted":  # it gives up cells for a while
             time.sleep(0.05)
         return statuses

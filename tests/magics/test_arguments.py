@@ -99,3 +99,11 @@ def test_every_refusal_ends_with_the_usage() -> None:
     assert usage_of(mount) == usage
     assert refused("a b").endswith(f"(usage: {usage})")
     assert usage_of(mount, cell=True).startswith("%%mount PATH")
+
+
+def test_many_options_are_not_all_shown() -> None:
+    """A mistake is answered in one line, not in a page; help has them all."""
+    from colabmagic.magics.gpu import GpuMagics
+
+    usage = usage_of(GpuMagics.gpu_check)
+    assert usage == "%gpu_check [options]; they are listed by %gpu_check?"

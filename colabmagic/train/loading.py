@@ -91,7 +91,7 @@ class Loading:
         original = _BaseDataLoaderIter.__next__
         scope, shared, meter = self.scope, self._shared, self.meter
         device, non_blocking = scope.device, scope.non_blocking
-        clock, sends_ahead = meter.clock, self._sends_ahead
+        clock, note, sends_ahead = meter.clock, meter.log.extend, self._sends_ahead
 
         @functools.wraps(original)
         def __next__(iterator: Any) -> Any:  # noqa: ANN401, N807
@@ -116,7 +116,10 @@ class Loading:
             there = ahead.taken(iterator, result) if sends_ahead else None
             if there is None:
                 there = batch.moved(result, device, non_blocking=non_blocking)
-            meter.add(iterator, asked, fetched, clock())
+            sent = clock()
+            note((asked, fetched, sent))
+            if sent >= meter.due:
+                meter.tick(iterator)
             return there
 
         return __next__

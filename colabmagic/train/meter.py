@@ -134,17 +134,11 @@ class Meter:
 
     Attributes
     ----------
-    wait_s
-        Seconds in which the cell waited for a loader.
-    transfer_s
-        Seconds in which batches were sent to the device; what the device does meanwhile
-        without the processor is not in it.
-    loop_s
-        From the first batch that was asked for to the last that came.
-    rates
-        Batches a second over the time, from the oldest to the newest.
-    busy_percent
-        Means of what `busy` told.
+    log
+        Three clock readings a batch, for whoever stands at the door to add: when the cell
+        asked for it, when the loader had it, when its copy to the device was under way.
+    due
+        When `tick` is to be called, after a batch.
     """
 
     namespace: dict[str, Any]
@@ -152,12 +146,13 @@ class Meter:
     busy: Callable[[], float | None] | None = None
     memory: Callable[[], int | None] | None = None
     clock: Callable[[], float] = time.perf_counter
-    batches: int = 0
-    wait_s: float = 0.0
-    transfer_s: float = 0.0
+    log: list[float] = field(default_factory=list)
+    due: float = float("-inf")
+    _batches: int = 0
+    _wait_s: float = 0.0
+    _transfer_s: float = 0.0
     _first: float = 0.0
     _last: float = 0.0
-    _due: float = float("-inf")
     _tick: tuple[float, int] = (0.0, 0)
     _samples: list[float] = field(default_factory=list)
     _stride: int = 1
@@ -169,8 +164,9 @@ class Meter:
 
     def restart(self) -> None:
         """Forget what was added up: another cell begins."""
+        self.log.clear()  # the same list: those at the door have it
         fresh = type(self)(self.namespace)
-        kept = {"namespace", "view", "busy", "memory", "clock"}
+        kept = {"namespace", "view", "busy", "memory", "clock", "log"}
         for name in {each.name for each in fields(self)} - kept:
             setattr(self, name, getattr(fresh, name))
 
@@ -196,39 +192,83 @@ class Meter:
         )
         self._begun[key] = self.clock()
 
-    def add(
-        self,
-        iterator: Any,  # noqa: ANN401 (an iterator over a DataLoader)
-        asked: float,
-        fetched: float,
-        sent: float,
-    ) -> None:
-        """Add one batch.
+    def add_end(self, asked: float, ended: float) -> None:
+        """Add the time in which a loader found that there is no more."""
+        self._fold()
+        self._wait_s += ended - asked
+        self._last = max(self._last, ended)
+
+    def tick(self, iterator: Any) -> None:  # noqa: ANN401 (an iterator over a DataLoader)
+        """Do once a second what would cost too much for each batch.
 
         Parameters
         ----------
         iterator
-            Where it came from.
-        asked, fetched, sent
-            When the cell asked for it, when the loader had it, and when its copy to the
-            device was under way.
+            Where the last batch came from.
         """
-        self.batches += 1
-        self.wait_s += fetched - asked
-        self.transfer_s += sent - fetched
-        self._last = sent
-        if sent >= self._due:
-            self._on_tick(iterator, asked, sent)
+        asked, now = self.log[-3], self.log[-1]
+        self._fold()
+        self.due = now + TICK_S
+        if self._batches == 1:
+            self._first = asked
+            self._tick = (asked, 0)
+            return
+        then, batches = self._tick
+        self._tick = (now, self._batches)
+        rate = (self._batches - batches) / max(now - then, 1e-9)
+        self._keep(rate)
+        if self.busy is not None:
+            percent = self.busy()
+            if percent is None:
+                self.busy = None  # it does not tell: ask no more
+            else:
+                self._busy.append(percent)
+        if self.view is None or now - self._first < QUIET_S:
+            return
+        if has_own_bar(sys._getframe(1)):  # noqa: SLF001 (the caller of the loader)
+            return
+        try:
+            self.view.show(self._state(iterator, now, rate))
+        except Exception:  # noqa: BLE001 (a bar is never worth a training)
+            self.view = None
 
-    def add_end(self, asked: float, ended: float) -> None:
-        """Add the time in which a loader found that there is no more."""
-        self.wait_s += ended - asked
-        self._last = max(self._last, ended)
+    def _fold(self) -> None:
+        """Add up what was noted since."""
+        log = self.log
+        if not log:
+            return
+        asked, fetched, sent = sum(log[::3]), sum(log[1::3]), sum(log[2::3])
+        self._batches += len(log) // 3
+        self._wait_s += fetched - asked
+        self._transfer_s += sent - fetched
+        self._last = log[-1]
+        log.clear()
+
+    @property
+    def batches(self) -> int:
+        """How many batches came."""
+        return self._batches + len(self.log) // 3
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds in which the cell waited for a loader."""
+        self._fold()
+        return self._wait_s
+
+    @property
+    def transfer_s(self) -> float:
+        """Seconds in which batches were sent to the device.
+
+        What the device does meanwhile without the processor is not in it.
+        """
+        self._fold()
+        return self._transfer_s
 
     @property
     def loop_s(self) -> float:
         """Seconds from the first batch that was asked for to the last that came."""
-        return max(self._last - self._first, 0.0) if self.batches else 0.0
+        self._fold()
+        return max(self._last - self._first, 0.0) if self._batches else 0.0
 
     @property
     def rates(self) -> tuple[float, ...]:
@@ -243,32 +283,6 @@ class Meter:
     def loaders(self) -> tuple[LoaderFacts, ...]:
         """Return the loaders that the cell went through."""
         return tuple(self._loaders.values())
-
-    def _on_tick(self, iterator: Any, asked: float, now: float) -> None:  # noqa: ANN401
-        """Do once a second what would cost too much for each batch."""
-        self._due = now + TICK_S
-        if self.batches == 1:
-            self._first = asked
-            self._tick = (asked, 0)
-            return
-        then, batches = self._tick
-        self._tick = (now, self.batches)
-        rate = (self.batches - batches) / max(now - then, 1e-9)
-        self._keep(rate)
-        if self.busy is not None:
-            percent = self.busy()
-            if percent is None:
-                self.busy = None  # it does not tell: ask no more
-            else:
-                self._busy.append(percent)
-        if self.view is None or now - self._first < QUIET_S:
-            return
-        if has_own_bar(sys._getframe(2)):  # noqa: SLF001 (the caller of the loader)
-            return
-        try:
-            self.view.show(self._state(iterator, now, rate))
-        except Exception:  # noqa: BLE001 (a bar is never worth a training)
-            self.view = None
 
     def _keep(self, rate: float) -> None:
         """Keep a rate; a long run is kept in coarser steps."""
@@ -293,7 +307,7 @@ class Meter:
             total=_length(iterator),
             pass_s=now - self._begun.get(key, now),
             rate=rate,
-            batches=self.batches,
+            batches=self._batches,
             seconds=now - self._first,
             memory_bytes=None if self.memory is None else self.memory(),
         )
@@ -371,7 +385,7 @@ def time_batches(patches: Patches, meter: Meter) -> None:
         What adds up.
     """
     original = _BaseDataLoaderIter.__next__
-    clock = meter.clock
+    clock, note = meter.clock, meter.log.extend
 
     @functools.wraps(original)
     def __next__(iterator: Any) -> Any:  # noqa: ANN401, N807
@@ -382,7 +396,9 @@ def time_batches(patches: Patches, meter: Meter) -> None:
             meter.add_end(asked, clock())
             raise
         fetched = clock()
-        meter.add(iterator, asked, fetched, fetched)
+        note((asked, fetched, fetched))
+        if fetched >= meter.due:
+            meter.tick(iterator)
         return result
 
     patches.set(_BaseDataLoaderIter, "__next__", __next__)

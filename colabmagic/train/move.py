@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from colabmagic.train.exchange import (
 from colabmagic.train.landing import Landing, landed
 from colabmagic.train.outcome import LEFT_BEHIND
 from colabmagic.train.traveller import (
+    OUR_REFERENCES,
     Traveller,
     attach,
     bring_back,
@@ -247,10 +249,10 @@ class Mover:
 
         Whoever looks at the same memory at home sees the last values.
         """
+        if not self._dropped():  # after most cells: thousands of tensors, all in use
+            return
         with torch.no_grad(), no_subclass(), deferred_interrupts():
-            while dropped := [
-                key for key, each in self.travellers.items() if each.is_dropped()
-            ]:
+            while dropped := self._dropped():
                 gone = [self.travellers.pop(key) for key in dropped]
                 used = {id(each.pair) for each in self.travellers.values()}
                 for each in gone:
@@ -259,6 +261,14 @@ class Mover:
                     if each.is_seen_at_home():
                         storage.fetch(each.pair)
                     self.pairs.pop(each.pair.home._cdata, None)  # noqa: SLF001 (its identity)
+
+    def _dropped(self) -> list[int]:
+        """Return the keys of travellers that only we hold."""
+        count, ours = sys.getrefcount, OUR_REFERENCES
+        maybe = [
+            key for key, each in self.travellers.items() if count(each.tensor) <= ours
+        ]
+        return [key for key in maybe if self.travellers[key].is_dropped()]
 
     # ---- home ----------------------------------------------------------------
 

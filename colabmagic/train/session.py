@@ -221,7 +221,8 @@ class Session:
                 if _COMMON_TYPES.issuperset(kinds)
                 else f"convert it, as in X = X.float(), or {cell_on_cpu}",
             ) from error.with_traceback(None)
-        self._guard_graphs()
+        if taken:
+            self._guard_graphs()
         if self.device.type == "cuda":
             self._flatten(reach.modules.values(), {id(each) for each in taken})
         self.moved = self._described({id(each) for each in taken})

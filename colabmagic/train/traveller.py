@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Place = tuple[object, ...]
 # What refers to a tensor that the user has dropped: the traveller, and the question.
-_OUR_REFERENCES: Final = 2
+OUR_REFERENCES: Final = 2
 # The pair itself, and the views that copy it.
 _OUR_STORAGE_REFERENCES: Final = 3
 
@@ -98,7 +98,7 @@ class Traveller:
     def is_dropped(self) -> bool:
         """Tell whether neither the user nor a graph of torch holds the tensor."""
         return (
-            sys.getrefcount(self.tensor) <= _OUR_REFERENCES
+            sys.getrefcount(self.tensor) <= OUR_REFERENCES
             and self.tensor._use_count() == 1  # type: ignore[attr-defined]  # noqa: SLF001 (there is no other way)
         )
 

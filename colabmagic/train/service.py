@@ -15,6 +15,7 @@ from colabmagic.train.outcome import TrainOutcome, TrainState
 from colabmagic.train.patches import Patches
 from colabmagic.train.session import Session
 from colabmagic.train.standing import Standing
+from colabmagic.train.step_guard import StepGuard
 from colabmagic.train.tuning import refuse_on_cpu
 
 if TYPE_CHECKING:
@@ -61,9 +62,11 @@ class RunningCell:
         self._session = session
         self._meter = meter
         self._patches = Patches()
+        self._step_guard = StepGuard()
         if session is None:
             rows.install(self._patches)  # of all our work the CPU gains by this alone
             time_batches(self._patches, meter)
+            self._step_guard.install()
         self._known = outcome
         self._out = out
         self._told = told
@@ -95,6 +98,7 @@ class RunningCell:
         known["error"] = None if error is None else type(error).__name__
         if _running is self:
             _running = None
+        self._step_guard.close()
         self._patches.undo()
         try:
             if session is not None:

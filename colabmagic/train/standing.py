@@ -11,6 +11,7 @@ from colabmagic.train.meter import time_batches
 from colabmagic.train.outcome import LEFT_BEHIND, TrainOutcome, TrainState
 from colabmagic.train.patches import Patches
 from colabmagic.train.session import Session
+from colabmagic.train.step_guard import StepGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,7 @@ class Standing:
     meter: Meter
     cells: int = 0
     _patches: Patches = field(default_factory=Patches)
+    _step_guard: StepGuard = field(default_factory=StepGuard)
     _session: Session | None = None
     _start: float = field(default_factory=time.monotonic)
 
@@ -60,6 +62,7 @@ class Standing:
         """Turn it on, or on again after `leave`."""
         if self.found.device.type == "cpu":
             time_batches(self._patches, self.meter)
+            self._step_guard.install()
             return
         session = Session(
             self.namespace,
@@ -101,6 +104,7 @@ class Standing:
         tuple of str
             Notes for the user.
         """
+        self._step_guard.close()
         self._patches.undo()
         session, self._session = self._session, None
         return () if session is None else session.exit(None, error)

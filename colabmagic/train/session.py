@@ -13,6 +13,7 @@ from colabmagic.interrupts import deferred_interrupts
 from colabmagic.report.size import in_words
 from colabmagic.train import conversions, factories
 from colabmagic.train.belongings import frame_values, is_users, owns
+from colabmagic.train.budget import refuse_too_much
 from colabmagic.train.collector import paused_collector
 from colabmagic.train.device_memory import device_memory
 from colabmagic.train.exchange import leads_to, no_subclass
@@ -196,14 +197,19 @@ class Session:
             self._outer_device = current
             accelerator.set_device_index(self.device.index)
 
-    def _move_in(self, reach: Reach) -> None:
-        """Move everything that the cell reaches."""
+    def chosen(self, reach: Reach) -> list[torch.Tensor]:
+        """Return the tensors that belong on the device."""
         at_home = self.scope.at_home
-        chosen = [
+        return [
             each
             for each in reach.tensors.values()
             if id(each) not in reach.at_home and each not in at_home
         ]
+
+    def _move_in(self, reach: Reach) -> None:
+        """Move everything that the cell reaches."""
+        chosen = self.chosen(reach)
+        refuse_too_much(chosen, self.mover, self.namespace, self.names)
         try:
             taken = self.mover.away(chosen)
         except torch.OutOfMemoryError as error:

@@ -142,6 +142,9 @@ def test_a_standing_device_waits_too(device_kernel: Kernel) -> None:
     )
     assert reply.ename == "KeyboardInterrupt"
     assert "colabmagic" not in reply.errors[0]
-    assert device_kernel.value("[each.tolist() for each in parameters]") == [[1.0, 1.0]] * 2
+    assert (
+        device_kernel.value("[each.tolist() for each in parameters]")
+        == [[1.0, 1.0]] * 2
+    )
     device_kernel.run("%train_on off")
     assert device_kernel.value("all(each.is_cpu for each in parameters)")

@@ -33,7 +33,7 @@ def test_a_dry_run_is_shown_and_runs_nothing(kernel: Kernel, end: str) -> None:
     """Names and sizes instead of the cell, also below a semicolon of the user's."""
     reply = kernel.run(CELL + end)
     assert reply.status == "ok", reply.shown
-    shown = reply.shown + "".join(reply.results)
+    shown = reply.shown + str(reply.outputs)  # displayed, or the value
     assert "train_on fake:1 --dry-run: FITS" in shown
     assert "the cell did not run, nothing has moved" in shown
     assert kernel.value("ran") is False

@@ -13,6 +13,7 @@ error draws itself in at most three lines; ``COLABMAGIC_TRACEBACK=1`` or
     ├── NotSupportedError (RuntimeError)
     ├── DeviceMemoryError (RuntimeError)
     ├── DeviceFailedError (RuntimeError)
+    ├── NanLossError (ArithmeticError)
     └── GpuCheckError (RuntimeError)
 """
 
@@ -106,6 +107,10 @@ class DeviceMemoryError(ColabMagicError, RuntimeError):
 
 class DeviceFailedError(ColabMagicError, RuntimeError):
     """The device stopped working while the cell ran."""
+
+
+class NanLossError(ColabMagicError, ArithmeticError):
+    """The loss is not finite, and ``--nan-guard`` was given."""
 
 
 class GpuCheckError(ColabMagicError, RuntimeError):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def deferred_interrupts(*, deliver: bool = True) -> Iterator[None]:
+def deferred_interrupts(*, deliver: bool = True, once: bool = False) -> Iterator[None]:
     """Let SIGINT wait while the block runs.
 
     Parameters
@@ -22,6 +22,9 @@ def deferred_interrupts(*, deliver: bool = True) -> Iterator[None]:
     deliver
         Pass a SIGINT that came meanwhile on to the handler that was there before, when
         the block is over. It is dropped if the block raises: the cell stops anyway.
+    once
+        Let the first one wait, and pass a second one on at once: for a block that may
+        take long, and that can be cut in two if it must be.
 
     Notes
     -----
@@ -35,8 +38,10 @@ def deferred_interrupts(*, deliver: bool = True) -> Iterator[None]:
         return
     pressed: list[int] = []
 
-    def remember(number: int, _frame: FrameType | None) -> None:
+    def remember(number: int, frame: FrameType | None) -> None:
         pressed.append(number)
+        if once and len(pressed) > 1:
+            before(number, frame)
 
     signal.signal(signal.SIGINT, remember)
     try:

@@ -14,6 +14,7 @@ from IPython.core.error import UsageError
 
 from colabmagic.magics import _front
 from colabmagic.magics._frames import hide_frames
+from colabmagic.magics._lazy import import_object
 from colabmagic.magics._sessions import close_cell, open_cell
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def run(shell: InteractiveShell, name: str, line: str, cell: str) -> object:
     except SyntaxError as error:
         hide_frames(shell, error, all_below=run.__code__)
         raise
+    preview = _front.preview_of(name, line)
+    if preview is not None:
+        return import_object(preview)(shell, line, names)
     opened = open_cell(shell, name, line, names)
     try:
         result = _execute(shell, steps)

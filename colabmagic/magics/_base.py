@@ -91,7 +91,7 @@ class _Arguments:
 
     def parse(self, line: str) -> argparse.Namespace:
         """Return the values, or refuse the line."""
-        words = self._split(line)
+        words = self._with_values(self._split(line))
         self._check_options(words)
         try:
             values, left = self._parser.parse_known_args([_unquoted(w) for w in words])
@@ -113,6 +113,8 @@ class _Arguments:
             elif word.startswith("-"):
                 action = self._options.get(word)
                 takes_value = action is not None and action.nargs != 0
+                if takes_value and action.nargs == "?":  # type: ignore[union-attr]
+                    takes_value = _is_count(words[number + 1 : number + 2])
             elif positionals == 0 or _unquoted(word).endswith(".py"):
                 rest = [_unquoted(each) for each in words[number:]]
                 return " ".join(words[:number]), rest
@@ -133,6 +135,21 @@ class _Arguments:
         if len(full) <= _LONGEST_USAGE:
             return full
         return " ".join([*words, f"[options]; they are listed by {self._name}?"])
+
+    def _with_values(self, words: list[str]) -> list[str]:
+        """Write out the value of an option that stands alone, and takes a number.
+
+        The word after it is a device, or another option.
+        """
+        full = []
+        for number, word in enumerate(words):
+            action = self._options.get(word)
+            alone = not _is_count(words[number + 1 : number + 2])
+            if action is not None and action.nargs == "?" and alone:
+                full.append(f"{word}={action.const}")
+            else:
+                full.append(word)
+        return full
 
     def _split(self, line: str) -> list[str]:
         """Split a line at blanks outside quotes, up to a comment."""
@@ -237,6 +254,11 @@ def _unquoted(word: str) -> str:
     return head + sign + value
 
 
+def _is_count(words: list[str]) -> bool:
+    """Tell whether a word follows, and is meant as a number."""
+    return bool(words) and words[0].lstrip("-+")[:1].isdigit()
+
+
 def _shown(action: argparse.Action) -> str:
     """Return an argument as the usage line shows it."""
     if not action.option_strings:
@@ -245,7 +267,7 @@ def _shown(action: argparse.Action) -> str:
     if action.nargs == 0:
         return option
     values = "|".join(map(str, action.choices)) if action.choices else _metavar(action)
-    return f"{option} {values}"
+    return f"{option} [{values}]" if action.nargs == "?" else f"{option} {values}"
 
 
 def _metavar(action: argparse.Action) -> str:

@@ -143,7 +143,7 @@ def _fitting(magic: Callable[..., Any], before: list[str], word: str) -> list[st
     if sign and option in by_option:
         return [f"{option}={value}" for value in _values(magic, by_option[option])]
     previous = by_option.get(before[-1]) if before else None
-    if previous is not None and previous.nargs != 0:
+    if previous is not None and previous.nargs not in {0, "?"}:
         return _values(magic, previous)
     left = [name for name in by_option if name.startswith("--") and name not in before]
     if word.startswith("-"):
@@ -159,12 +159,13 @@ def _positional_count(
 ) -> int:
     """Count the words that are neither options nor their values."""
     count = 0
-    is_value = False
+    is_value: int | str | None = 0
     for word in before:
         action = by_option.get(word)
-        if not is_value and not word.startswith("-"):
+        is_number = is_value == "?" and word.isdecimal()
+        if not is_number and is_value in {0, "?"} and not word.startswith("-"):
             count += 1
-        is_value = action is not None and action.nargs != 0
+        is_value = 0 if action is None else action.nargs
     return count
 
 

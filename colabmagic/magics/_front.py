@@ -9,6 +9,7 @@ sends the last value through ``end``.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,12 @@ STANDING: Final[weakref.WeakKeyDictionary[InteractiveShell, tuple[str, Any]]] = 
     weakref.WeakKeyDictionary()
 )
 
+# Options with which a cell does not run; what is shown in its place.
+PREVIEWS: Final[dict[str, dict[str, str]]] = {
+    "train_on": {"--dry-run": "colabmagic.magics.train:dry_run"}
+}
+
+_COMMENT: Final = re.compile(r"(?:^|\s)#")
 _SINGLE_TARGET = (ast.AnnAssign, ast.AugAssign)
 
 
@@ -55,6 +62,21 @@ def open_front_door(lines: list[str]) -> list[str]:
     cells = f"__import__({CELLS!r}, fromlist=['*'])"
     call = f"{cells}.begin({name!r}, {arguments.strip()!r})\n"
     return [*lines[:first], call, *_body(lines[first + 1 :])]
+
+
+def preview_of(name: str, line: str) -> str | None:
+    """Return the path of what is shown in the place of a cell; None if it runs.
+
+    Parameters
+    ----------
+    name
+        The cell magic.
+    line
+        The rest of its first line.
+    """
+    words = _COMMENT.split(line, maxsplit=1)[0].split()
+    found = (path for word, path in PREVIEWS.get(name, {}).items() if word in words)
+    return next(found, None)
 
 
 def _is_remark(line: str) -> bool:
@@ -94,6 +116,12 @@ class CellTransformer(ast.NodeTransformer):
         if body is None or call is None or len(call.args) != 2:  # noqa: PLR2004 (name, line)
             return module
         call.args.append(_constant_tuple(names(body[1:])))
+        name, line = (ast.literal_eval(each) for each in call.args[:2])
+        if preview_of(name, line) is not None:
+            assert isinstance(call.func, ast.Attribute)
+            call.func.attr = "preview"
+            del body[1:]
+            return module
         _close(body, self._shell.ast_node_interactivity)
         return module
 

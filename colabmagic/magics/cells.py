@@ -13,10 +13,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from IPython import get_ipython
+from IPython.display import display
 
 from colabmagic.errors import NotSupportedError
 from colabmagic.magics import _front
 from colabmagic.magics._frames import hide_frames
+from colabmagic.magics._lazy import import_object
 from colabmagic.magics._sessions import (
     BodySession,
     close_cell,
@@ -39,6 +41,7 @@ __all__ = [
     "begin",
     "begin_standing",
     "end",
+    "preview",
     "register_cell",
     "run",
     "turn_off",
@@ -139,6 +142,29 @@ def begin(name: str, line: str, names: tuple[str, ...] | None = None) -> None:
     except KeyboardInterrupt as error:
         hide_frames(shell, error, all_below=begin.__code__)
         raise
+
+
+def preview(name: str, line: str, names: tuple[str, ...]) -> object:
+    """Return what is shown in the place of a cell that does not run.
+
+    Parameters
+    ----------
+    name
+        The cell magic.
+    line
+        The rest of its first line.
+    names
+        The names that the body mentions.
+    """
+    shell = _shell()
+    _show_first_line_as_written(f"%%{name} {line}".rstrip())
+    path = _front.preview_of(name, line)
+    assert path is not None
+    shown = import_object(path)(shell, shell.var_expand(line, depth=1), names)
+    if not shell.displayhook.quiet():
+        return shown
+    display(shown)  # the body ends with a semicolon, which was not meant for this
+    return None
 
 
 def begin_standing(names: tuple[str, ...]) -> None:

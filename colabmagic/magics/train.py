@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -19,6 +20,7 @@ from colabmagic.magics._script import run_script
 from colabmagic.train.names import mentioned_names
 from colabmagic.train.options import (
     AMP_CHOICES,
+    NAN_GUARD_STEPS,
     RNG_CHOICES,
     WELL_KNOWN_DEVICES,
     TrainOptions,
@@ -26,11 +28,11 @@ from colabmagic.train.options import (
 from colabmagic.train.outcome import TrainState
 
 if TYPE_CHECKING:
-    import argparse
     from types import ModuleType
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from colabmagic.train.dry_run import DryRun
     from colabmagic.train.meter import LoopView
     from colabmagic.train.options import Rng
 
@@ -48,6 +50,13 @@ def device_names() -> list[str]:
     if kind not in names:
         names.append(kind)
     return names + [f"{kind}:{number}" for number in range(max(count, 1))]
+
+
+def _count(text: str) -> int:
+    """Read a number of steps."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"takes a number of steps, not {text!r}")
+    return int(text)
 
 
 _OFF: Final = frozenset({"off", "stop", "none"})
@@ -108,6 +117,20 @@ class TrainMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         "--compile",
         action="store_true",
         help="run the models that the cell uses through torch.compile",
+    )
+    @argument(
+        "--nan-guard",
+        nargs="?",
+        const=NAN_GUARD_STEPS,
+        type=_count,
+        metavar="N",
+        help="stop at a loss that is nan or inf, with the step and its batch; looked at "
+        f"each N steps ({NAN_GUARD_STEPS}), without waiting for the device",
+    )
+    @argument(
+        "--dry-run",
+        action="store_true",
+        help="only tell what would move, and whether it fits; the cell does not run",
     )
     @argument("--quiet", action="store_true", help="print no lines of our own")
     @line_cell_magic
@@ -183,7 +206,7 @@ def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
 
 def _refuse_in_line(arguments: argparse.Namespace) -> None:
     """Refuse options that mean the models of one cell."""
-    for name in ("keep", "channels_last", "compile"):
+    for name in ("keep", "channels_last", "compile", "dry_run"):
         if getattr(arguments, name):
             option = "--" + name.replace("_", "-")
             why = "everything stays there until %train_on off" if name == "keep" else ""
@@ -265,6 +288,11 @@ def _start(
             "%%train_on: off is for the line: %train_on off; for a cell on the CPU write "
             "%%train_on cpu"
         )
+    if arguments.dry_run:
+        raise UsageError(
+            "%%train_on: --dry-run goes into the first line of a cell, as it stands: "
+            "%%train_on DEVICE --dry-run"
+        )
     session = _service().start(
         namespace=namespace,
         device=arguments.device or settings.device,
@@ -275,6 +303,28 @@ def _start(
         view=_loop_view(),
     )
     return _ShowsResult(session)
+
+
+def dry_run(shell: InteractiveShell, line: str, names: tuple[str, ...]) -> DryRun:
+    """Tell what a cell would move; it does not run.
+
+    Parameters
+    ----------
+    shell
+        The shell.
+    line
+        The rest of the first line.
+    names
+        The names that the body mentions.
+    """
+    arguments = parse(TrainMagics.train_on, line, cell=True)
+    told: DryRun = _service().dry_run(
+        namespace=shell.user_ns,
+        device=arguments.device or ColabMagic.of(shell).device,
+        names=names,
+        options=_options(shell, arguments),
+    )
+    return told
 
 
 def _loop_view() -> LoopView:
@@ -297,6 +347,7 @@ def _options(shell: InteractiveShell, arguments: argparse.Namespace) -> TrainOpt
         tf32=arguments.tf32,
         channels_last=arguments.channels_last,
         compile=arguments.compile,
+        nan_guard=arguments.nan_guard,
     )
 
 

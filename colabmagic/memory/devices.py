@@ -73,6 +73,27 @@ def read_devices() -> tuple[DeviceMemory, ...]:
     )
 
 
+def read_device(device: Any) -> DeviceMemory:  # noqa: ANN401 (torch is not imported here)
+    """Return the memory of one device; asking starts it.
+
+    Parameters
+    ----------
+    device
+        An accelerator, as a ``torch.device``.
+    """
+    torch = loaded_torch()
+    number = 0 if device.index is None else device.index
+    if getattr(torch, device.type, None) is None:  # as `meta`, which has no memory
+        return DeviceMemory(
+            device=str(device),
+            total_bytes=None,
+            free_bytes=None,
+            allocated_bytes=None,
+            cached_bytes=None,
+        )
+    return _read(torch, device.type, number)
+
+
 def read_cpu() -> DeviceMemory:
     """Return the computer's own memory, as far as the system tells."""
     sizes: dict[str, int | None] = {"SC_PHYS_PAGES": None, "SC_AVPHYS_PAGES": None}

@@ -27,13 +27,14 @@ _Args = ParamSpec("_Args")
 _Result = TypeVar("_Result")
 
 
-def on(
+def on(  # noqa: PLR0913 (all by keyword)
     device: str = "auto",
     *,
     keep: bool = False,
     strict: bool = False,
     rng: Rng = "auto",
     quiet: bool = False,
+    nan_guard: int | None = None,
 ) -> DeviceBlock:
     """Run a ``with`` block, or a decorated function, on a device.
 
@@ -52,6 +53,8 @@ def on(
         Where random numbers come from: "cpu", "device", or "auto".
     quiet
         Print no lines.
+    nan_guard
+        Stop at a loss that is nan or inf; looked at each so many steps.
 
     Returns
     -------
@@ -71,7 +74,9 @@ def on(
         @train.on("cuda")
         def fit(model, loader, epochs): ...
     """
-    options = TrainOptions(keep=keep, strict=strict, rng=rng, quiet=quiet)
+    options = TrainOptions(
+        keep=keep, strict=strict, rng=rng, quiet=quiet, nan_guard=nan_guard
+    )
     return DeviceBlock(device, options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from torch.utils.data.dataloader import (
     _MultiProcessingDataLoaderIter,
 )
 
+from colabmagic.interrupts import deferred_interrupts
 from colabmagic.train import ahead, batch, rows
 from colabmagic.train.meter import count_passes
 from colabmagic.train.reach import Reach
@@ -132,9 +134,14 @@ class Loading:
         def _get_iterator(loader: Any) -> Any:  # noqa: ANN401
             if self.scope.inside_loader:
                 return original(loader)
-            return self._indoors(
-                loader, lambda: ahead.iterate(loader, lambda: original(loader))
+            # Workers that start by half would complain when torch's iterator is freed.
+            held = (
+                deferred_interrupts(once=True) if loader.num_workers else nullcontext()
             )
+            with held:
+                return self._indoors(
+                    loader, lambda: ahead.iterate(loader, lambda: original(loader))
+                )
 
         return _get_iterator
 

@@ -14,6 +14,7 @@ Rng = Literal["auto", "cpu", "device"]
 Amp = Literal["bf16", "fp16"]
 
 AMP_CHOICES: Final[tuple[str, ...]] = ("bf16", "fp16")
+NAN_GUARD_STEPS: Final = 50
 RNG_CHOICES: Final[tuple[str, ...]] = ("auto", "cpu", "device")
 WELL_KNOWN_DEVICES: Final[tuple[str, ...]] = ("auto", "cpu", "cuda", "mps", "xpu")
 
@@ -132,6 +133,8 @@ class TrainOptions:
         Lay out the weights of convolutions with the channels last.
     compile
         Run the modules of the cell through ``torch.compile``.
+    nan_guard
+        Stop at a loss that is nan or inf; looked at each so many steps.
     """
 
     keep: bool = False
@@ -143,6 +146,7 @@ class TrainOptions:
     tf32: bool = False
     channels_last: bool = False
     compile: bool = False
+    nan_guard: int | None = None
 
     @property
     def accelerating(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from colabmagic.report.document import Document
@@ -68,6 +68,12 @@ class TrainOutcome(Document):
         How busy the device was on average; None where nobody tells.
     advice
         The one thing that would make the loop faster; None if none is sure.
+    nan_step
+        The first step whose loss was not finite, as ``--nan-guard`` saw it; else None.
+    last_finite_step
+        The last step before it whose loss was finite; 0 if there was none.
+    nan_batch
+        What the loader gave for that step, on the CPU; None where it was not kept.
     """
 
     mime_type: ClassVar[str] = "application/vnd.colabmagic.train+json"
@@ -92,6 +98,9 @@ class TrainOutcome(Document):
     rates: tuple[float, ...] = ()
     busy_percent: float | None = None
     advice: LoopAdvice | None = None
+    nan_step: int | None = None
+    last_finite_step: int | None = None
+    nan_batch: Any = field(default=None, repr=False)
 
     @property
     def text(self) -> str:
@@ -104,9 +113,9 @@ class TrainOutcome(Document):
         return render_html(card(self))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data; the cell's own value is not in it."""
-        plain: dict[str, Any] = to_plain(replace(self, result=None))
-        del plain["result"]
+        """Return plain data; the cell's own value and batch are not in it."""
+        plain: dict[str, Any] = to_plain(replace(self, result=None, nan_batch=None))
+        del plain["result"], plain["nan_batch"]
         return plain
 
     def entry_line(self, told: Container[str] = ()) -> str:

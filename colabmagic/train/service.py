@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from colabmagic.errors import NestedCellError
 from colabmagic.train import devices, rows
+from colabmagic.train.accounting import dry_run
 from colabmagic.train.factories import NUMPY_NOTE
 from colabmagic.train.measuring import last_outcome, measured, remember, tell, watch
 from colabmagic.train.meter import LoopView, Meter, time_batches
+from colabmagic.train.nan_guard import NanGuard, nan_facts
 from colabmagic.train.options import TrainOptions
 from colabmagic.train.outcome import TrainOutcome, TrainState
 from colabmagic.train.patches import Patches
 from colabmagic.train.session import Session
 from colabmagic.train.standing import Standing
+from colabmagic.train.step_guard import StepGuard
 from colabmagic.train.tuning import refuse_on_cpu
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RunningCell",
+    "dry_run",
     "last_outcome",
     "stand",
     "standing",
@@ -48,22 +52,30 @@ class RunningCell:
         What the user has read in full in earlier cells. Added to.
     meter
         Adds up the times of the loaders.
+    nan_guard
+        Looks at the losses; None to look at none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 (made in one place)
         self,
         session: Session | None,
         outcome: dict[str, Any],
         out: Callable[[str], None],
         told: set[str],
         meter: Meter,
+        nan_guard: NanGuard | None = None,
     ) -> None:
         self._session = session
         self._meter = meter
         self._patches = Patches()
+        self._step_guard = StepGuard()
         if session is None:
             rows.install(self._patches)  # of all our work the CPU gains by this alone
             time_batches(self._patches, meter)
+            self._step_guard.install()
+        self._nan_guard = nan_guard
+        if nan_guard is not None:
+            nan_guard.install(self._patches)
         self._known = outcome
         self._out = out
         self._told = told
@@ -95,7 +107,9 @@ class RunningCell:
         known["error"] = None if error is None else type(error).__name__
         if _running is self:
             _running = None
+        self._step_guard.close()
         self._patches.undo()
+        found = None if self._nan_guard is None else self._nan_guard.finish()
         try:
             if session is not None:
                 known["peak_bytes"] = session.peak_bytes()
@@ -106,6 +120,7 @@ class RunningCell:
                 _standing.enter()
         known["seconds"] = time.monotonic() - self._start
         known |= measured(self._meter, known["device"])
+        known |= nan_facts(found, known)
         self._finished = TrainOutcome(**known)
         remember(self._finished)
         tell(self._finished, self._meter.view, self._out, self._told)
@@ -289,7 +304,8 @@ def start(  # noqa: PLR0913 (all by keyword)
         "notes": () if note is None else (note,),
     }
     told = set() if told is None else told
-    running = RunningCell(session, known, show, told, meter)
+    nan_guard = NanGuard(options.nan_guard, namespace) if options.nan_guard else None
+    running = RunningCell(session, known, show, told, meter, nan_guard)
     _running = running
     try:
         show(TrainOutcome(**known).entry_line(told))

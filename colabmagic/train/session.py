@@ -13,6 +13,7 @@ from colabmagic.interrupts import deferred_interrupts
 from colabmagic.report.size import in_words
 from colabmagic.train import conversions, factories
 from colabmagic.train.belongings import frame_values, is_users, owns
+from colabmagic.train.budget import refuse_too_much
 from colabmagic.train.collector import paused_collector
 from colabmagic.train.device_memory import device_memory
 from colabmagic.train.exchange import leads_to, no_subclass
@@ -24,6 +25,7 @@ from colabmagic.train.patches import Patches
 from colabmagic.train.reach import Reach
 from colabmagic.train.resident import Resident
 from colabmagic.train.scope import Scope
+from colabmagic.train.step_guard import StepGuard
 from colabmagic.train.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class Session:
         self.meter = meter or Meter(namespace)
         self.loading = Loading(self.scope, self.mover, self.meter, resident)
         self.tuning = Tuning(options, device)
+        self.step_guard = StepGuard()
         self.moved: tuple[str, ...] = ()
         self._before: dict[str, Any] = {}
         self._named_before: set[tuple[int, object]] = set()
@@ -194,14 +197,19 @@ class Session:
             self._outer_device = current
             accelerator.set_device_index(self.device.index)
 
-    def _move_in(self, reach: Reach) -> None:
-        """Move everything that the cell reaches."""
+    def chosen(self, reach: Reach) -> list[torch.Tensor]:
+        """Return the tensors that belong on the device."""
         at_home = self.scope.at_home
-        chosen = [
+        return [
             each
             for each in reach.tensors.values()
             if id(each) not in reach.at_home and each not in at_home
         ]
+
+    def _move_in(self, reach: Reach) -> None:
+        """Move everything that the cell reaches."""
+        chosen = self.chosen(reach)
+        refuse_too_much(chosen, self.mover, self.namespace, self.names)
         try:
             taken = self.mover.away(chosen)
         except torch.OutOfMemoryError as error:
@@ -281,6 +289,7 @@ class Session:
         conversions.install(self.scope, self.patches, self.mover)
         self.loading.install(self.patches)
         self.modules.install()
+        self.step_guard.install()
         self._meet(reach)
 
     def _meet(self, reach: Reach) -> None:
@@ -325,6 +334,7 @@ class Session:
     def _unpatch(self) -> None:
         """Put back everything that was patched."""
         self.scope.rest()
+        self.step_guard.close()
         self.tuning.close()
         self.modules.close()
         self.patches.undo()

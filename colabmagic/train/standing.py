@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from colabmagic.train.measuring import measured, remember, tell, watch
 from colabmagic.train.meter import time_batches
+from colabmagic.train.nan_guard import NanGuard, nan_facts
 from colabmagic.train.outcome import LEFT_BEHIND, TrainOutcome, TrainState
 from colabmagic.train.patches import Patches
 from colabmagic.train.session import Session
+from colabmagic.train.step_guard import StepGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +50,8 @@ class Standing:
     meter: Meter
     cells: int = 0
     _patches: Patches = field(default_factory=Patches)
+    _step_guard: StepGuard = field(default_factory=StepGuard)
+    _nan_guard: NanGuard | None = None
     _session: Session | None = None
     _start: float = field(default_factory=time.monotonic)
 
@@ -60,6 +64,8 @@ class Standing:
         """Turn it on, or on again after `leave`."""
         if self.found.device.type == "cpu":
             time_batches(self._patches, self.meter)
+            self._step_guard.install()
+            self._guard_losses()
             return
         session = Session(
             self.namespace,
@@ -72,6 +78,13 @@ class Standing:
         session.enter()
         watch(self.meter, session)
         self._session = session
+        self._guard_losses()
+
+    def _guard_losses(self) -> None:
+        """Look at the losses of every cell, if the user asked for it."""
+        if self.options.nan_guard:
+            self._nan_guard = NanGuard(self.options.nan_guard, self.namespace)
+            self._nan_guard.install(self._patches)
 
     def entry_line(self, requested: str) -> str:
         """Return the line to print when it has been turned on.
@@ -101,6 +114,7 @@ class Standing:
         tuple of str
             Notes for the user.
         """
+        self._step_guard.close()
         self._patches.undo()
         session, self._session = self._session, None
         return () if session is None else session.exit(None, error)
@@ -128,6 +142,8 @@ class Standing:
             The dotted names that it mentions.
         """
         self.meter.restart()
+        if self._nan_guard is not None:
+            self._nan_guard.restart()
         if self._session is not None:
             self._session.admit(names)
         self.cells += 1
@@ -144,11 +160,18 @@ class Standing:
             What ended it, if it failed.
         """
         session = self._session
+        found = None if self._nan_guard is None else self._nan_guard.finish()
         notes: tuple[str, ...] = ()
         if session is not None:  # else on the CPU, or turned off by the cell itself
             session.let_go()
             notes = tuple(each for each in session.scope.notes if each not in self.told)
-        if self.meter.batches:
+        known: dict[str, Any] = {
+            "error": None if error is None else type(error).__name__
+        }
+        known |= {"notes": notes}
+        known |= nan_facts(found, known)
+        notes = known["notes"]
+        if self.meter.batches or found is not None:
             outcome = TrainOutcome(
                 device=self.device,
                 requested=self.device,
@@ -159,12 +182,12 @@ class Standing:
                 peak_bytes=None if session is None else session.peak_bytes(),
                 kept=False,
                 standing=True,
-                error=None if error is None else type(error).__name__,
-                notes=notes,
+                **known,
                 **measured(self.meter, self.device),
             )
             remember(outcome)
-            tell(outcome, self.meter.view, _silent, self.told)
+            show = _silent if found is None else self.out
+            tell(outcome, self.meter.view, show, self.told)
         elif notes:
             lines = (f"train_on {self.device}: note: {note}" for note in notes)
             self.out("\n".join(lines))

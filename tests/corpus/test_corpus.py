@@ -40,9 +40,6 @@ def test_cell_is_equal_in_other_modes(
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.usefixtures("fake")
-@pytest.mark.filterwarnings(  # torch's, of a loader whose workers were being started
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 def test_a_cell_that_is_cut_off_leaves_nothing(
     notebook: Notebook, fault: str, seed: int
 ) -> None:

@@ -89,3 +89,62 @@ def test_it_stops_the_back_door(kernel: Kernel) -> None:
     assert "time.sleep(0.05)" in text
     assert "colabmagic" not in text
     assert kernel.value("probe_magic.EVENTS[-1]")[2] == "KeyboardInterrupt"
+
+
+STEP = """
+import torch
+
+class Slow(torch.optim.SGD):
+    @torch.no_grad()
+    def step(self):
+        for parameter in self.param_groups[0]["params"]:
+            parameter += 1
+            if not done:
+                print("stepping", flush=True)
+            for _ in range(20):
+                time.sleep(0.05)
+        done.append(1)
+
+import time
+done = []
+parameters = [torch.nn.Parameter(torch.zeros(2)) for _ in range(2)]
+optimizer = Slow(parameters, 0.1)
+"""
+
+
+def test_it_waits_for_the_end_of_a_step(device_kernel: Kernel) -> None:
+    """Stopped in the middle of an update: both parameters have it, nobody a second."""
+    device_kernel.run(STEP)
+    for magic in ("%%train_on cpu\n", "%%train_on fake:1\n"):
+        device_kernel.run("done.clear()\nfor each in parameters: each.data.zero_()")
+        reply = device_kernel.run(
+            f"{magic}while True:\n    optimizer.step()", interrupt_at="stepping"
+        )
+        assert reply.ename == "KeyboardInterrupt"
+        (text,) = reply.errors
+        assert "optimizer.step()" in text
+        assert "colabmagic" not in text
+        assert device_kernel.value("len(done)") == 1
+        values = device_kernel.value("[each.tolist() for each in parameters]")
+        assert values == [[1.0, 1.0]] * 2
+        assert device_kernel.value("all(each.is_cpu for each in parameters)")
+    assert device_kernel.value(
+        "__import__('signal').getsignal(2).__name__ == 'default_int_handler'"
+    )
+
+
+def test_a_standing_device_waits_too(device_kernel: Kernel) -> None:
+    """The same with the line that is on for all later cells."""
+    device_kernel.run(STEP)
+    assert device_kernel.run("%train_on fake:1").status == "ok"
+    reply = device_kernel.run(
+        "while True:\n    optimizer.step()", interrupt_at="stepping"
+    )
+    assert reply.ename == "KeyboardInterrupt"
+    assert "colabmagic" not in reply.errors[0]
+    assert (
+        device_kernel.value("[each.tolist() for each in parameters]")
+        == [[1.0, 1.0]] * 2
+    )
+    device_kernel.run("%train_on off")
+    assert device_kernel.value("all(each.is_cpu for each in parameters)")

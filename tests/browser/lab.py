@@ -176,6 +176,12 @@ def output_with(cells: Locator, text: str | re.Pattern[str]) -> Locator:
     return cells.locator(".jp-OutputArea-output").filter(has_text=text)
 
 
+def red_outputs(page: Page) -> Locator:
+    """Return the outputs that the page shows in red: errors, and what is on stderr."""
+    # JupyterLab renders an error's traceback under the type of stderr.
+    return page.locator("[data-mime-type='application/vnd.jupyter.stderr']")
+
+
 def unreadable(element: Locator, least: float = 4.5) -> Iterable[tuple[str, float]]:
     """Return the texts below an element whose contrast is too low (WCAG AA: 4.5)."""
     contrasts = element.evaluate(CONTRASTS)

@@ -36,7 +36,7 @@ def test_an_example(
     lab.open_lab(page, server, path)
     done = lab.run_all_cells(page)
     lab.screenshot(page, f"{name}-{server.theme}")
-    errors = page.locator(".jp-RenderedText[data-mime-type*='error']")
+    errors = lab.red_outputs(page)
     expect(errors).to_have_count(1 if name == "out_of_memory" else 0)
     for first_words in REPORTS[name]:
         report = lab.output_with(done, re.compile(first_words))

@@ -40,7 +40,7 @@ def code_cells(name: str) -> list[NotebookNode]:
 
 @pytest.fixture(params=DEVICES)
 def device(request: pytest.FixtureRequest) -> str:
-    """What `auto` finds: nothing, or the test accelerator."""
+    """Return what `auto` finds: nothing, or the test accelerator."""
     if request.param != "cpu" and missing_tools():
         pytest.skip("the test accelerator needs " + ", ".join(missing_tools()))
     return str(request.param)
@@ -102,13 +102,13 @@ def test_train_test_split(kernel: Kernel, device: str) -> None:
     else:
         assert first.startswith(f"train_on {device}: moved model, ")
     assert last.startswith(f"train_on {device}: done, ")
-    assert share(evaluation.stdout, "right: ") > 90  # noqa: PLR2004 (guessing: 63)
+    assert share(evaluation.stdout, "right: ") > 90  # guessing: 63
 
 
 def test_dataloader(kernel: Kernel, device: str) -> None:
     """Five epochs are told; the loop's figures are there; numpy takes the guesses."""
     *_, training, figures, use = run(kernel, "dataloader")
-    assert share(training.stdout, "validation ") > 90  # noqa: PLR2004 (guessing: 10)
+    assert share(training.stdout, "validation ") > 90  # guessing: 10
     assert "240 batches" in figures.stdout
     assert f"on {device} in" in figures.stdout
     assert use.stdout.startswith("guesses: [")
@@ -124,8 +124,12 @@ def test_out_of_memory(kernel: Kernel, device: str) -> None:
     (report,) = failed.displays
     assert report.startswith(f"Out of memory: on {device}  550.4 TB wanted")
     assert "batch in fit()" in report
+    assert "a batch of 1 would not fit either" in " ".join(report.split())
     assert "no restart is" in report
-    assert len(failed.errors[0].splitlines()) == 2  # noqa: PLR2004 (what, where)
+    what, cell, function = failed.errors[0].splitlines()
+    assert "allocate 550376570880000 bytes" in what
+    assert cell.startswith("  in line 3: fit(every_pixel, epochs=1)")
+    assert function.startswith("  by forward(), its cell's line 17: scores = ")
     assert "photos, photo_loader" in holders.displays[0]
     assert "%xdel photos" in holders.displays[0]
     assert "loss 0." in smaller.stdout
@@ -144,10 +148,10 @@ def test_whole_notebook(kernel: Kernel, device: str) -> None:
     else:
         assert on.startswith(f"train_on {device}: on for all later cells")
         assert "there: images, labels, model, optimizer" in state
-    assert share(right, "right: ") > 80  # noqa: PLR2004 (guessing: 10)
+    assert share(right, "right: ") > 80  # guessing: 10
     assert right.strip().endswith(f"on {device}")
-    assert f"train_on {device} is on" in state
-    assert off.startswith(f"train_on {device}: off after ")
+    assert f"train_on {device} is on for all later cells, 3 so far" in state
+    assert off.startswith(f"train_on {device}: off after 4 cells")
     assert "the model lives on: cpu" in home
     assert "100 epochs: loss 0." in script
     assert f"train_on {device}: done" in script

@@ -59,7 +59,7 @@ def test_on_until_off(kernel: Kernel) -> None:
     assert "%train_on off" in state
     reply = kernel.run("%train_on off")
     assert reply.stdout == (
-        "train_on fake:1: off after 6 cells, everything is back on the CPU\n"
+        "train_on fake:1: off after 4 cells, everything is back on the CPU\n"
     )
     assert kernel.run("where(), loss.device.type").results == ["(['cpu'], 'cpu')"]
     assert kernel.run("torch.zeros(2).device.type").results == ["'cpu'"]

@@ -138,12 +138,12 @@ def _place_in_function(traceback: TracebackType | None) -> list[str]:
     found = []
     while traceback is not None:
         frame, line = traceback.tb_frame, traceback.tb_lineno
-        if frame.f_globals.get("__name__") == "__main__" and has_locals(frame):
+        name = frame.f_code.co_name
+        is_users = frame.f_globals.get("__name__") == "__main__" and has_locals(frame)
+        if is_users and not name.startswith("<"):  # a comprehension: the cell's line
             text = linecache.getline(frame.f_code.co_filename, line).strip()
             if text:
-                found = [
-                    f"  by {frame.f_code.co_name}(), its cell's line {line}: {text}"
-                ]
+                found = [f"  by {name}(), its cell's line {line}: {text}"]
         traceback = traceback.tb_next
     return found
 

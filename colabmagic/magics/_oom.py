@@ -93,7 +93,7 @@ def explain(
 
 
 def shorten(error: Any, traceback: TracebackType | None) -> None:  # noqa: ANN401
-    """Have a session's cell show the error in two lines; the report follows.
+    """Have a session's cell show the error in a few lines; the report follows.
 
     Parameters
     ----------
@@ -109,6 +109,7 @@ def shorten(error: Any, traceback: TracebackType | None) -> None:  # noqa: ANN40
     place = _place(traceback)
     if place:
         lines.append(f"  in {place}  (the whole traceback: %tb)")
+    lines += _place_in_function(traceback)
     with contextlib.suppress(Exception):  # a class may forbid new attributes
         error._render_traceback_ = lambda: lines
 
@@ -130,6 +131,21 @@ def _place(traceback: TracebackType | None) -> str:
             return f"line {traceback.tb_lineno}: {text.strip()}"
         traceback = traceback.tb_next
     return ""
+
+
+def _place_in_function(traceback: TracebackType | None) -> list[str]:
+    """Return the line of the user's innermost function that failed, if there is one."""
+    found = []
+    while traceback is not None:
+        frame, line = traceback.tb_frame, traceback.tb_lineno
+        name = frame.f_code.co_name
+        is_users = frame.f_globals.get("__name__") == "__main__" and has_locals(frame)
+        if is_users and not name.startswith("<"):  # a comprehension: the cell's line
+            text = linecache.getline(frame.f_code.co_filename, line).strip()
+            if text:
+                found = [f"  by {name}(), its cell's line {line}: {text}"]
+        traceback = traceback.tb_next
+    return found
 
 
 def keep_text(shell: InteractiveShell, error: Any) -> None:  # noqa: ANN401 (sets an attribute)

@@ -97,8 +97,8 @@ def _find(name: str, given: str) -> Path:
     near = sorted(each.name for each in folder.glob("*.py")) if folder.is_dir() else []
     shown = ", ".join(near[:_MANY_FILES]) + (", …" if near[_MANY_FILES:] else "")
     raise UsageError(
-        f"%{name}: there is no script {given!r}; "
-        + (f"in that folder: {shown}" if near else f"nor any other in {folder}")
+        f"%{name}: there is no script {given!r}"
+        + (f"; in that folder: {shown}" if near else ", nor any other in its folder")
     )
 
 

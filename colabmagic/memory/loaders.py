@@ -48,7 +48,12 @@ def find_loaders(
     called
         The frames of the failed call, the outermost first.
     """
-    named = [(name, namespace[name]) for name in mentioned if name in namespace]
+    # A function of the notebook may use a loader that neither cell nor call names.
+    by_functions = (
+        frame.f_code.co_names for frame in called if frame.f_globals is namespace
+    )
+    words = {*mentioned, *(name for names in by_functions for name in names)}
+    named = [(name, namespace[name]) for name in words if name in namespace]
     named += [pair for name, value in named for pair in _attributes(name, value)]
     local = [pair for frame in called for pair in list(frame.f_locals.items())]
     found: dict[int, LoaderFacts] = {}

@@ -107,7 +107,7 @@ def _figures(facts: OutOfMemoryFacts) -> Iterable[str]:
 def _cause(facts: OutOfMemoryFacts) -> str:
     """Say in one sentence what filled the device."""
     requested, total = facts.requested_bytes, facts.total_bytes
-    if requested is not None and total is not None and requested > total:
+    if requested is not None and total is not None and _is_too_large(facts):
         return (
             f"One tensor of {in_words(requested)} is more than all of {facts.device} "
             f"({in_words(total)}): freeing memory cannot help."
@@ -121,11 +121,16 @@ def _cause(facts: OutOfMemoryFacts) -> str:
 def _advice(facts: OutOfMemoryFacts) -> Iterable[str]:
     """Yield what to change, the most useful first, as lines to type where it can be."""
     for loader in facts.loaders:
-        if loader.batch_size > 1:
+        if loader.batch_size > 1 and not _is_too_large(facts, loader.batch_size):
             half = loader.batch_size // 2
             yield f"halve the batch size of {loader.name}, {loader.batch_size} to {half}:"
             yield loader.smaller
-    if not facts.loaders:
+    if _is_too_large(
+        facts, max((each.batch_size for each in facts.loaders), default=1)
+    ):
+        batch = "; a batch of 1 would not fit either" if facts.loaders else ""
+        yield f"make that tensor smaller: images, sequences or layers{batch}"
+    elif not facts.loaders:
         yield "use a smaller batch"
     for share in facts.shares:
         if _is_unused(share, facts):
@@ -137,12 +142,22 @@ def _advice(facts: OutOfMemoryFacts) -> Iterable[str]:
             f"{share.name} keeps {share.graphs} results with all that computed them: "
             "store .item() or .detach() of them"
         )
-    if not facts.trains and any(each.graphs for each in facts.shares):
+    if (
+        not facts.trains
+        and not _is_too_large(facts)
+        and any(each.graphs for each in facts.shares)
+    ):
         yield "no backward() in this cell: put it below `with torch.no_grad():`"
     if _is_fragmented(facts):
         yield "much is cached and in pieces; restart, and before all else run:"
         yield "%env PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True"
     yield "%gpu_memory"
+
+
+def _is_too_large(facts: OutOfMemoryFacts, parts: int = 1) -> bool:
+    """Tell whether what was wanted, or one of its parts, is more than there is in all."""
+    requested, total = facts.requested_bytes, facts.total_bytes
+    return requested is not None and total is not None and requested > total * parts
 
 
 def _is_unused(share: Share, facts: OutOfMemoryFacts) -> bool:

@@ -120,7 +120,7 @@ def _findings(facts: MemoryFacts) -> Iterable[Finding]:
     keeping = {
         each.names[0]: each.size_bytes
         for each in reversed(facts.holdings)
-        if each.largest[0].path.endswith(GRAPH)
+        if each.largest[0].path.endswith(GRAPH) and _matters(each)
     }
     for name, size_bytes in list(keeping.items())[::-1][:_NAMES]:
         yield Finding(

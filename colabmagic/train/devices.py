@@ -104,7 +104,8 @@ def resolve(text: str, *, strict: bool = False) -> Resolved:
     device = torch.device(kind, index)
     trouble = _trouble(device)
     if trouble is not None:
-        return _unusable(f"{device} does not work: {trouble}", strict=strict)
+        reason = f"{device} does not work: {trouble}"
+        return _unusable(str(device), reason, strict=strict)
     return Resolved(device=device)
 
 
@@ -140,8 +141,8 @@ def _absent(wanted: str, other: str | None, *, strict: bool) -> Resolved:
     """Fall back to the CPU because this machine has no such device."""
     if other is not None:
         reason = f"This machine's accelerator is {other}, not {wanted}."
-        return _unusable(reason, strict=strict, hint=f"%%train_on {other}")
-    return _unusable(_reason(wanted), strict=strict)
+        return _unusable(wanted, reason, strict=strict, hint=f"%%train_on {other}")
+    return _unusable(wanted, _reason(wanted), strict=strict)
 
 
 @functools.lru_cache(maxsize=8)
@@ -154,10 +155,14 @@ def _reason(wanted: str) -> str:
     return check().reason or "PyTorch sees no GPU"
 
 
-def _unusable(reason: str, *, strict: bool, hint: str = "%gpu_check") -> Resolved:
+def _unusable(
+    wanted: str, reason: str, *, strict: bool, hint: str = "%gpu_check"
+) -> Resolved:
     """Fall back to the CPU, or raise."""
     if strict:
         raise DeviceUnavailableError(
-            "the device cannot be used, and --strict was given", seen=reason, hint=hint
+            f"{wanted} cannot be used here, and --strict was given",
+            seen=reason,
+            hint=hint,
         )
     return Resolved(device=torch.device("cpu"), fallback=reason)

@@ -77,7 +77,9 @@ class Loading:
         self._shared.clear()
 
     def close(self) -> None:
-        """Let go of what was made for batches that nobody asked for."""
+        """Let go of datasets, and of what was made for batches that nobody asked for."""
+        # What is left of a session waits for the collector: without datasets.
+        self.forget()
         if self._sends_ahead:
             ahead.close()
         if self.resident is not None:

@@ -98,8 +98,9 @@ def _about_waiting(figures: LoopFigures, share: float) -> LoopAdvice:
 
 def _better_loader(figures: LoopFigures, loader: LoaderFacts) -> str:
     """Say how a loader that is waited for should be set up."""
-    # On the CPU the loop itself needs a processor.
-    spare = figures.cpu_count - (figures.device == "cpu")
+    # On the CPU the loop itself needs a processor, unless it waits most of the time.
+    mostly_waits = figures.wait_s >= figures.loop_s / 2 and figures.cpu_count > 1
+    spare = figures.cpu_count - (figures.device == "cpu" and not mostly_waits)
     wanted = min(spare, _MOST_WORKERS)
     workers = loader.num_workers
     if workers == 0 and wanted >= 1:

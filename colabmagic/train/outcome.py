@@ -156,7 +156,7 @@ class TrainOutcome(Document):
         """Return time, batches, memory and where everything is, with commas between."""
         parts = [f"{self.seconds:.1f} s"]
         if self.batches:
-            parts.append(f"{self.batches} batches")
+            parts.append("1 batch" if self.batches == 1 else f"{self.batches} batches")
         if self.peak_bytes:
             parts.append(f"peak {in_words(self.peak_bytes)}")
         if self.device != "cpu":
@@ -209,7 +209,8 @@ class TrainState:
             )
         line = f"train_on {self.device} is on for all later cells, {self.cells} so far"
         if self.fallback is not None:
-            line += f" (on the CPU: {self.fallback})"
+            reason = self.fallback.partition(". ")[0].rstrip(".")
+            line += f" (on the CPU: {reason}; more: %gpu_check)"
         if self.there:
             names = ", ".join(self.there[:_MANY_NAMES])
             rest = len(self.there) - _MANY_NAMES

@@ -122,7 +122,7 @@ class Standing:
     def turn_off(self) -> None:
         """Bring everything home, and say so."""
         notes = self.leave()
-        line = f"train_on {self.device}: off after {_counted(self.cells)}"
+        line = f"train_on {self.device}: off after {_counted(self._done())}"
         if self.found.device.type != "cpu":
             left = any(LEFT_BEHIND in note for note in notes)
             line += (
@@ -193,6 +193,10 @@ class Standing:
             self.out("\n".join(lines))
         self.told.update(notes)
 
+    def _done(self) -> int:
+        """Return how many cells have run: not the one that began it, nor this one."""
+        return max(self.cells - 2, 0)
+
     def state(self) -> TrainState:
         """Return what there is to know."""
         session = self._session
@@ -200,7 +204,7 @@ class Standing:
         return TrainState(
             device=self.device,
             fallback=self.found.fallback,
-            cells=self.cells,
+            cells=self._done(),
             seconds=time.monotonic() - self._start,
             there=there,
             there_bytes=size,

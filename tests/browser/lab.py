@@ -136,22 +136,33 @@ def code_cells(page: Page) -> Locator:
     return page.locator(".jp-Notebook .jp-CodeCell")
 
 
-def run_all_cells(page: Page) -> Locator:
+def run_all_cells(page: Page, but: int = 0) -> Locator:
     """Walk through the notebook with Shift+Enter and return the code cells.
 
     Each cell is awaited before the next one is started, because a failed cell
-    makes the front end drop what is queued behind it.
+    makes the front end drop what is queued behind it. The last `but` cells are not
+    started.
     """
     cells = page.locator(".jp-Notebook .jp-Cell")
     cells.first.click()
-    for index in range(cells.count()):
+    for index in range(cells.count() - but):
         cell = cells.nth(index)
-        page.keyboard.press("Shift+Enter")
+        start_cell(page)
         if "jp-CodeCell" in (cell.get_attribute("class") or ""):
-            prompt = cell.locator(".jp-InputPrompt").first
-            expect(prompt).to_have_text(FINISHED_PROMPT, timeout=CELL_TIMEOUT_MS)
+            wait_for_cell(cell)
     page.wait_for_function(KERNEL_IS_IDLE, timeout=KERNEL_TIMEOUT_MS)
     return code_cells(page)
+
+
+def start_cell(page: Page) -> None:
+    """Run the selected cell and select the one below, without waiting for its end."""
+    page.keyboard.press("Shift+Enter")
+
+
+def wait_for_cell(cell: Locator) -> None:
+    """Wait until a cell has run."""
+    prompt = cell.locator(".jp-InputPrompt").first
+    expect(prompt).to_have_text(FINISHED_PROMPT, timeout=CELL_TIMEOUT_MS)
 
 
 def save(page: Page) -> None:
@@ -163,6 +174,12 @@ def save(page: Page) -> None:
 def output_with(cells: Locator, text: str | re.Pattern[str]) -> Locator:
     """Return the one output that has a text."""
     return cells.locator(".jp-OutputArea-output").filter(has_text=text)
+
+
+def red_outputs(page: Page) -> Locator:
+    """Return the outputs that the page shows in red: errors, and what is on stderr."""
+    # JupyterLab renders an error's traceback under the type of stderr.
+    return page.locator("[data-mime-type='application/vnd.jupyter.stderr']")
 
 
 def unreadable(element: Locator, least: float = 4.5) -> Iterable[tuple[str, float]]:

@@ -89,8 +89,7 @@ def test_training_shows_its_end(read: Read) -> None:
 
 def test_no_cell_fails(read: Read) -> None:
     """No output of the quickstart is an error, and numpy works on what came home."""
-    errors = read[0].locator(".jp-RenderedText[data-mime-type*='error']")
-    assert errors.all_inner_texts() == []
+    assert lab.red_outputs(read[0]).all_inner_texts() == []
     expect(cell_with(read[0], "predicted ==")).to_contain_text("unseen digits")
 
 
@@ -127,6 +126,7 @@ def test_a_wrong_device_is_one_short_error(
     lab.open_lab(page, server, server.add_notebook(WRONG_DEVICE))
     done = lab.run_all_cells(page)
     lab.screenshot(page, f"wrong-device-{server.theme}")
+    expect(lab.red_outputs(page)).to_have_count(1)
     error = done.nth(1).locator(".jp-OutputArea-output")
     expect(error).to_have_count(1)
     expect(error).to_contain_text("BadDeviceError: there is no device 'cdua'")

@@ -511,6 +511,13 @@ CASES = [
         line=1,
     ),
     Case(
+        name="a label of labels without a name",
+        before="logits = torch.randn(4, 3)",
+        cell="F.cross_entropy(logits, torch.tensor([0, 2, 7, 1]))",
+        key="target-range",
+        says=("the label 7 is none of the 3 classes 0 to 2",),
+    ),
+    Case(
         name="a label that is no class",
         before="logits = torch.randn(4, 3); y = torch.tensor([0, 2, 7, 1])",
         cell="F.cross_entropy(logits, y)",

@@ -166,8 +166,10 @@ def test_out_of_memory_in_a_cell(kernel: Kernel, first: str) -> None:
     assert "%xdel weights" not in report
     (shown,) = reply.errors
     if first:  # in the place of a long stack
-        assert len(shown.splitlines()) == 2
-        assert "in line 3" in shown
+        _, cell_line, function_line = shown.splitlines()
+        assert cell_line.startswith("  in line 3: out = step(")
+        assert function_line.startswith("  by step(), its cell's line ")
+        assert function_line.endswith(": return torch.cat([h] * 100)")
     else:
         assert "step" in shown
     # Not in the next cell: at once. `x` of the cell itself is a name.

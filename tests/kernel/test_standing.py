@@ -54,12 +54,12 @@ def test_on_until_off(kernel: Kernel) -> None:
     assert kernel.run("where(), loss.device.type").results == ["(['fake:1'], 'fake')"]
     assert kernel.run("torch.zeros(2).device.type").results == ["'fake'"]
     state = kernel.run("%train_on").results[0]
-    assert state.startswith("train_on fake:1 is on for all later cells, 5 so far")
+    assert state.startswith("train_on fake:1 is on for all later cells, 3 so far")
     assert "model" in state
     assert "%train_on off" in state
     reply = kernel.run("%train_on off")
     assert reply.stdout == (
-        "train_on fake:1: off after 6 cells, everything is back on the CPU\n"
+        "train_on fake:1: off after 4 cells, everything is back on the CPU\n"
     )
     assert kernel.run("where(), loss.device.type").results == ["(['cpu'], 'cpu')"]
     assert kernel.run("torch.zeros(2).device.type").results == ["'cpu'"]

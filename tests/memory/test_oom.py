@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -208,3 +209,35 @@ def test_a_loader_in_an_object_of_the_user_is_found() -> None:
     assert (found.name, found.batch_size) == ("trainer.loader", 8)
     exec(found.smaller, {"torch": torch, "trainer": trainer})  # noqa: S102
     assert trainer.loader.batch_size == 4
+
+
+class Pairs(torch.nn.Module):
+    """Wants hundreds of terabytes, half of that or an eighth: never to be had."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """Take a tensor that grows with the batch."""
+        return torch.empty(len(batch), 10**14)
+
+
+def test_a_loader_that_only_a_function_names() -> None:
+    """It is found by the function that failed; half a batch would not help here."""
+    namespace: dict[str, Any] = {
+        "__name__": "__main__",
+        "loader": DataLoader(TensorDataset(torch.ones(8, 2)), batch_size=4),
+        "model": Pairs(),
+    }
+    source = "def fit():\n    for (batch,) in loader:\n        model(batch)\n"
+    exec(source, namespace)  # noqa: S102 (a function as a cell defines one)
+    with pytest.raises(RuntimeError) as caught:
+        namespace["fit"]()
+    facts = oom.look(caught.value, namespace, "fit()")
+    assert facts is not None
+    assert [each.name for each in facts.loaders] == ["loader"]
+    shown = " ".join(OutOfMemoryReport(facts=facts).text.split())
+    assert "a batch of 1 would not fit either" in shown
+    assert "halve" not in shown
+    assert "1600.0 TB wanted" in shown
+    fits = dataclasses.replace(facts, total_bytes=10**15, free_bytes=10**14)
+    assert (
+        "halve the batch size of loader, 4 to 2:" in OutOfMemoryReport(facts=fits).text
+    )

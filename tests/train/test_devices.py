@@ -91,6 +91,7 @@ def test_without_a_gpu_the_reason_is_gpu_checks(
     )
     with pytest.raises(DeviceUnavailableError) as caught:
         resolve(text, strict=True)
+    assert caught.value.what.split(" cannot be used")[0] in {"a GPU", "cuda"}
     assert caught.value.seen == "no driver here"
     assert caught.value.hint == "%gpu_check"
     devices._reason.cache_clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -315,6 +316,19 @@ def test_workers_get_tensors_of_the_cpu(door: Door, *, persistent: bool) -> None
         assert [x.cpu().tolist() for (x,) in loader] == [[0, 1], [2, 3]]
     assert rows.device == fake_1()
     del loader
+
+
+def test_a_dataset_is_let_go_at_the_end(door: Door) -> None:
+    """What the user drops after the cell is gone at once, whoever still has the door."""
+    rows = torch.arange(4.0)
+    door.mover.away([rows])
+    door.open()
+    dataset = Rows(rows)
+    gone = weakref.ref(dataset)
+    assert len(list(DataLoader(dataset))) == 4
+    door.loading.close()
+    del dataset
+    assert gone() is None
 
 
 def test_a_loader_that_is_left_and_begun_again(door: Door) -> None:

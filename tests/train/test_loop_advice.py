@@ -44,7 +44,12 @@ def figures(*loaders: LoaderFacts, **changes: Any) -> LoopFigures:  # noqa: ANN4
         ({}, {}, "DataLoader(..., num_workers=2, persistent_workers=True)"),
         ({"passes": 1}, {}, "DataLoader(..., num_workers=2)"),
         ({"passes": 1}, {"cpu_count": 64}, "DataLoader(..., num_workers=8)"),
-        ({"passes": 1}, {"device": "cpu"}, "DataLoader(..., num_workers=1)"),
+        ({"passes": 1}, {"device": "cpu"}, "DataLoader(..., num_workers=2)"),
+        (
+            {"passes": 1},
+            {"device": "cpu", "wait_s": 40.0},
+            "DataLoader(..., num_workers=1)",
+        ),
         ({"num_workers": 1}, {}, "DataLoader(..., num_workers=2): it has 1"),
         (
             {"num_workers": 8},

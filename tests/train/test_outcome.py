@@ -120,7 +120,7 @@ def test_notes_have_lines_of_their_own() -> None:
         (999_950, "1.0 MB"),
         (999_999, "1.0 MB"),
         (2_100_000_000, "2.1 GB"),
-        (3_000_000_000_000, "3000.0 GB"),
+        (3_000_000_000_000, "3.0 TB"),
     ],
 )
 def test_sizes_in_words(size: int, words: str) -> None:

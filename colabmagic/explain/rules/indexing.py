@@ -34,8 +34,9 @@ def target_range(scene: Scene) -> Draft | None:
         "label": match[1],
         "classes": str(classes),
         "last": str(classes - 1),
-        "name": part.label if part else "the labels",
     }
+    if part is not None:
+        common["name"] = part.label
     names = (part.label,) if part else ()
     evidence = (
         (f"labels from {span[0]} to {span[1]}, {classes} classes",) if span else ()
@@ -49,7 +50,8 @@ def target_range(scene: Scene) -> Draft | None:
                 evidence=(*evidence, *made(scene, part)),
                 names=names,
             )
-    return Draft(key="target-range.seen", values=common, evidence=evidence, names=names)
+    key = "target-range.unseen" if part is None else "target-range.seen"
+    return Draft(key=key, values=common, evidence=evidence, names=names)
 
 
 def embedding_range(scene: Scene) -> Draft | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
+from IPython.display import display
+from IPython.utils.capture import capture_output
 
 from colabmagic.errors import NotSupportedError
 from colabmagic.magics import cells
@@ -20,13 +23,14 @@ from colabmagic.train.names import mentioned_names
 from colabmagic.train.options import (
     AMP_CHOICES,
     RNG_CHOICES,
+    STEPS,
     WELL_KNOWN_DEVICES,
     TrainOptions,
 )
 from colabmagic.train.outcome import TrainState
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Callable
     from types import ModuleType
 
     from IPython.core.interactiveshell import InteractiveShell
@@ -48,6 +52,13 @@ def device_names() -> list[str]:
     if kind not in names:
         names.append(kind)
     return names + [f"{kind}:{number}" for number in range(max(count, 1))]
+
+
+def _steps(text: str) -> int:
+    """Return a number of steps."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of steps")
+    return int(text)
 
 
 _OFF: Final = frozenset({"off", "stop", "none"})
@@ -108,6 +119,24 @@ class TrainMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         "--compile",
         action="store_true",
         help="run the models that the cell uses through torch.compile",
+    )
+    @argument(
+        "--compare",
+        metavar="DEVICE",
+        help="first time some steps on this device too, and show both; nothing else is "
+        "changed by the trial",
+    )
+    @argument(
+        "--steps",
+        type=_steps,
+        metavar="N",
+        help=f"how many steps --compare takes; left out: {STEPS}",
+    )
+    @argument(
+        "--auto-batch",
+        action="store_true",
+        help="out of memory, start the cell again with half the batch and the same "
+        "gradient",
     )
     @argument("--quiet", action="store_true", help="print no lines of our own")
     @line_cell_magic
@@ -183,7 +212,7 @@ def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
 
 def _refuse_in_line(arguments: argparse.Namespace) -> None:
     """Refuse options that mean the models of one cell."""
-    for name in ("keep", "channels_last", "compile"):
+    for name in ("keep", "channels_last", "compile", "compare", "steps", "auto_batch"):
         if getattr(arguments, name):
             option = "--" + name.replace("_", "-")
             why = "everything stays there until %train_on off" if name == "keep" else ""
@@ -265,16 +294,25 @@ def _start(
             "%%train_on: off is for the line: %train_on off; for a cell on the CPU write "
             "%%train_on cpu"
         )
-    session = _service().start(
+    if arguments.steps and not arguments.compare:
+        raise UsageError("%%train_on: --steps goes with --compare, as in --compare cpu")
+    options = _options(shell, arguments)
+    start, more = _service().start, {}
+    if cell and options.repeating:
+        from colabmagic.train.repeat import RepeatedCell  # noqa: PLC0415 (brings in torch)
+
+        start, more = RepeatedCell, {"hidden": capture_output, "show": display}
+    session = start(
         namespace=namespace,
         device=arguments.device or settings.device,
         names=names,
-        options=_options(shell, arguments),
+        options=options,
         out=_print,
         told=settings.told,
         view=_loop_view(),
+        **more,
     )
-    return _ShowsResult(session)
+    return _ShowsRepeated(session) if more else _ShowsResult(session)
 
 
 def _loop_view() -> LoopView:
@@ -297,6 +335,9 @@ def _options(shell: InteractiveShell, arguments: argparse.Namespace) -> TrainOpt
         tf32=arguments.tf32,
         channels_last=arguments.channels_last,
         compile=arguments.compile,
+        compare=arguments.compare,
+        steps=arguments.steps or STEPS,
+        auto_batch=arguments.auto_batch,
     )
 
 
@@ -324,6 +365,19 @@ class _ShowsResult:
     def finish(self, result: object, error: BaseException | None) -> object:
         """Close the session."""
         return self._session.finish(result, error).result
+
+
+class _ShowsRepeated(_ShowsResult):
+    """The same for a cell whose code runs more than once."""
+
+    def run(self, body: Callable[[], object]) -> object:
+        """Run the cell."""
+        return self._session.run(body)
+
+    def finish(self, result: object, error: BaseException | None) -> object:
+        """Close the session, if the cell has begun."""
+        outcome = self._session.finish(result, error)
+        return None if outcome is None else outcome.result
 
 
 def _print(text: str) -> None:

@@ -15,6 +15,7 @@ from colabmagic.train.card import card
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from colabmagic.train.comparison import Comparison
     from colabmagic.train.loop_advice import LoopAdvice
 
 
@@ -68,6 +69,8 @@ class TrainOutcome(Document):
         How busy the device was on average; None where nobody tells.
     advice
         The one thing that would make the loop faster; None if none is sure.
+    comparison
+        How fast another device is (``--compare``); None if nobody asked.
     """
 
     mime_type: ClassVar[str] = "application/vnd.colabmagic.train+json"
@@ -92,6 +95,7 @@ class TrainOutcome(Document):
     rates: tuple[float, ...] = ()
     busy_percent: float | None = None
     advice: LoopAdvice | None = None
+    comparison: Comparison | None = None
 
     @property
     def text(self) -> str:

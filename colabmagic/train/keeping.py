@@ -21,7 +21,7 @@ from colabmagic.train import origin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-UNCHANGING: Final = frozenset(
+_UNCHANGING: Final = frozenset(
     {
         type(None), bool, int, float, complex, str, bytes, range, slice, re.Pattern,
         type(Ellipsis), types.CodeType, types.BuiltinFunctionType, decimal.Decimal,
@@ -55,6 +55,14 @@ _REFUSED: Final[dict[type, str]] = {
 }
 
 
+_unchanging: Final = frozenset(map(id, _UNCHANGING))
+
+
+def is_unchanging(value: object) -> bool:
+    """Tell whether a value is a plain number, text or the like."""
+    return id(type(value)) in _unchanging
+
+
 class Kept(NamedTuple):
     """How to put an object back, and what it leads to."""
 
@@ -77,11 +85,11 @@ def keep(value: Any, mro: tuple[type, ...]) -> Kept | str | None:  # noqa: ANN40
     Kept or str or None
         A text says why it cannot be put back; None is for what needs not to be.
     """
-    for base in mro:
-        if base in _KEEPERS:
-            return _with_attributes(value, _KEEPERS[base](value))
-        if base in _REFUSED:
-            return _REFUSED[base]
+    for base in map(id, mro):
+        if base in _keepers:
+            return _with_attributes(value, _keepers[base](value))
+        if base in _refused:
+            return _refused[base]
     solid = next(each for each in mro if not _is_python(each))
     if solid is not object:
         return _keep_foreign(value, mro, solid)
@@ -385,3 +393,6 @@ _KEEPERS: Final[dict[type, Callable[[Any], Kept]]] = {
     random.Random: _keep_random,
     torch.Generator: _keep_generator,
 }
+# By identity: a metaclass may have no hash, or one of the user's.
+_keepers: Final = {id(kind): keeper for kind, keeper in _KEEPERS.items()}
+_refused: Final = {id(kind): why for kind, why in _REFUSED.items()}

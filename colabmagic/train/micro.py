@@ -126,8 +126,10 @@ class MicroBatches:
     _part: Part | None = None
     _went_backward: bool = False
     _stepped: bool = False
-    _gathered: list[tuple[torch.Tensor, Any, int]] = field(default_factory=list)
-    _stowed: list[tuple[torch.Tensor, Any]] = field(default_factory=list)
+    _gathered: list[tuple[torch.Tensor, torch.Tensor, int]] = field(
+        default_factory=list
+    )
+    _stowed: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
 
     @property
     def warning(self) -> str:
@@ -326,7 +328,7 @@ class MicroBatches:
         self._gathered += [(each, grad, grad._version) for each, grad in given]  # noqa: SLF001
         self.is_held = False
 
-    def _give_back(self) -> list[tuple[torch.Tensor, Any]]:
+    def _give_back(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Put gradients back that were taken for the length of a step."""
         given, self._stowed = self._stowed, []
         for each, grad in given:

@@ -144,6 +144,10 @@ class RepeatedCell:
         if other == own:
             self.out(f"train_on {own}: nothing to compare, both devices are {own}")
             return
+        self.out(
+            f"train_on compare: up to {self.options.steps} steps on {other} and on {own} "
+            "first; what they print is not shown"
+        )
         found: list[StepTimes] = []
         for device in (other, own):
             try:

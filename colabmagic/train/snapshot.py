@@ -115,12 +115,14 @@ class Snapshot:
         """Visit everything that is pending, each object once."""
         while self._pending:
             value, name = self._pending.pop()
-            kind = type(value)
-            if kind in keeping.UNCHANGING or id(value) in self._seen:
+            if id(value) in self._seen or keeping.is_unchanging(value):
                 continue
             self._seen[id(value)] = value  # kept: an id must not be used anew
-            for each in self._children(value, name):
-                self._pending.append((each, name))
+            self._pending += [
+                (each, name)
+                for each in self._children(value, name)
+                if not keeping.is_unchanging(each)
+            ]
 
     def _children(self, value: Any, name: str) -> Iterable[object]:  # noqa: ANN401
         """Keep one object; return what it leads to."""

@@ -22,9 +22,11 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 torch.manual_seed(0)
-X = torch.randn(200, 64)
+X = torch.randn(200, 64, 8)
 y = torch.randint(0, 10, (200,))
-model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 10))
+class Mean(nn.Module):  # much to compute, few weights
+    def forward(self, x): return x.mean(1)
+model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), Mean(), nn.Linear(16, 10))
 opt = torch.optim.Adam(model.parameters(), lr=0.01, weight_decay=0.01)
 sched = torch.optim.lr_scheduler.ExponentialLR(opt, 0.9)
 loss_fn = nn.CrossEntropyLoss()
@@ -80,7 +82,7 @@ for a, b in loader:
 """,
     "two optimizers": """
 one = torch.optim.SGD(model[0].parameters(), lr=0.1, momentum=0.9)
-two = torch.optim.RMSprop(model[2].parameters())
+two = torch.optim.RMSprop(model[3].parameters())
 for a, b in loader:
     one.zero_grad(); two.zero_grad()
     loss_fn(model(a), b).backward()
@@ -128,20 +130,20 @@ def weights(notebook: Notebook) -> torch.Tensor:
     )
 
 
-@pytest.mark.parametrize("limit", [100_000, 112_000])
+@pytest.mark.parametrize("limit", [700_000, 800_000])
 @pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
 def test_the_gradient_is_that_of_the_whole_batch(
     fake: types.ModuleType, loop: str, limit: int
 ) -> None:
     """Weights, schedule and stream as after a CPU run, but for rounding."""
     whole = fresh(loop)
+    stream = torch.get_rng_state()
     parts = fresh()
     fake.set_limit(1, limit)
     repeat = Repeat(parts.names, loop, auto_batch=True)
     outcome = repeat.run()
     assert outcome is not None
-    if not any("started again" in note for note in outcome.notes):
-        pytest.skip(f"it fits into {limit}")  # the larger loops do not
+    assert any("started again" in note for note in outcome.notes)
     torch.testing.assert_close(weights(parts), weights(whole), atol=2e-6, rtol=2e-5)
     assert parts["sched"].get_last_lr() == whole["sched"].get_last_lr()
     steps = [
@@ -149,7 +151,7 @@ def test_the_gradient_is_that_of_the_whole_batch(
         for each in (parts, whole)
     ]
     assert steps[0] == steps[1]
-    assert torch.equal(torch.get_rng_state(), torch.get_rng_state())
+    assert torch.equal(torch.get_rng_state(), stream)
 
 
 def test_it_says_what_it_did(fake: types.ModuleType) -> None:
@@ -157,11 +159,11 @@ def test_it_says_what_it_did(fake: types.ModuleType) -> None:
     originals = (torch.autograd.backward, torch.optim.Optimizer.zero_grad)
     notebook = fresh()
     sampler = notebook["loader"].batch_sampler
-    fake.set_limit(1, 90_000)
+    fake.set_limit(1, 600_000)
     repeat = Repeat(notebook.names, LOOP, auto_batch=True)
     outcome = repeat.run()
     assert outcome is not None
-    said = [line for line in repeat.lines if "started again" in line]
+    said = [line for line in repeat.lines if ": out of memory" in line]
     assert said[0] == (
         "train_on fake:1: out of memory at batch 64: started again with 2 x 32"
     )
@@ -178,9 +180,8 @@ def test_it_says_what_it_did(fake: types.ModuleType) -> None:
 def test_what_fits_is_not_repeated(fake: types.ModuleType) -> None:
     """One run, the bits of a run without the option."""
     del fake
-    one, other = fresh(), fresh()
+    one = fresh()
     one.train_on(LOOP)
-    torch.manual_seed(0)
     other = fresh()
     Repeat(other.names, LOOP, auto_batch=True).run()
     assert torch.equal(weights(one), weights(other))
@@ -190,12 +191,12 @@ def test_what_fits_is_not_repeated(fake: types.ModuleType) -> None:
 def test_at_batch_1_it_gives_up(fake: types.ModuleType) -> None:
     """The ordinary error comes out, after one line that says why."""
     notebook = fresh("loader = DataLoader(TensorDataset(X, y), batch_size=4)")
-    cell = LOOP.replace("opt.zero_grad()", "big = torch.zeros(100_000)")
-    fake.set_limit(1, 90_000)
+    cell = LOOP.replace("opt.zero_grad()", "big = torch.zeros(1_000_000)")
+    fake.set_limit(1, 600_000)
     repeat = Repeat(notebook.names, cell, auto_batch=True)
     with pytest.raises(torch.OutOfMemoryError):
         repeat.run()
-    said = [line for line in repeat.lines if "again" in line]
+    said = [line for line in repeat.lines if ": out of memory" in line]
     assert [line.rpartition("with ")[2] for line in said] == ["2 x 2", "4 x 1"]
     assert any("cannot help, the batch is 1 already" in line for line in repeat.lines)
     assert {str(each.device) for each in notebook["model"].parameters()} == {"cpu"}
@@ -205,17 +206,19 @@ def test_at_batch_1_it_gives_up(fake: types.ModuleType) -> None:
 @pytest.mark.parametrize(
     ("setup", "cell", "why"),
     [
-        ("", "torch.zeros(100_000)", "no batch from a DataLoader"),
+        ("", "torch.zeros(1_000_000)", "no batch from a DataLoader"),
         (
             "loader = DataLoader(TensorDataset(X, y), batch_sampler=[[0, 1], [2, 3]])",
-            LOOP.replace("opt.zero_grad()", "torch.zeros(100_000)"),
+            LOOP.replace("opt.zero_grad()", "torch.zeros(1_000_000)"),
             "a batch sampler of its own",
         ),
         (
-            "class Stream(IterableDataset):\n"
-            "    def __iter__(self): return zip(X, y)\n"
-            "loader = DataLoader(Stream(), batch_size=8)",
-            LOOP.replace("opt.zero_grad()", "torch.zeros(100_000)"),
+            (
+                "class Stream(IterableDataset):\n"
+                "    def __iter__(self): return zip(X, y)\n"
+                "loader = DataLoader(Stream(), batch_size=8)"
+            ),
+            LOOP.replace("opt.zero_grad()", "torch.zeros(1_000_000)"),
             "an IterableDataset does not tell",
         ),
     ],
@@ -225,7 +228,7 @@ def test_where_no_batch_can_be_halved(
 ) -> None:
     """It says so, and the error is the ordinary one."""
     notebook = fresh(setup)
-    fake.set_limit(1, 90_000)
+    fake.set_limit(1, 600_000)
     repeat = Repeat(notebook.names, cell, auto_batch=True)
     with pytest.raises(torch.OutOfMemoryError):
         repeat.run()
@@ -236,36 +239,46 @@ def test_where_no_batch_can_be_halved(
     ("loop", "words"),
     [
         (
-            "for n, (a, b) in enumerate(loader):\n"
-            "    loss_fn(model(a), b).backward()\n"
-            "    if n % 2: opt.step(); opt.zero_grad()",
+            (
+                "for n, (a, b) in enumerate(loader):\n"
+                "    loss_fn(model(a), b).backward()\n"
+                "    if n % 2: opt.step(); opt.zero_grad()"
+            ),
             "takes no step",
         ),
         (
-            "for a, b in loader:\n"
-            "    loss_fn(model(a), b).backward()\n"
-            "    opt.step()\n"
-            "    for p in model.parameters(): p.grad = None",
+            (
+                "for a, b in loader:\n"
+                "    loss_fn(model(a), b).backward()\n"
+                "    opt.step()\n"
+                "    for p in model.parameters(): p.grad = None"
+            ),
             "changes gradients by hand",
         ),
         (
-            "for a, b in loader:\n"
-            "    opt.zero_grad(); loss_fn(model(a), b).backward(); opt.step()\n"
-            "    opt.zero_grad(); loss_fn(model(a), b).backward(); opt.step()",
+            (
+                "for a, b in loader:\n"
+                "    opt.zero_grad(); loss_fn(model(a), b).backward(); opt.step()\n"
+                "    opt.zero_grad(); loss_fn(model(a), b).backward(); opt.step()"
+            ),
             "goes backward again after a step",
         ),
         (
-            "opt = torch.optim.LBFGS(model.parameters())\n"
-            "for a, b in loader:\n"
-            "    def closure():\n"
-            "        opt.zero_grad(); l = loss_fn(model(a), b); l.backward(); return l\n"
-            "    opt.step(closure)",
+            (
+                "opt = torch.optim.LBFGS(model.parameters())\n"
+                "for a, b in loader:\n"
+                "    def closure():\n"
+                "        opt.zero_grad(); l = loss_fn(model(a), b); l.backward(); return l\n"
+                "    opt.step(closure)"
+            ),
             "a closure",
         ),
         (
-            "scaler = torch.amp.GradScaler('cpu')\n"
-            "for a, b in loader:\n"
-            "    scaler.scale(loss_fn(model(a), b)).backward()",
+            (
+                "scaler = torch.amp.GradScaler('cpu')\n"
+                "for a, b in loader:\n"
+                "    scaler.scale(loss_fn(model(a), b)).backward()"
+            ),
             "GradScaler",
         ),
     ],
@@ -276,7 +289,7 @@ def test_a_cell_whose_gradient_would_be_another_is_refused(
     """When it starts again, and everything is as it was before the cell."""
     notebook = fresh()
     before = weights(notebook)
-    fake.set_limit(1, 90_000)
+    fake.set_limit(1, 600_000)
     with pytest.raises(NotSupportedError, match=words):
         Repeat(notebook.names, loop, auto_batch=True).run()
     assert torch.equal(weights(notebook), before)
@@ -291,7 +304,7 @@ def test_an_interrupt_in_the_second_run_leaves_everything_home(
     notebook = fresh()
     backward = torch.autograd.backward
     cell = LOOP + "        if loader.batch_size < 64: raise KeyboardInterrupt\n"
-    fake.set_limit(1, 100_000)
+    fake.set_limit(1, 600_000)
     with pytest.raises(KeyboardInterrupt):
         Repeat(notebook.names, cell, auto_batch=True).run()
     assert {str(each.device) for each in notebook["model"].parameters()} == {"cpu"}
@@ -304,7 +317,7 @@ def test_the_model_of_the_failed_run_is_freed(fake: types.ModuleType) -> None:
     """What the first run made on the device is gone when the second begins."""
     notebook = fresh()
     cell = "kept = torch.zeros(5_000)\n" + LOOP
-    fake.set_limit(1, 120_000)
+    fake.set_limit(1, 600_000)
     Repeat(notebook.names, cell, auto_batch=True).run()
     stats: Any = fake.stats(1)
     assert stats["current"] == 0
@@ -312,7 +325,7 @@ def test_the_model_of_the_failed_run_is_freed(fake: types.ModuleType) -> None:
 
 def test_batch_norm_is_named() -> None:
     """It sees a part at a time, so the result is another."""
-    notebook = fresh("model = nn.Sequential(nn.Linear(64, 4), nn.BatchNorm1d(4))")
+    notebook = fresh("model = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4))")
     micro = MicroBatches(notebook.names, ("model",), size=16)
     assert micro.warning == "BatchNorm sees 16 at a time"
     notebook["model"].eval()

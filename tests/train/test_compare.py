@@ -370,7 +370,7 @@ def test_not_while_a_device_is_on_for_all_cells() -> None:
     notebook = fresh()
     service.stand(namespace=notebook.names, device=DEVICE)
     try:
-        with pytest.raises(NotSupportedError, match="while .train_on is on"):
+        with pytest.raises(NotSupportedError, match="on for all cells"):
             Repeat(notebook.names, "fit(loader)", compare="cpu").run()
     finally:
         service.turn_off()

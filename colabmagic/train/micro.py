@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CLIPPING: Final = ("clip_grad_norm_", "clip_grad_value_")
+_SUM: Final = 2  # torch's number for reduction="sum"
 _LEFT_OUT: Final = "run the cell without --auto-batch, with a smaller batch_size"
 
 
@@ -287,6 +288,7 @@ class MicroBatches:
                     hint=_LEFT_OUT,
                 )
             self._check_gathered()
+            _refuse_sum(tensors)
             share = part.size / part.whole
             scaled = _scaled(tensors, grad_tensors, share)
             original(tensors, scaled, *args, **options)
@@ -396,9 +398,22 @@ def _clip_none(parameters: Any, norm_type: float) -> torch.Tensor:  # noqa: ANN4
     return whole
 
 
+def _refuse_sum(loss: object) -> None:
+    """Refuse a loss of torch's that is a sum: its parts must not be scaled."""
+    node = loss.grad_fn if isinstance(loss, torch.Tensor) else None
+    if getattr(node, "_saved_reduction", None) == _SUM:
+        raise NotSupportedError(
+            "--auto-batch: the loss is a sum over the batch, not a mean",
+            seen='reduction="sum"',
+            hint=_LEFT_OUT,
+        )
+
+
 def _scaled(tensors: Any, gradients: Any, share: float) -> Any:  # noqa: ANN401
     """Return what a backward pass begins with, times a share."""
     if isinstance(tensors, torch.Tensor):
+        if gradients is None and tensors.numel() != 1:
+            return None  # torch refuses that
         begin = torch.ones_like(tensors) if gradients is None else gradients
         return begin * share
     given = [None] * len(tensors) if gradients is None else gradients

@@ -73,18 +73,23 @@ class RepeatedCell:
                 hint="%train_on off, in a cell of its own",
             )
         found = devices.resolve(self.device, strict=self.options.strict).device
-        others = [torch.device("cpu"), found]
         other = None
         if self.options.compare is not None:
             other = devices.resolve(self.options.compare, strict=True).device
-            others.append(other)
-        snapshot = Snapshot.take(self.namespace, self.names, others)
+        if other == found:
+            self._say(f"train_on compare: both devices are {found}, nothing to compare")
+            other = None
+        halves = self.options.auto_batch and found.type != "cpu"
+        if other is None and not halves:
+            return self._once(body)
+        places = [found] if other is None else [found, other]
+        snapshot = Snapshot.take(self.namespace, self.names, places)
         if other is not None:
             self._compare(body, snapshot, str(other), str(found))
-        if not self.options.auto_batch:
-            del snapshot  # its copies are not needed while the cell runs
-            return self._once(body)
-        return self._until_it_fits(body, snapshot)
+        if halves:
+            return self._until_it_fits(body, snapshot)
+        del snapshot  # its copies are not needed while the cell runs
+        return self._once(body)
 
     def finish(
         self, result: object, error: BaseException | None
@@ -112,6 +117,11 @@ class RepeatedCell:
         if self.show is not None and not self.options.quiet:
             self.show(compared)
         return outcome
+
+    def _say(self, line: str) -> None:
+        """Print a line, unless the user wants none."""
+        if not self.options.quiet:
+            self.out(line)
 
     def _start(self, device: str, **others: Any) -> service.RunningCell:  # noqa: ANN401
         """Start a session as the user asked for, but for `others`."""
@@ -141,10 +151,7 @@ class RepeatedCell:
         self, body: Callable[[], object], snapshot: Snapshot, other: str, own: str
     ) -> None:
         """Time the first steps on two devices; say what came of it."""
-        if other == own:
-            self.out(f"train_on {own}: nothing to compare, both devices are {own}")
-            return
-        self.out(
+        self._say(
             f"train_on compare: up to {self.options.steps} steps on {other} and on {own} "
             "first; what they print is not shown"
         )
@@ -154,16 +161,16 @@ class RepeatedCell:
                 with self.hidden():
                     found.append(self._trial(body, snapshot, device))
             except Exception as error:  # noqa: BLE001 (the cell itself tells it better)
-                self.out(
-                    f"train_on {own}: no comparison, the trial on {device} failed with "
+                self._say(
+                    f"train_on compare: no comparison, the trial on {device} failed with "
                     f"{type(error).__name__}: {_short(error)}; now the whole cell"
                 )
                 return
         if {each.unit for each in found} != {found[0].unit}:
-            self.out(f"train_on {own}: no comparison, the cell took other ways there")
+            self._say("train_on compare: no comparison, the cell took other ways there")
             return
         self._comparison = Comparison(device=found[1], other=found[0])
-        self.out(self._comparison.line())
+        self._say(self._comparison.line())
 
     def _trial(
         self, body: Callable[[], object], snapshot: Snapshot, device: str

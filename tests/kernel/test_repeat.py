@@ -166,6 +166,18 @@ def test_without_the_option_nothing_is_repeated(kernel: Kernel) -> None:
     assert kernel.value("ran") == [1]
 
 
+def test_the_body_is_ipythons(kernel: Kernel) -> None:
+    """Remarks above, lines of magics and of the shell, as in any cell."""
+    reply = kernel.run(
+        "#@title Compare\n%%train_on fake:1 --compare cpu  # a remark\nword = 'hey'\n"
+        "!echo {word}\n%time total = int(X.shape[0])\n\ntotal"
+    )
+    assert reply.status == "ok", reply.shown
+    assert reply.results == ["64"]
+    assert reply.shown.count("hey") == 1
+    assert reply.shown.count("Wall time") == 1
+
+
 def test_from_code(kernel: Kernel) -> None:
     """``run_cell_magic`` takes the same way."""
     kernel.run("losses = []")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _UNCHANGING: Final = frozenset(
     {
         type(None), bool, int, float, complex, str, bytes, range, slice, re.Pattern,
-        type(Ellipsis), types.CodeType, types.BuiltinFunctionType, decimal.Decimal,
+        type(Ellipsis), types.CodeType, decimal.Decimal,
         dt.date, dt.datetime, dt.timedelta, torch.dtype, torch.device,
         torch.Size, torch.layout, torch.memory_format,
     }
@@ -109,7 +109,7 @@ def _keep_foreign(
     if "__next__" in type.__dict__["__dict__"].__get__(solid):
         return "is an iterator in the middle of its work"
     if module.partition(".")[0] == "numpy":
-        return _keep_numpy(value, mro)
+        return _keep_numpy(value)
     if module in _OPEN or _is_left_alone(module):
         return _with_attributes(value, None)
     return f"is a {mro[0].__name__} of {module}, which nobody can copy for sure"
@@ -125,11 +125,12 @@ def keep_dict(value: dict[Any, Any], *, in_order: bool = True) -> Kept:
     in_order
         Also their order: then the dict is without some of them for a moment.
     """
-    kind: Any = collections.OrderedDict if _is_ordered(value) else dict
-    items = list(dict.items(value))
+    ordered = _has(type(value), collections.OrderedDict)
+    kind: Any = collections.OrderedDict if ordered else dict
+    items = list(kind.items(value))
 
     def undo() -> None:
-        now = list(dict.items(value))
+        now = list(kind.items(value))
         if len(now) == len(items) and all(
             one[0] is other[0] and one[1] is other[1]
             for one, other in zip(now, items, strict=True)
@@ -260,8 +261,9 @@ def _is_python(kind: type) -> bool:
     return bool(flags & _HEAP) and not flags & _IMMUTABLE
 
 
-def _is_ordered(value: object) -> bool:
-    return collections.OrderedDict in type.__dict__["__mro__"].__get__(type(value))
+def _has(kind: type, base: type) -> bool:
+    """Tell whether a class is, or derives from, another; no metaclass is asked."""
+    return any(each is base for each in type.__dict__["__mro__"].__get__(kind))
 
 
 def _is_left_alone(module: str) -> bool:
@@ -323,6 +325,10 @@ def _keep_method(value: types.MethodType) -> Kept:
     return Kept(_nothing, (value.__self__, value.__func__))
 
 
+def _keep_builtin(value: types.BuiltinFunctionType) -> Kept:
+    return Kept(_nothing, (value.__self__,))
+
+
 def _keep_property(value: property) -> Kept:
     return Kept(_nothing, (value.fget, value.fset))
 
@@ -345,17 +351,17 @@ def _nothing() -> None:
     """Put nothing back."""
 
 
-def _keep_numpy(value: Any, mro: tuple[type, ...]) -> Kept | None:  # noqa: ANN401
+def _keep_numpy(value: Any) -> Kept | None:  # noqa: ANN401
     """Keep an array or a source of random numbers of NumPy."""
     numpy = sys.modules["numpy"]
-    if numpy.ndarray in mro:
+    if _has(type(value), numpy.ndarray):
         return _keep_array(value)
-    if numpy.random.RandomState in mro:
+    if _has(type(value), numpy.random.RandomState):
         state = value.get_state()
         return Kept(lambda: value.set_state(state), ())
-    if numpy.random.Generator in mro:
+    if _has(type(value), numpy.random.Generator):
         return _keep_bits(value.bit_generator)
-    return _keep_bits(value) if numpy.random.BitGenerator in mro else None
+    return _keep_bits(value) if _has(type(value), numpy.random.BitGenerator) else None
 
 
 def _keep_bits(value: Any) -> Kept:  # noqa: ANN401 (a numpy.random.BitGenerator)
@@ -386,6 +392,8 @@ _KEEPERS: Final[dict[type, Callable[[Any], Kept]]] = {
     array.array: _keep_bytes,
     functools.partial: _keep_partial,
     types.MethodType: _keep_method,
+    types.BuiltinFunctionType: _keep_builtin,
+    types.SimpleNamespace: keep_attributes,
     staticmethod: _keep_wrapper,
     classmethod: _keep_wrapper,
     property: _keep_property,

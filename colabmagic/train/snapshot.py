@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _MOST_TOLD: Final = 3
 
 
+class _NoRoomError(Exception):
+    """Memory does not suffice for a copy."""
+
+
 @dataclass(eq=False)
 class Snapshot:
     """The state of all that a cell reaches from its names; made by `take`.
@@ -79,10 +83,8 @@ class Snapshot:
         try:
             made._walk()
             made._refuse()
-            made._tensors.copy()
-        except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-            if isinstance(error, NotSupportedError):
-                raise
+            made._copy()
+        except (MemoryError, _NoRoomError) as error:
             raise NotSupportedError(
                 "what the cell uses does not fit into memory twice, so it cannot be run "
                 "again from where it began",
@@ -91,6 +93,13 @@ class Snapshot:
             ) from None
         made._streams = Streams.take(devices)
         return made
+
+    def _copy(self) -> None:
+        """Copy the memory of the tensors."""
+        try:
+            self._tensors.copy()
+        except RuntimeError as error:  # what torch raises where there is none
+            raise _NoRoomError(str(error)) from None
 
     @property
     def copied_bytes(self) -> int:
@@ -127,8 +136,9 @@ class Snapshot:
     def _children(self, value: Any, name: str) -> Iterable[object]:  # noqa: ANN401
         """Keep one object; return what it leads to."""
         mro = type.__dict__["__mro__"].__get__(type(value))
+        kinds = set(map(id, mro))  # no metaclass is asked
         for base, visit in self._visits:
-            if base in mro:
+            if id(base) in kinds:
                 return visit(value)
         kept = keeping.keep(value, mro)
         if isinstance(kept, Kept):

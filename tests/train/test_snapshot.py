@@ -30,7 +30,11 @@ class Strange(metaclass=NoHash): pass
 # Each: what is made, what the cell does to it, what must be as before.
 CASES = {
     "list": ("v = [1, [2]]; w = v", "v[1].append(3); v.clear()", "(v, w is v)"),
-    "list in itself": ("v = [1]; v.append(v)", "v.clear()", "(len(v), v[1] is v)"),
+    "list in itself": (
+        "v = [1]; v.append(v)",
+        "v.clear()",
+        "[each is v for each in v]",
+    ),
     "dict order": ("v = dict(a=1, b=2, c=3)", "del v['a']; v['a'] = 1", "list(v)"),
     "ordered dict": (
         "v = collections.OrderedDict(a=1, b=2)",
@@ -69,8 +73,10 @@ CASES = {
         "type(v)",
     ),
     "closure": (
-        "def make():\n    n = [0]; k = 0\n    def f():\n        nonlocal k; k += 1; "
-        "n[0] += 1; return k\n    return f\nv = make()",
+        (
+            "def make():\n    n = [0]; k = 0\n    def f():\n        nonlocal k; k += 1; "
+            "n[0] += 1; return k\n    return f\nv = make()"
+        ),
         "v(); v()",
         "(v.__closure__[0].cell_contents, v.__closure__[1].cell_contents)",
     ),
@@ -185,3 +191,14 @@ def test_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("colabmagic.train.kept_tensors.raw", no_memory)
     with pytest.raises(NotSupportedError, match="does not fit into memory twice"):
         Snapshot.take({"t": tensor}, ("t",), ())
+
+
+def test_a_failure_of_our_own_is_not_called_a_lack_of_memory() -> None:
+    """Only memory is; another error comes out as it is."""
+
+    class Bad(dict[str, Any]):
+        def __contains__(self, key: object) -> bool:
+            raise RuntimeError("odd")
+
+    with pytest.raises(RuntimeError, match="odd"):
+        Snapshot.take(Bad(), ("t",), ())

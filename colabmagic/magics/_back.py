@@ -15,7 +15,7 @@ from IPython.core.error import UsageError
 from colabmagic.magics import _front
 from colabmagic.magics._frames import hide_frames
 from colabmagic.magics._lazy import import_object
-from colabmagic.magics._sessions import close_cell, open_cell
+from colabmagic.magics._sessions import BodySession, close_cell, open_cell
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -31,22 +31,45 @@ def run(shell: InteractiveShell, name: str, line: str, cell: str) -> object:
     """Run a body in a session of its cell magic; see `cells.run`."""
     try:
         text = shell.transform_cell(cell)
-        filename = _remember(name, text)
+    except SyntaxError as error:
+        hide_frames(shell, error, all_below=run.__code__)
+        raise
+    return _run(shell, name, line, text, _remember(name, text), outer=run.__code__)
+
+
+def repeat(
+    shell: InteractiveShell, name: str, line: str, text: str, filename: str
+) -> object:
+    """Run the body of a cell that came by the front door; see `cells.repeat`."""
+    return _run(shell, name, line, text, filename, outer=repeat.__code__)
+
+
+def _run(  # noqa: PLR0913 (one by keyword)
+    shell: InteractiveShell,
+    name: str,
+    line: str,
+    text: str,
+    filename: str,
+    *,
+    outer: CodeType,
+) -> object:
+    """Run a text that IPython has transformed."""
+    try:
         tree = shell.transform_ast(ast.parse(text, filename))
         names = _front.names(tree.body)
         steps = _compile(shell, name, tree, filename)
     except SyntaxError as error:
-        hide_frames(shell, error, all_below=run.__code__)
+        hide_frames(shell, error, all_below=outer)
         raise
     preview = _front.preview_of(name, line)
     if preview is not None:
         return import_object(preview)(shell, line, names)
     opened = open_cell(shell, name, line, names)
     try:
-        result = _execute(shell, steps)
+        result = _execute_in(opened.session, shell, steps)
     except BaseException as error:
         _explain(shell, name, error)
-        hide_frames(shell, error, last=_execute.__code__, all_below=run.__code__)
+        hide_frames(shell, error, last=_execute.__code__, all_below=outer)
         close_cell(opened, None, error, deliver=False)
         raise
     return close_cell(opened, None if _is_silenced(text) else result, None)
@@ -86,10 +109,20 @@ def _compile(
         if step.co_flags & inspect.CO_COROUTINE:
             raise UsageError(
                 f"%%{name}: `await` works only where %%{name} is the first line of the "
-                "cell; put it there"
+                "cell, and its code runs once (no --compare, no --auto-batch)"
             )
         steps.append(step)
     return steps
+
+
+def _execute_in(
+    session: BodySession, shell: InteractiveShell, steps: list[CodeType]
+) -> object:
+    """Run compiled statements; once, or as often as the session likes."""
+    run_body = getattr(session, "run", None)
+    if run_body is None:
+        return _execute(shell, steps)
+    return run_body(lambda: _execute(shell, steps))
 
 
 def _execute(shell: InteractiveShell, steps: list[CodeType]) -> object:

@@ -54,6 +54,7 @@ def hide_frames(
         del drawn_error._render_traceback_
         traceback = _cut(drawn_error.__traceback__, last, all_below)
         drawn_error.__traceback__ = sys.last_traceback = traceback
+        drop_wrappers(drawn_error)
         drawn: list[str] = shell.InteractiveTB.structured_traceback(
             type(drawn_error), drawn_error, traceback
         )

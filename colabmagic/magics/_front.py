@@ -122,6 +122,9 @@ class CellTransformer(ast.NodeTransformer):
             call.func.attr = "preview"
             del body[1:]
             return module
+        if _is_repeated(call):
+            _repeat(body, call)
+            return module
         _close(body, self._shell.ast_node_interactivity)
         return module
 
@@ -135,6 +138,22 @@ class CellTransformer(ast.NodeTransformer):
             self._shell in STANDING
             and sys._getframe(3).f_code.co_name == "run_cell_async"  # noqa: SLF001 (it tells no other way)
         )
+
+
+def _is_repeated(call: ast.Call) -> bool:
+    """Tell whether the first line asks for a cell whose code runs more than once."""
+    from colabmagic.train.options import REPEATING  # noqa: PLC0415 (lazy)
+
+    line = call.args[1]
+    words = str(line.value).split() if isinstance(line, ast.Constant) else ()
+    return any(word.partition("=")[0] in REPEATING for word in words)
+
+
+def _repeat(body: list[ast.stmt], call: ast.Call) -> None:
+    """Leave the whole body to the magic, whose value is that of the cell."""
+    assert isinstance(call.func, ast.Attribute)
+    call.func.attr = "repeat"
+    del body[1:]
 
 
 def _begin_standing(body: list[ast.stmt]) -> ast.Expr:

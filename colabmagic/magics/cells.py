@@ -43,6 +43,7 @@ __all__ = [
     "end",
     "preview",
     "register_cell",
+    "repeat",
     "run",
     "turn_off",
     "turn_on",
@@ -165,6 +166,38 @@ def preview(name: str, line: str, names: tuple[str, ...]) -> object:
         return shown
     display(shown)  # the body ends with a semicolon, which was not meant for this
     return None
+
+
+def repeat(name: str, line: str, _names: tuple[str, ...]) -> object:
+    """Run the body of a cell as often as its session asks for.
+
+    The front door's first line calls this in the place of `begin`, where that line says
+    so; nothing stands below it then.
+
+    Parameters
+    ----------
+    name
+        The cell magic.
+    line
+        The rest of its first line.
+
+    Returns
+    -------
+    object
+        The value of the last expression, as the session returned it.
+    """
+    from colabmagic.magics import _back  # noqa: PLC0415 (rare)
+
+    shell = _shell()
+    filename = sys._getframe(1).f_code.co_filename  # noqa: SLF001 (the cell that calls)
+    _show_first_line_as_written(f"%%{name} {line}".rstrip())
+    text = "".join(linecache.getlines(filename))
+    if f"%%{name} " not in text or _front.CELLS in text:
+        raise NotSupportedError(
+            f"%%{name} {line} inside the magic above it",
+            hint=f"put %%{name} on the first line, and the other magic below it",
+        )
+    return _back.repeat(shell, name, shell.var_expand(line, depth=1), text, filename)
 
 
 def begin_standing(names: tuple[str, ...]) -> None:

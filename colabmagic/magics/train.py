@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
+from IPython.display import display
+from IPython.utils.capture import capture_output
 
 from colabmagic.errors import NotSupportedError
 from colabmagic.magics import cells
@@ -22,12 +24,14 @@ from colabmagic.train.options import (
     AMP_CHOICES,
     NAN_GUARD_STEPS,
     RNG_CHOICES,
+    STEPS,
     WELL_KNOWN_DEVICES,
     TrainOptions,
 )
 from colabmagic.train.outcome import TrainState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from IPython.core.interactiveshell import InteractiveShell
@@ -132,6 +136,24 @@ class TrainMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         action="store_true",
         help="only tell what would move, and whether it fits; the cell does not run",
     )
+    @argument(
+        "--compare",
+        metavar="DEVICE",
+        help="first time some steps on this device too, and show both; nothing else is "
+        "changed by the trial",
+    )
+    @argument(
+        "--steps",
+        type=_count,
+        metavar="N",
+        help=f"how many steps --compare takes; left out: {STEPS}",
+    )
+    @argument(
+        "--auto-batch",
+        action="store_true",
+        help="out of memory, start the cell again with half the batch and the same "
+        "gradient",
+    )
     @argument("--quiet", action="store_true", help="print no lines of our own")
     @line_cell_magic
     def train_on(self, line: str, cell: str | None = None) -> object:
@@ -206,7 +228,8 @@ def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
 
 def _refuse_in_line(arguments: argparse.Namespace) -> None:
     """Refuse options that mean the models of one cell."""
-    for name in ("keep", "channels_last", "compile", "dry_run"):
+    refused = ("keep", "channels_last", "compile", "dry_run", "compare", "steps")
+    for name in (*refused, "auto_batch"):
         if getattr(arguments, name):
             option = "--" + name.replace("_", "-")
             why = "everything stays there until %train_on off" if name == "keep" else ""
@@ -293,16 +316,25 @@ def _start(
             "%%train_on: --dry-run goes into the first line of a cell, as it stands: "
             "%%train_on DEVICE --dry-run"
         )
-    session = _service().start(
+    if arguments.steps and not arguments.compare:
+        raise UsageError("%%train_on: --steps goes with --compare, as in --compare cpu")
+    options = _options(shell, arguments)
+    start, more = _service().start, {}
+    if cell and options.repeating:
+        from colabmagic.train.repeat import RepeatedCell  # noqa: PLC0415 (brings in torch)
+
+        start, more = RepeatedCell, {"hidden": capture_output, "show": display}
+    session = start(
         namespace=namespace,
         device=arguments.device or settings.device,
         names=names,
-        options=_options(shell, arguments),
+        options=options,
         out=_print,
         told=settings.told,
         view=_loop_view(),
+        **more,
     )
-    return _ShowsResult(session)
+    return _ShowsRepeated(session) if more else _ShowsResult(session)
 
 
 def dry_run(shell: InteractiveShell, line: str, names: tuple[str, ...]) -> DryRun:
@@ -348,6 +380,9 @@ def _options(shell: InteractiveShell, arguments: argparse.Namespace) -> TrainOpt
         channels_last=arguments.channels_last,
         compile=arguments.compile,
         nan_guard=arguments.nan_guard,
+        compare=arguments.compare,
+        steps=arguments.steps or STEPS,
+        auto_batch=arguments.auto_batch,
     )
 
 
@@ -375,6 +410,19 @@ class _ShowsResult:
     def finish(self, result: object, error: BaseException | None) -> object:
         """Close the session."""
         return self._session.finish(result, error).result
+
+
+class _ShowsRepeated(_ShowsResult):
+    """The same for a cell whose code runs more than once."""
+
+    def run(self, body: Callable[[], object]) -> object:
+        """Run the cell."""
+        return self._session.run(body)
+
+    def finish(self, result: object, error: BaseException | None) -> object:
+        """Close the session, if the cell has begun."""
+        outcome = self._session.finish(result, error)
+        return None if outcome is None else outcome.result
 
 
 def _print(text: str) -> None:

@@ -13,7 +13,7 @@ from colabmagic.train.loop_advice import LoopFigures, advise
 from colabmagic.train.meter import QUIET_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from colabmagic.train.meter import LoopView, Meter
     from colabmagic.train.outcome import TrainOutcome
@@ -30,6 +30,16 @@ def remember(outcome: TrainOutcome) -> None:
 def last_outcome() -> TrainOutcome | None:
     """Return what the last cell did; None before the first."""
     return _outcomes[0] if _outcomes else None
+
+
+@contextlib.contextmanager
+def last_outcome_kept() -> Iterator[None]:
+    """Forget the outcomes of cells that are run in between for a trial."""
+    before = _outcomes[:]
+    try:
+        yield
+    finally:
+        _outcomes[:] = before
 
 
 def watch(meter: Meter, session: Session) -> None:

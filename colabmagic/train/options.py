@@ -16,6 +16,9 @@ Amp = Literal["bf16", "fp16"]
 AMP_CHOICES: Final[tuple[str, ...]] = ("bf16", "fp16")
 NAN_GUARD_STEPS: Final = 50
 RNG_CHOICES: Final[tuple[str, ...]] = ("auto", "cpu", "device")
+# With these the code of a cell runs more than once.
+REPEATING: Final = frozenset({"--compare", "--auto-batch"})
+STEPS: Final = 20  # how many are compared
 WELL_KNOWN_DEVICES: Final[tuple[str, ...]] = ("auto", "cpu", "cuda", "mps", "xpu")
 
 _DEVICE = re.compile(r"(?P<kind>[A-Za-z_][A-Za-z_0-9]*)(?::(?P<index>[0-9]{1,4}))?")
@@ -135,6 +138,12 @@ class TrainOptions:
         Run the modules of the cell through ``torch.compile``.
     nan_guard
         Stop at a loss that is nan or inf; looked at each so many steps.
+    compare
+        Run the first steps on this device too, and tell how long a step takes on each.
+    steps
+        How many steps to compare.
+    auto_batch
+        Run out of memory, start again with half the batch.
     """
 
     keep: bool = False
@@ -147,6 +156,15 @@ class TrainOptions:
     channels_last: bool = False
     compile: bool = False
     nan_guard: int | None = None
+    compare: str | None = None
+    steps: int = STEPS
+    auto_batch: bool = False
+
+    @property
+    def repeating(self) -> tuple[str, ...]:
+        """The chosen options that run the code of the cell more than once."""
+        chosen = {"--compare": self.compare, "--auto-batch": self.auto_batch}
+        return tuple(name for name, is_on in chosen.items() if is_on)
 
     @property
     def accelerating(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from colabmagic.train.card import card
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from colabmagic.train.comparison import Comparison
     from colabmagic.train.loop_advice import LoopAdvice
 
 
@@ -74,6 +75,8 @@ class TrainOutcome(Document):
         The last step before it whose loss was finite; 0 if there was none.
     nan_batch
         What the loader gave for that step, on the CPU; None where it was not kept.
+    comparison
+        How fast another device is (``--compare``); None if nobody asked.
     """
 
     mime_type: ClassVar[str] = "application/vnd.colabmagic.train+json"
@@ -101,6 +104,7 @@ class TrainOutcome(Document):
     nan_step: int | None = None
     last_finite_step: int | None = None
     nan_batch: Any = field(default=None, repr=False)
+    comparison: Comparison | None = None
 
     @property
     def text(self) -> str:

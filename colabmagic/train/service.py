@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.errors import NestedCellError
+from colabmagic.errors import NestedCellError, NotSupportedError
 from colabmagic.train import devices, rows
 from colabmagic.train.accounting import dry_run
 from colabmagic.train.factories import NUMPY_NOTE
@@ -81,6 +81,35 @@ class RunningCell:
         self._told = told
         self._start = time.monotonic()
         self._finished: TrainOutcome | None = None
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return str(self._known["device"])
+
+    @property
+    def meter(self) -> Meter:
+        """What adds up the times of the loaders."""
+        return self._meter
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self._start
+
+    def note(self, *notes: str, **fields: Any) -> None:  # noqa: ANN401
+        """Add notes and fields to the outcome.
+
+        Parameters
+        ----------
+        *notes
+            What the user should know.
+        **fields
+            Of `TrainOutcome`.
+        """
+        self._notes += notes
+        self._known |= fields
 
     def finish(
         self, result: object = None, error: BaseException | None = None
@@ -118,6 +147,7 @@ class RunningCell:
         finally:
             if _standing is not None:  # it was left for this cell
                 _standing.enter()
+        known["notes"] += self._notes
         known["seconds"] = time.monotonic() - self._start
         known |= measured(self._meter, known["device"])
         known |= nan_facts(found, known)
@@ -228,6 +258,7 @@ def start(  # noqa: PLR0913 (all by keyword)
     out: Callable[[str], None] | None = None,
     told: set[str] | None = None,
     view: LoopView | None = None,
+    meter: Meter | None = None,
 ) -> RunningCell:
     """Move what a cell uses to a device and patch what it calls.
 
@@ -248,6 +279,8 @@ def start(  # noqa: PLR0913 (all by keyword)
     view
         Shows loops over loaders while they run, and the card at the end; nothing
         without it, and with ``options.quiet``.
+    meter
+        Adds up the times of the loaders, in the place of one with `view`.
 
     Returns
     -------
@@ -273,10 +306,16 @@ def start(  # noqa: PLR0913 (all by keyword)
             "%%train_on inside %%train_on", hint="leave the inner one out"
         )
     options = options or TrainOptions()
+    if options.repeating:  # `colabmagic.train.repeat` starts the cell without them
+        raise NotSupportedError(
+            f"{options.repeating[0]} runs the code of a cell more than once, which a "
+            "block, a script or a running cell does not allow",
+            hint="%%train_on in the first line of a cell of its own",
+        )
     show = out if out is not None and not options.quiet else _silent
     found = devices.resolve(device, strict=options.strict)
     session = note = None
-    meter = Meter(namespace, None if options.quiet else view)
+    meter = meter or Meter(namespace, None if options.quiet else view)
     if found.device.type == "cpu":
         note = refuse_on_cpu(options, asked=found.fallback is None)
     if _standing is not None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # What must be there to be seen, by notebook: the reports, each by its first words.
 REPORTS = {
-    "dataloader": [r"train_on cpu: +DONE"],
+    "dataloader": [],  # a fast machine ends before a card is due: see test_loop
     "out_of_memory": [r"Out of memory: +on", r"GPU memory: +132\.7 MB"],
     "train_test_split": [],
     "whole_notebook": [],

@@ -122,6 +122,7 @@ def test_options_are_plain_values() -> None:
     assert dataclasses.asdict(options) == {
         "keep": False, "strict": False, "rng": "auto", "quiet": False, "cache": False,
         "amp": None, "tf32": False, "channels_last": False, "compile": False,
+        "compare": None, "steps": 20, "auto_batch": False,
     }  # fmt: skip
     assert options.accelerating == ()
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 _MOST_TOLD: Final = 3
 
 
-class _NoRoomError(Exception):
-    """Memory does not suffice for a copy."""
-
-
 @dataclass(eq=False)
 class Snapshot:
     """The state of all that a cell reaches from its names; made by `take`.
@@ -82,15 +78,10 @@ class Snapshot:
         made._pending = [(namespace[n], n) for n in firsts if n in namespace]
         try:
             made._walk()
-            made._refuse()
-            made._copy()
-        except (MemoryError, _NoRoomError) as error:
-            raise NotSupportedError(
-                "what the cell uses does not fit into memory twice, so it cannot be run "
-                "again from where it began",
-                seen=str(error).partition("\n")[0],
-                hint="the cell without --compare and --auto-batch",
-            ) from None
+        except MemoryError as error:
+            raise _no_room(error) from None
+        made._refuse()
+        made._copy()
         made._streams = Streams.take(devices)
         return made
 
@@ -98,8 +89,8 @@ class Snapshot:
         """Copy the memory of the tensors."""
         try:
             self._tensors.copy()
-        except RuntimeError as error:  # what torch raises where there is none
-            raise _NoRoomError(str(error)) from None
+        except (MemoryError, RuntimeError) as error:
+            raise _no_room(error) from None
 
     @property
     def copied_bytes(self) -> int:
@@ -211,3 +202,13 @@ class Snapshot:
             hint=f"make {names} inside the cell, after `del {names}`; or leave out "
             "--compare and --auto-batch",
         )
+
+
+def _no_room(error: BaseException) -> NotSupportedError:
+    """Return the error where there is no memory for a copy."""
+    return NotSupportedError(
+        "what the cell uses does not fit into memory twice, so it cannot be run again "
+        "from where it began",
+        seen=str(error).partition("\n")[0] or type(error).__name__,
+        hint="the cell without --compare and --auto-batch",
+    )

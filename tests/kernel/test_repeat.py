@@ -169,12 +169,12 @@ def test_without_the_option_nothing_is_repeated(kernel: Kernel) -> None:
 def test_the_body_is_ipythons(kernel: Kernel) -> None:
     """Remarks above, lines of magics and of the shell, as in any cell."""
     reply = kernel.run(
-        "#@title Compare\n%%train_on fake:1 --compare cpu  # a remark\nword = 'hey'\n"
+        "#@title Compare\n%%train_on fake:1 --compare cpu  # a remark\nword = 'hullo'\n"
         "!echo {word}\n%time total = int(X.shape[0])\n\ntotal"
     )
     assert reply.status == "ok", reply.shown
     assert reply.results == ["64"]
-    assert reply.shown.count("hey") == 1
+    assert reply.shown.count("hullo") == 1
     assert reply.shown.count("Wall time") == 1
 
 

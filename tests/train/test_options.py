@@ -123,6 +123,7 @@ def test_options_are_plain_values() -> None:
         "keep": False, "strict": False, "rng": "auto", "quiet": False, "cache": False,
         "amp": None, "tf32": False, "channels_last": False, "compile": False,
         "nan_guard": None,
+        "compare": None, "steps": 20, "auto_batch": False,
     }  # fmt: skip
     assert options.accelerating == ()
     with pytest.raises(dataclasses.FrozenInstanceError):

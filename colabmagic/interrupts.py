@@ -6,11 +6,25 @@ import contextlib
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
+
+Handler: TypeAlias = Callable[[int, FrameType | None], Any]
+
+
+@dataclass(eq=False, slots=True)
+class _Deferral:
+    """A block in which interrupts wait."""
+
+    before: Handler  # gets them afterwards
+
+
+_deferrals: list[_Deferral] = []
 
 
 @contextlib.contextmanager
@@ -37,16 +51,64 @@ def deferred_interrupts(*, deliver: bool = True, once: bool = False) -> Iterator
         yield
         return
     pressed: list[int] = []
+    deferral = _Deferral(before)
 
     def remember(number: int, frame: FrameType | None) -> None:
         pressed.append(number)
         if once and len(pressed) > 1:
-            before(number, frame)
+            deferral.before(number, frame)
 
     signal.signal(signal.SIGINT, remember)
+    _deferrals.append(deferral)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        _deferrals.remove(deferral)
+        signal.signal(signal.SIGINT, deferral.before)
     if pressed and deliver:
-        before(signal.SIGINT, sys._getframe())  # noqa: SLF001 (what Python passes too)
+        deferral.before(signal.SIGINT, sys._getframe())  # noqa: SLF001 (what Python passes too)
+
+
+def handle_interrupts(handler: Handler) -> Handler | None:
+    """Let a handler take SIGINT, where interrupts wait from the end of that block on.
+
+    Parameters
+    ----------
+    handler
+        As for ``signal.signal``.
+
+    Returns
+    -------
+    callable or None
+        The handler of before, to be called by `handler` and given to `handle_as_before`;
+        None where nothing was done: in another thread, and where SIGINT is ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    if _deferrals:
+        outermost = _deferrals[0]
+        before, outermost.before = outermost.before, handler
+        return before
+    current = signal.getsignal(signal.SIGINT)
+    if not callable(current):
+        return None
+    signal.signal(signal.SIGINT, handler)
+    return current
+
+
+def handle_as_before(handler: Handler, before: Handler) -> None:
+    """Undo `handle_interrupts`, unless somebody else has taken SIGINT since.
+
+    Parameters
+    ----------
+    handler
+        What was given to it.
+    before
+        What it returned.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if _deferrals and _deferrals[0].before is handler:
+        _deferrals[0].before = before
+    elif signal.getsignal(signal.SIGINT) is handler:
+        signal.signal(signal.SIGINT, before)

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.interrupts import deferred_interrupts
+from colabmagic import interrupts
+from colabmagic.interrupts import (
+    deferred_interrupts,
+    handle_as_before,
+    handle_interrupts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +25,7 @@ def _python_handles_interrupts() -> Iterator[None]:
     outer = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, outer)
+    assert interrupts._deferrals == []
 
 
 def test_an_interrupt_waits_for_the_end() -> None:
@@ -112,3 +118,45 @@ def test_in_another_thread_nothing_is_done() -> None:
     thread.start()
     thread.join()
     assert seen == [signal.default_int_handler]
+
+
+def test_a_handler_set_while_interrupts_wait_has_its_turn_afterwards() -> None:
+    """What a block installs takes interrupts when the block is over, and gives them back."""
+    heard: list[str] = []
+
+    def handler(number: int, frame: object) -> None:
+        del number, frame
+        heard.append("ours")
+
+    with deferred_interrupts(), deferred_interrupts():
+        before = handle_interrupts(handler)
+        signal.raise_signal(signal.SIGINT)
+        assert heard == []
+    assert heard == ["ours"]
+    assert before is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
+    with deferred_interrupts():
+        handle_as_before(handler, before)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handler_of_somebody_else_is_left_alone() -> None:
+    """What was set after ours stays; other threads change nothing."""
+
+    def ours(*_: object) -> None:
+        """Do nothing."""
+
+    def later(*_: object) -> None:
+        """Do nothing."""
+
+    before = handle_interrupts(ours)
+    assert before is not None
+    signal.signal(signal.SIGINT, later)
+    handle_as_before(ours, before)
+    assert signal.getsignal(signal.SIGINT) is later
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(handle_interrupts(ours)))
+    thread.start()
+    thread.join()
+    assert found == [None]
+    assert signal.getsignal(signal.SIGINT) is later

@@ -69,10 +69,10 @@ class RunningCell:
         self._meter = meter
         self._patches = Patches()
         self._step_guard = StepGuard()
+        self._step_guard.install()
         if session is None:
             rows.install(self._patches)  # of all our work the CPU gains by this alone
             time_batches(self._patches, meter)
-            self._step_guard.install()
         self._nan_guard = nan_guard
         if nan_guard is not None:
             nan_guard.install(self._patches)

@@ -25,7 +25,6 @@ from colabmagic.train.patches import Patches
 from colabmagic.train.reach import Reach
 from colabmagic.train.resident import Resident
 from colabmagic.train.scope import Scope
-from colabmagic.train.step_guard import StepGuard
 from colabmagic.train.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -83,7 +82,6 @@ class Session:
         self.meter = meter or Meter(namespace)
         self.loading = Loading(self.scope, self.mover, self.meter, resident)
         self.tuning = Tuning(options, device)
-        self.step_guard = StepGuard()
         self.moved: tuple[str, ...] = ()
         self._before: dict[str, Any] = {}
         self._named_before: set[tuple[int, object]] = set()
@@ -289,7 +287,6 @@ class Session:
         conversions.install(self.scope, self.patches, self.mover)
         self.loading.install(self.patches)
         self.modules.install()
-        self.step_guard.install()
         self._meet(reach)
 
     def _meet(self, reach: Reach) -> None:
@@ -334,7 +331,6 @@ class Session:
     def _unpatch(self) -> None:
         """Put back everything that was patched."""
         self.scope.rest()
-        self.step_guard.close()
         self.tuning.close()
         self.modules.close()
         self.patches.undo()

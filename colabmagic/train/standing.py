@@ -64,7 +64,6 @@ class Standing:
         """Turn it on, or on again after `leave`."""
         if self.found.device.type == "cpu":
             time_batches(self._patches, self.meter)
-            self._step_guard.install()
             self._guard_losses()
             return
         session = Session(
@@ -147,6 +146,7 @@ class Standing:
         if self._session is not None:
             self._session.admit(names)
         self.cells += 1
+        self._step_guard.install()  # a kernel sets its own handler for each cell
         return StandingCell(self, time.monotonic())
 
     def cell_ended(self, seconds: float, error: BaseException | None) -> None:
@@ -159,6 +159,7 @@ class Standing:
         error
             What ended it, if it failed.
         """
+        self._step_guard.close()
         session = self._session
         found = None if self._nan_guard is None else self._nan_guard.finish()
         notes: tuple[str, ...] = ()

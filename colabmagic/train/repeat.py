@@ -240,7 +240,9 @@ class RepeatedCell:
                 raise
             device = self._running.device
             self._go_back(snapshot, error)
+            del cause
         gc.collect()
+        gc.collect()  # what the first one has finalised
         _empty_cache(device)
         return (
             f"train_on {device}: out of memory at batch {micro.failed}: started again "

@@ -109,7 +109,9 @@ class RepeatedCell:
             return None
         compared = self._comparison
         if compared is None:
-            return running.finish(result, error)
+            outcome = running.finish(result, error)
+            gc.collect()  # our wrappers around those of the session hold its memory
+            return outcome
         if error is None:
             compared = self._count.complete(compared, running.elapsed_s)
         running.note(comparison=compared)

@@ -110,6 +110,7 @@ class RepeatedCell:
         compared = self._comparison
         if compared is None:
             outcome = running.finish(result, error)
+            del running
             gc.collect()  # our wrappers around those of the session hold its memory
             return outcome
         if error is None:

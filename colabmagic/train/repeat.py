@@ -109,7 +109,10 @@ class RepeatedCell:
             return None
         compared = self._comparison
         if compared is None:
-            return running.finish(result, error)
+            outcome = running.finish(result, error)
+            del running
+            gc.collect()  # our wrappers around those of the session hold its memory
+            return outcome
         if error is None:
             compared = self._count.complete(compared, running.elapsed_s)
         running.note(comparison=compared)
@@ -240,7 +243,9 @@ class RepeatedCell:
                 raise
             device = self._running.device
             self._go_back(snapshot, error)
+            del cause
         gc.collect()
+        gc.collect()  # what the first one has finalised
         _empty_cache(device)
         return (
             f"train_on {device}: out of memory at batch {micro.failed}: started again "

@@ -11,6 +11,9 @@ import torch
 from colabmagic.errors import NotSupportedError
 from colabmagic.train.snapshot import Snapshot
 
+# A backward pass before the test device is there would shut it out of this process.
+pytestmark = pytest.mark.usefixtures("registered_fake")
+
 SETUP = """
 import collections, functools, types
 import numpy as np

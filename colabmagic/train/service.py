@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.errors import NestedCellError, NotSupportedError
+from colabmagic.interrupts import deferred_interrupts
 from colabmagic.train import devices, rows
 from colabmagic.train.accounting import dry_run
 from colabmagic.train.factories import NUMPY_NOTE
@@ -128,9 +129,14 @@ class RunningCell:
         DeviceFailedError
             The device could not be read any more.
         """
-        global _running  # noqa: PLW0603 (one cell runs at a time in a process)
-        if self._finished is not None:
+        with deferred_interrupts():
+            if self._finished is None:
+                self._finished = self._finish(result, error)
             return self._finished
+
+    def _finish(self, result: object, error: BaseException | None) -> TrainOutcome:
+        """Bring everything home, tell, and return what happened."""
+        global _running  # noqa: PLW0603 (one cell runs at a time in a process)
         session, self._session = self._session, None
         known = dict(self._known, result=result)
         known["error"] = None if error is None else type(error).__name__
@@ -151,11 +157,11 @@ class RunningCell:
         known["seconds"] = time.monotonic() - self._start
         known |= measured(self._meter, known["device"])
         known |= nan_facts(found, known)
-        self._finished = TrainOutcome(**known)
-        remember(self._finished)
-        tell(self._finished, self._meter.view, self._out, self._told)
-        self._told.update(each for each in self._finished.notes if each in NEWS)
-        return self._finished
+        outcome = TrainOutcome(**known)
+        remember(outcome)
+        tell(outcome, self._meter.view, self._out, self._told)
+        self._told.update(each for each in outcome.notes if each in NEWS)
+        return outcome
 
 
 _running: RunningCell | None = None
@@ -300,7 +306,6 @@ def start(  # noqa: PLR0913 (all by keyword)
     NotSupportedError
         The device cannot do what an option asks for.
     """
-    global _running  # noqa: PLW0603 (one cell runs at a time in a process)
     if _running is not None:
         raise NestedCellError(
             "%%train_on inside %%train_on", hint="leave the inner one out"
@@ -313,9 +318,32 @@ def start(  # noqa: PLR0913 (all by keyword)
             hint="%%train_on in the first line of a cell of its own",
         )
     show = out if out is not None and not options.quiet else _silent
+    meter = meter or Meter(namespace, None if options.quiet else view)
+    told = set() if told is None else told
+    running = None
+    try:
+        with deferred_interrupts():  # a cell is open, and known here, or it is not
+            running = _open(namespace, device, names, options, show, told, meter)
+    except KeyboardInterrupt as error:
+        if running is not None:
+            running.finish(None, error)
+        raise
+    return running
+
+
+def _open(  # noqa: PLR0913, PLR0917 (only called above)
+    namespace: dict[str, Any],
+    device: str,
+    names: tuple[str, ...],
+    options: TrainOptions,
+    show: Callable[[str], None],
+    told: set[str],
+    meter: Meter,
+) -> RunningCell:
+    """Start the session of a cell; see `start`."""
+    global _running  # noqa: PLW0603 (one cell runs at a time in a process)
     found = devices.resolve(device, strict=options.strict)
     session = note = None
-    meter = meter or Meter(namespace, None if options.quiet else view)
     if found.device.type == "cpu":
         note = refuse_on_cpu(options, asked=found.fallback is None)
     if _standing is not None:
@@ -342,7 +370,6 @@ def start(  # noqa: PLR0913 (all by keyword)
         "error": None,
         "notes": () if note is None else (note,),
     }
-    told = set() if told is None else told
     nan_guard = NanGuard(options.nan_guard, namespace) if options.nan_guard else None
     running = RunningCell(session, known, show, told, meter, nan_guard)
     _running = running

@@ -137,6 +137,24 @@ def test_out_of_memory(kernel: Kernel, device: str) -> None:
     assert freed.displays[0].startswith("GPU memory: nothing to speak of")
 
 
+def test_compare(kernel: Kernel, device: str) -> None:
+    """Two devices are compared where there are two; the model learns once."""
+    *_, dry, compared, figures, use = run(kernel, "compare")
+    if device == "cpu":
+        assert "NOTHING TO MOVE" in dry.results[0]
+        assert "nothing to compare" in compared.stdout
+        assert "comparison" not in figures.stdout
+    else:
+        assert "model" in dry.results[0]
+        assert f"up to 10 steps on cpu and on {device} first" in compared.stdout
+        (table,) = [each for each in compared.displays if "Steps timed" in each]
+        assert table.startswith(f"train_on compare: {device} is ")
+        assert table in figures.stdout
+    assert f"87 batches on {device}" in figures.stdout
+    assert share(use.stdout, "right: ") > 80  # guessing: 10
+    assert "model on cpu" in use.stdout
+
+
 def test_whole_notebook(kernel: Kernel, device: str) -> None:
     """The line holds from cell to cell, and ends; a script runs by the same line."""
     replies = run(kernel, "whole_notebook")

@@ -1,7 +1,8 @@
 """A loop over a loader in a cell's output: a bar while it runs, then the card.
 
 The bar is tqdm's text, put into an output that is updated: its last state stays in the
-saved notebook, and no widget library is needed.
+saved notebook, and no widget library is needed. The card comes last, below what the loop
+has printed.
 """
 
 from __future__ import annotations
@@ -46,11 +47,18 @@ class LoopDisplay:
             sys.stdout.flush()
 
     def close(self, outcome: TrainOutcome, told: Container[str]) -> None:
-        """Show what came of it, where the bar was."""
+        """Show what came of it, below what the loop has printed meanwhile."""
         report = card(outcome, told)
         if is_notebook():
-            self._put(render_text(report), render_html(report))
+            if self._handle is not None and self._cell == current_cell():
+                line = ended(outcome)
+                self._put(line, f"<div><code>{escape(line)}</code></div>")
             self._handle = None  # another cell gets another one
+            bundle = {
+                "text/plain": render_text(report),
+                "text/html": render_html(report),
+            }
+            display(bundle, raw=True)
             return
         if self._is_on_line:
             sys.stdout.write("\r" + " " * _WIDTH + "\r")
@@ -91,6 +99,18 @@ def bar(state: LoopState) -> str:
         postfix=None if memory is None else in_words(memory),
     )
     return clean(text)
+
+
+def ended(outcome: TrainOutcome) -> str:
+    """Return what stays where the bar was.
+
+    Parameters
+    ----------
+    outcome
+        What happened.
+    """
+    passes = "1 pass" if outcome.passes == 1 else f"{outcome.passes} passes"
+    return f"{outcome.batches:,} batches in {passes}, {outcome.loop_s:.1f} s"
 
 
 def is_notebook() -> bool:

@@ -1,4 +1,4 @@
-"""A loop that takes its time, in JupyterLab: a bar, then the card in its place."""
+"""A loop that takes its time, in JupyterLab: a bar, then the card below."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ model = nn.Linear(4, 2)""",
 ]
 BAR = re.compile(rf"train_loader: +\d+%.*\d+/{BATCHES} ")
 CARD = re.compile(r"train_on cpu: DONE")
+END = re.compile(rf"^{BATCHES} batches in 1 pass, \d+\.\d s$")
 
 # The open page, what it showed while the loop ran, its errors, the notebook's path.
 Seen = tuple["Page", list[str], PageLog, str]
@@ -81,11 +82,12 @@ def test_a_bar_while_it_runs(seen: Seen) -> None:
     assert not CARD.search(shown)
 
 
-def test_the_card_takes_its_place(seen: Seen) -> None:
-    """When the cell has ended, the card is where the bar was, and can be read."""
+def test_the_card_comes_last(seen: Seen) -> None:
+    """When the cell has ended, the bar is a line, and the card below can be read."""
     outputs = last_output(seen[0])
     expect(outputs.filter(has_text=CARD)).to_have_count(1)
     expect(outputs.filter(has_text=BAR)).to_have_count(0)
+    expect(outputs.filter(has_text=END)).to_have_count(1)
     card = outputs.filter(has_text=CARD)
     expect(card).to_contain_text(f"{BATCHES} batches")
     expect(card).to_contain_text("waited for train_loader")
@@ -94,9 +96,10 @@ def test_the_card_takes_its_place(seen: Seen) -> None:
 
 
 def test_the_saved_notebook_holds_the_card(seen: Seen, server: JupyterServer) -> None:
-    """In the file: one line, and the card as text and as HTML; no bar."""
+    """In the file: one line, the end of the bar, and the card as text and as HTML."""
     saved = nbformat.read(server.notebooks / seen[3], as_version=4)
-    line, card = saved.cells[len(CELLS) - 1].outputs
+    line, bar, card = saved.cells[len(CELLS) - 1].outputs
+    assert END.match(bar.data["text/plain"])
     assert line.text == "train_on cpu: running on the CPU\n"
     assert card.output_type == "display_data"
     assert CARD.match(card.data["text/plain"])

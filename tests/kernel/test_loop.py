@@ -1,4 +1,4 @@
-"""A loop that takes its time, in real kernels: a bar, then a card in its place."""
+"""A loop that takes its time, in real kernels: a bar, then a card below."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ def test_bar_then_card(kernel: Kernel, device: str) -> None:
     """The bar names the loader; the card says where the time went, and what to type."""
     reply = kernel.run(f"%%train_on {device}\n" + LOOP.format("train_loader"))
     assert reply.status == "ok", reply.shown
-    *bars, card = reply.displays
+    *bars, end, card = reply.displays
     assert bars
+    assert end.startswith("100 batches in 1 pass, ")
     assert all("train_loader:" in each and "/100 [" in each for each in bars)
     assert card.startswith(f"train_on {device}: DONE")
     assert "waited for train_loader" in card

@@ -63,7 +63,7 @@ def test_help_shows_an_example(fresh_kernel: Kernel, question: str) -> None:
     [
         ("%%train_on cu", {"cuda", "cuda:0"}),
         ("%%train_on --rng ", {"auto", "cpu", "device"}),
-        ("%%train_on cuda --s", {"--strict"}),
+        ("%%train_on cuda --str", {"--strict"}),
         ("%train_on m", {"mps"}),
     ],
 )

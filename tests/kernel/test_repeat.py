@@ -101,7 +101,7 @@ def test_a_syntax_error_is_shown_as_ever(kernel: Kernel) -> None:
     [
         ("%%train_on fake:1 --auto-batch\nawait nothing()", "`await`"),
         ("%train_on fake:1 --compare cpu", "goes with %%train_on"),
-        ("%%train_on fake:1 --compare cpu --steps 0\n1", "no number of steps"),
+        ("%%train_on fake:1 --compare cpu --steps 0\n1", "a number of steps"),
         ("%%train_on fake:1 --steps 5\n1", "--steps goes with --compare"),
         ("%%train_on fake:1 --compare nope\n1", "no device 'nope'"),
         ("%%train_on fake:1 --compare cpu\nf.read()", "`f` is an open file"),

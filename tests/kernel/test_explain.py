@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MIXED = "a, b = torch.ones(2, 2), torch.ones(2, 2).double()\na @ b"
 SETTINGS = "%config ColabMagic.explain = True\n%config ColabMagic.language = 'auto'"
-# Two of each kind that one kernel can stand one after the other.
+# A sixth of those that one kernel can stand one after the other; the rest run in-process.
 SOME = [
     case
     for case in CASES

@@ -220,7 +220,7 @@ def test_a_whole_loop(name: str, device: str) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("name", ["shuffle", "noisy", "stream", "split"])
+@pytest.mark.parametrize("name", ["noisy", "stream"])
 @pytest.mark.usefixtures("fake")
 def test_other_loops(name: str, loop: str) -> None:
     """So do loops that stop early, meet themselves, or go hand in hand."""
@@ -237,7 +237,7 @@ def overlapping(monkeypatch: pytest.MonkeyPatch, fake: types.ModuleType) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("options", ["1", "2, persistent_workers=True"])
+@pytest.mark.parametrize("options", ["2, persistent_workers=True"])
 @pytest.mark.parametrize("name", WORKERS)
 @pytest.mark.usefixtures("overlapping")
 def test_with_workers(name: str, options: str) -> None:

@@ -162,6 +162,14 @@ def _leaves_the_process_as_it_was() -> Iterator[None]:
     assert not patched, f"torch stays patched: {patched}"
 
 
+@pytest.fixture(autouse=True)
+def _workers_end_soon() -> None:
+    """Shorten torch's wait of 5 s for each loader worker that failed."""
+    utils = sys.modules.get("torch.utils.data._utils")
+    if utils is not None:
+        utils.MP_STATUS_CHECK_INTERVAL = 0.2
+
+
 # --- which kernels ran ------------------------------------------------------------
 
 KERNELS = ("default", ".venv-old", ".venv-colab")

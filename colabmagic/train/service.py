@@ -134,6 +134,17 @@ class RunningCell:
                 self._finished = self._finish(result, error)
             return self._finished
 
+    def cancel(self, error: BaseException) -> None:
+        """Bring everything home before the cell has run, also what ``--keep`` keeps.
+
+        Parameters
+        ----------
+        error
+            Why it will not run.
+        """
+        self._known["kept"] = False
+        self.finish(None, error)
+
     def _finish(self, result: object, error: BaseException | None) -> TrainOutcome:
         """Bring everything home, tell, and return what happened."""
         global _running  # noqa: PLW0603 (one cell runs at a time in a process)
@@ -148,7 +159,7 @@ class RunningCell:
         try:
             if session is not None:
                 known["peak_bytes"] = session.peak_bytes()
-                known["notes"] = session.exit(result, error)
+                known["notes"] = session.exit(result, error, keep=known["kept"])
                 known["moved_bytes"] = session.mover.moved_bytes
         finally:
             if _standing is not None:  # it was left for this cell
@@ -326,7 +337,7 @@ def start(  # noqa: PLR0913 (all by keyword)
             running = _open(namespace, device, names, options, show, told, meter)
     except KeyboardInterrupt as error:
         if running is not None:
-            running.finish(None, error)
+            running.cancel(error)
         raise
     return running
 
@@ -376,7 +387,7 @@ def _open(  # noqa: PLR0913, PLR0917 (only called above)
     try:
         show(TrainOutcome(**known).entry_line(told))
     except BaseException as error:
-        running.finish(None, error)  # nobody else will
+        running.cancel(error)  # nobody else will
         raise
     if found.fallback is not None:
         told.add(found.fallback)

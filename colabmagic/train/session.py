@@ -298,7 +298,9 @@ class Session:
 
     # ---- exit ------------------------------------------------------------------------
 
-    def exit(self, result: object, error: BaseException | None) -> tuple[str, ...]:
+    def exit(
+        self, result: object, error: BaseException | None, *, keep: bool = False
+    ) -> tuple[str, ...]:
         """Undo the patches and bring everything home.
 
         Parameters
@@ -307,6 +309,8 @@ class Session:
             Value of the last expression.
         error
             What ended the cell, if it failed.
+        keep
+            Leave on the device what was moved there.
 
         Returns
         -------
@@ -322,7 +326,7 @@ class Session:
         with deferred_interrupts(), paused_collector(), no_subclass():
             self._unpatch()
             try:
-                if not self.options.keep:
+                if not keep:
                     self._bring_home(result, error)
             finally:
                 self._release()

@@ -167,7 +167,7 @@ def _workers_end_soon() -> None:
     """Shorten torch's wait of 5 s for each loader worker that failed."""
     utils = sys.modules.get("torch.utils.data._utils")
     if utils is not None:
-        utils.MP_STATUS_CHECK_INTERVAL = 0.2
+        utils.MP_STATUS_CHECK_INTERVAL = 0.2  # type: ignore[attr-defined]
 
 
 # --- which kernels ran ------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from colabmagic.memory.devices import read_device
-from colabmagic.train import devices
+from colabmagic.train import batch_size, devices
 from colabmagic.train.budget import to_move, usable_bytes
 from colabmagic.train.collector import paused_collector
 from colabmagic.train.dry_run import DryRun
@@ -57,10 +57,13 @@ def dry_run(
         reach = Reach(namespace).names(session.names)
         items = to_move(session.chosen(reach), session.mover, namespace, session.names)
     memory = read_device(found.device)
+    free = usable_bytes(memory)
+    moved = sum(each.size_bytes for each in items)
     return DryRun(
         device=str(found.device),
         requested=requested,
         items=items,
-        free_bytes=usable_bytes(memory),
+        free_bytes=free,
         device_bytes=memory.total_bytes,
+        batch=batch_size.estimate(namespace, reach, moved=moved, free=free),
     )

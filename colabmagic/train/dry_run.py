@@ -13,6 +13,9 @@ from colabmagic.report.size import in_words
 from colabmagic.report.text import render_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from colabmagic.train.batch_size import BatchEstimate
     from colabmagic.train.budget import Item
 
 _MANY: Final = 20
@@ -36,6 +39,8 @@ class DryRun(Document):
         What the device has for it; None where it does not tell.
     device_bytes
         What the device has in all; None where it does not tell.
+    batch
+        What a batch takes, and the largest that fits; None on the CPU.
     notes
         What the user should know.
     """
@@ -48,6 +53,7 @@ class DryRun(Document):
     items: tuple[Item, ...] = ()
     free_bytes: int | None = None
     device_bytes: int | None = None
+    batch: BatchEstimate | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -98,7 +104,7 @@ def view(dry_run: DryRun) -> Report:
         title=f"train_on {dry_run.device} --dry-run",
         verdict=verdict,
         summary="the cell did not run, nothing has moved",
-        findings=() if dry_run.fits is not False else (_too_much(dry_run),),
+        findings=tuple(_findings(dry_run)),
         tables=(_table(dry_run),) if dry_run.items else (),
         fields=tuple(fields),
     )
@@ -110,15 +116,33 @@ def _sizes(dry_run: DryRun) -> list[Field]:
     room = "the device does not tell" if free is None else in_words(free)
     if free is not None and whole is not None:
         room += f" of {in_words(whole)}"
-    return [
+    fields = [
         Field(label="To move:", value=in_words(dry_run.total_bytes)),
         Field(label="Free:", value=room),
-        Field(
-            label="Besides:",
-            value="batches, activations, gradients and optimizer state that the cell "
-            "makes; how much, only a run can tell (its card shows the peak)",
-        ),
     ]
+    if dry_run.batch is not None:
+        fields.append(Field(label="Batch:", value=_batch(dry_run.batch)))
+    return fields
+
+
+def _batch(batch: BatchEstimate) -> str:
+    """Return what is known of the size of a batch."""
+    if batch.why_not is not None:
+        return f"how large a batch fits, only a run can tell: {batch.why_not}"
+    models = ", ".join(batch.models)
+    source = (
+        "" if batch.batch_size is None else f" ({batch.source} has {batch.batch_size})"
+    )
+    return (
+        (
+            ""
+            if batch.largest is None
+            else f"up to about {batch.largest:,} samples{source}; "
+        )
+        + f"{in_words(batch.sample_bytes)} a sample by the shapes in one training step of "
+        f"{models} with a sample of {batch.source}, and {in_words(batch.once_bytes)} of "
+        "gradients and optimizer state that come once"
+    )
 
 
 def _table(dry_run: DryRun) -> Table:
@@ -134,6 +158,30 @@ def _table(dry_run: DryRun) -> Table:
     return Table(
         caption="Would move", columns=("Name", "Type", "Size"), rows=tuple(rows)
     )
+
+
+def _findings(dry_run: DryRun) -> Iterator[Finding]:
+    """Return what speaks against running the cell."""
+    batch = dry_run.batch
+    if dry_run.fits is False:
+        yield _too_much(dry_run)
+    elif batch is not None and batch.largest is not None and batch.largest < 1:
+        yield Finding(
+            code="batch-does-not-fit",
+            severity=Severity.WARN,
+            title="not even a batch of one sample would fit, by the shapes",
+            fix=("%gpu_memory, which shows who holds memory", "or a smaller model"),
+        )
+    elif batch is not None and batch.is_too_large:
+        yield Finding(
+            code="batch-does-not-fit",
+            severity=Severity.WARN,
+            title=f"batches of {batch.batch_size} would not fit, by the shapes",
+            fix=(
+                f"batch_size={batch.largest} in {batch.source}",
+                "or %%train_on --auto-batch, which keeps the gradient",
+            ),
+        )
 
 
 def _too_much(dry_run: DryRun) -> Finding:

@@ -36,6 +36,8 @@ class LoopFigures:
         Processors that this process may use.
     loaders
         The loaders of the loop.
+    cached
+        Whether plain data is on the device already.
     """
 
     device: str
@@ -46,6 +48,7 @@ class LoopFigures:
     busy_percent: float | None
     cpu_count: int
     loaders: Sequence[LoaderFacts]
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +96,15 @@ def _about_waiting(figures: LoopFigures, share: float) -> LoopAdvice:
     cause = (
         f"{share:.0%} of the time {waiter} waited for {loader.name or 'the loader'}."
     )
-    return LoopAdvice(cause=cause, fix=_better_loader(figures, loader))
+    better = _larger_or_cached if loader.at_once else _better_loader
+    return LoopAdvice(cause=cause, fix=better(figures, loader))
+
+
+def _larger_or_cached(figures: LoopFigures, _: LoaderFacts) -> str:
+    """Say how data in memory comes faster: a worker would only send it once more."""
+    if figures.device == "cpu" or figures.cached:
+        return "DataLoader(..., batch_size=...): a larger one; its data is in memory"
+    return f"%%train_on {figures.device} --cache, which keeps its data there"
 
 
 def _better_loader(figures: LoopFigures, loader: LoaderFacts) -> str:

@@ -46,6 +46,7 @@ def watch(meter: Meter, session: Session) -> None:
     """Let a meter read the memory of a session's device, and how busy it is."""
     device = session.device
     meter.memory = session.used_bytes
+    meter.cached = session.options.cache
     if device.type == "cuda":
         meter.busy = lambda: busy_percent(device)
 
@@ -78,6 +79,7 @@ def measured(meter: Meter, device: str) -> dict[str, Any]:
             busy_percent=meter.busy_percent,
             cpu_count=1 if isinstance(processors, Unknown) else max(1, int(processors)),
             loaders=loaders,
+            cached=meter.cached,
         )
         advice = advise(figures)
     return {

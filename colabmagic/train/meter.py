@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from colabmagic.train.rows import is_read_at_once
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
     from types import FrameType
@@ -105,6 +107,8 @@ class LoaderFacts:
         None where the loader does not batch, or batches by a sampler.
     passes
         How often the cell went through it, begun ones included.
+    at_once
+        Whether its batches are cut out of tensors as a whole, without a worker.
     """
 
     name: str
@@ -113,6 +117,7 @@ class LoaderFacts:
     persistent_workers: bool
     batch_size: int | None
     passes: int
+    at_once: bool = False
 
 
 @dataclass(eq=False)
@@ -139,6 +144,8 @@ class Meter:
         asked for it, when the loader had it, when its copy to the device was under way.
     due
         When `tick` is to be called, after a batch.
+    cached
+        Whether plain data stays on the device (``--cache``).
     """
 
     namespace: dict[str, Any]
@@ -148,6 +155,7 @@ class Meter:
     clock: Callable[[], float] = time.perf_counter
     log: list[float] = field(default_factory=list)
     due: float = float("-inf")
+    cached: bool = False
     _batches: int = 0
     _wait_s: float = 0.0
     _transfer_s: float = 0.0
@@ -166,7 +174,7 @@ class Meter:
         """Forget what was added up: another cell begins."""
         self.log.clear()  # the same list: those at the door have it
         fresh = type(self)(self.namespace)
-        kept = {"namespace", "view", "busy", "memory", "clock", "log"}
+        kept = {"namespace", "view", "busy", "memory", "clock", "log", "cached"}
         for name in {each.name for each in fields(self)} - kept:
             setattr(self, name, getattr(fresh, name))
 
@@ -189,6 +197,7 @@ class Meter:
             persistent_workers=bool(loader.persistent_workers),
             batch_size=loader.batch_size,
             passes=1 if known is None else known.passes + 1,
+            at_once=is_read_at_once(loader),
         )
         self._begun[key] = self.clock()
 

@@ -92,6 +92,24 @@ def install(patches: Patches, resident: Resident | None = None) -> None:
     patches.set(fetch._MapDatasetFetcher, "fetch", fetch_batch)  # noqa: SLF001
 
 
+def is_read_at_once(loader: Any) -> bool:  # noqa: ANN401 (a DataLoader)
+    """Tell whether the batches of a loader are mostly made at once, as far as it shows.
+
+    Parameters
+    ----------
+    loader
+        A ``torch.utils.data.DataLoader``.
+    """
+    dataset = loader.dataset
+    while type(dataset) is Subset:
+        dataset = dataset.dataset
+    return (
+        type(dataset) is TensorDataset
+        and loader.collate_fn is _default_collate
+        and not loader.num_workers
+    )
+
+
 def _fetch_as_ever() -> None:
     """Leave loading in a worker process to torch: its errors are shown as texts."""
     fetcher: Any = fetch._MapDatasetFetcher  # noqa: SLF001

@@ -224,7 +224,7 @@ def test_batches_cut_from_a_tensor() -> None:
         ),
         (
             (
-                "class Locked(nn.Linear):\n    def __deepcopy__(self, memo): raise TypeError('no')\n"
+                "class Locked(nn.Linear):\n    def __deepcopy__(self, m): raise TypeError('no')\n"
                 "model = Locked(3, 1)\nX = torch.zeros(5, 3)"
             ),
             "model(X)",

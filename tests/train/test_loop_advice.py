@@ -66,6 +66,21 @@ def figures(*loaders: LoaderFacts, **changes: Any) -> LoopFigures:  # noqa: ANN4
             {"wait_s": 5.0, "transfer_s": 40.0},
             "DataLoader(..., pin_memory=True)",
         ),
+        (
+            {"at_once": True},
+            {},
+            "%%train_on cuda:0 --cache, which keeps its data there",
+        ),
+        (
+            {"at_once": True},
+            {"cached": True},
+            "DataLoader(..., batch_size=...): a larger one; its data is in memory",
+        ),
+        (
+            {"at_once": True},
+            {"device": "cpu"},
+            "DataLoader(..., batch_size=...): a larger one; its data is in memory",
+        ),
     ],
 )
 def test_the_fix(loader: dict[str, Any], changes: dict[str, Any], fix: str) -> None:

@@ -217,3 +217,28 @@ def test_a_view_that_fails_is_left_out(stand: Stand) -> None:
     stand.loop(DataLoader(TensorDataset(torch.zeros(20)), batch_size=1), 1.0)
     assert len(view.states) == 1
     assert stand.meter.batches == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "at_once"),
+    [
+        ("DataLoader(rows)", True),
+        ("DataLoader(Subset(Subset(rows, [0, 1]), [0]))", True),
+        ("DataLoader(rows, num_workers=1)", False),
+        ("DataLoader(rows, collate_fn=list)", False),
+        ("DataLoader([1, 2])", False),
+    ],
+)
+def test_it_knows_which_loaders_cut_batches_out_of_tensors(
+    text: str, *, at_once: bool
+) -> None:
+    """For the advice: a worker would not make those faster."""
+    names: dict[str, Any] = {}
+    source = (
+        "import torch\nfrom torch.utils.data import DataLoader, Subset, TensorDataset\n"
+        f"rows = TensorDataset(torch.zeros(4, 2))\nloader = {text}"
+    )
+    exec(source, names)  # noqa: S102 (a notebook's cell)
+    meter = Meter(names)
+    meter.begin(names["loader"])
+    assert meter.loaders()[0].at_once is at_once

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.error import UsageError
 
+from colabmagic.tracebacks import drop_wrappers, module_of_frame
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from IPython.core.interactiveshell import InteractiveShell
 
-_OURS: Final = "colabmagic."
 _NOT_THE_USERS: Final = ("colabmagic.", "IPython.", "decorator")
 
 
@@ -55,6 +56,9 @@ def hide_frames(
         traceback = _cut(drawn_error.__traceback__, last, all_below)
         drawn_error.__traceback__ = sys.last_traceback = traceback
         drop_wrappers(drawn_error)
+        short = _in_short(drawn_error, traceback)
+        if short is not None:
+            return short
         drawn: list[str] = shell.InteractiveTB.structured_traceback(
             type(drawn_error), drawn_error, traceback
         )
@@ -86,6 +90,17 @@ def _hide_in_syntax_error(
     shell.showsyntaxerror = show  # type: ignore[method-assign]
 
 
+def _in_short(
+    error: BaseException, traceback: types.TracebackType | None
+) -> list[str] | None:
+    """Have an error that a report follows shown in a few lines; return these."""
+    if "torch" not in sys.modules:
+        return None
+    from colabmagic.magics import _oom  # noqa: PLC0415 (only at an error)
+
+    return _oom.shorten(error, traceback)
+
+
 def watch_shown_errors(shell: InteractiveShell) -> Callable[[], None]:
     """Have IPython show errors of the cell without the frames of our wrappers.
 
@@ -108,10 +123,7 @@ def watch_shown_errors(shell: InteractiveShell) -> Callable[[], None]:
         kind, value, traceback = original(*args, **options)
         if isinstance(value, BaseException):
             drop_wrappers(value)
-            if "torch" in sys.modules:
-                from colabmagic.magics import _oom  # noqa: PLC0415 (only at an error)
-
-                _oom.shorten(value, traceback)
+            _in_short(value, traceback)
         return kind, value, traceback
 
     shell._get_exc_info = _get_exc_info  # type: ignore[method-assign]  # noqa: SLF001
@@ -132,26 +144,6 @@ def run_frames() -> list[types.FrameType]:
             found.append(frame)
         frame = frame.f_back
     return found
-
-
-def drop_wrappers(error: BaseException) -> None:
-    """Take our frames out of the middle of a traceback and of those it came from."""
-    pending: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while pending:
-        each = pending.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        pending += [each.__cause__, each.__context__]
-        entry = each.__traceback__
-        while entry is not None:
-            following = entry.tb_next
-            while following is not None and _module(following).startswith(_OURS):
-                following = following.tb_next
-            if following is not entry.tb_next:
-                entry.tb_next = following
-            entry = following
 
 
 def _cut(
@@ -181,11 +173,6 @@ def _cut(
 def _drop(entries: list[types.TracebackType], start: int, stop: int) -> None:
     """Drop entries, and those of IPython and ours that lead there."""
     # The very first one stays: it is IPython's, which leaves it out itself.
-    while start > 1 and _module(entries[start - 1]).startswith(_NOT_THE_USERS):
+    while start > 1 and module_of_frame(entries[start - 1]).startswith(_NOT_THE_USERS):
         start -= 1
     del entries[max(start, 1) : stop]
-
-
-def _module(entry: types.TracebackType) -> str:
-    """Return the module of a frame."""
-    return str(entry.tb_frame.f_globals.get("__name__", ""))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import linecache
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from IPython.display import display
 
@@ -13,43 +14,15 @@ from colabmagic.magics import _after_error
 from colabmagic.magics._frames import run_frames
 from colabmagic.memory.devices import allocated_bytes
 from colabmagic.memory.exceptions import has_locals
-from colabmagic.memory.oom import (
-    OutOfMemoryFacts,
-    find_out_of_memory,
-    first_line,
-    look,
-)
+from colabmagic.memory.oom import find_out_of_memory, first_line, note, noted
 from colabmagic.memory.oom_view import OutOfMemoryReport
+
+_CELLS: Final = frozenset({"<module>", "<cell line: 1>"})
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from IPython.core.interactiveshell import InteractiveShell
-
-# What was seen before a session brought everything home, and of which error. Plain
-# data: nothing of the cell is kept alive by it.
-_noted: list[tuple[int, OutOfMemoryFacts, int | None]] = []
-
-
-def note(shell: InteractiveShell, error: BaseException, source: str) -> None:
-    """Look around now, for a report later; nothing happens for other errors.
-
-    Parameters
-    ----------
-    shell
-        The shell.
-    error
-        What the cell raised.
-    source
-        The cell.
-    """
-    try:
-        before = allocated_bytes()
-        facts = look(error, shell.user_ns or {}, source)
-    except Exception:  # noqa: BLE001 (a report must not become a second error)
-        return
-    if facts is not None:
-        _noted[:] = [(id(error), facts, before)]
 
 
 def explain(
@@ -71,13 +44,13 @@ def explain(
     cause = find_out_of_memory(error)
     if cause is None:
         return
-    if _noted and _noted[0][0] != id(error):
-        _noted.clear()
-    if not _noted:
-        note(shell, error, source)
-    if not _noted:
+    seen = noted(error)
+    if seen is None:
+        note(error, shell.user_ns or {}, source)
+        seen = noted(error)
+    if seen is None:
         return
-    _, facts, before = _noted.pop()
+    facts, before = seen
     # A cell that another one runs: the outer one may want the error.
     frees = frees and len(run_frames()) <= 1
     freed = None
@@ -92,7 +65,7 @@ def explain(
     display(OutOfMemoryReport(facts=facts, freed_bytes=freed, is_freed=frees))
 
 
-def shorten(error: Any, traceback: TracebackType | None) -> None:  # noqa: ANN401
+def shorten(error: Any, traceback: TracebackType | None) -> list[str] | None:  # noqa: ANN401
     """Have a session's cell show the error in a few lines; the report follows.
 
     Parameters
@@ -101,17 +74,20 @@ def shorten(error: Any, traceback: TracebackType | None) -> None:  # noqa: ANN40
         What the cell raised; other errors are left alone.
     traceback
         Where.
+
+    Returns
+    -------
+    list of str or None
+        The lines; None where the error is left alone.
     """
     cause = find_out_of_memory(error)
     if cause is None or _own(error, "_render_traceback_"):
-        return
-    lines = [f"{type(error).__name__}: {first_line(cause)}"]
-    place = _place(traceback)
-    if place:
-        lines.append(f"  in {place}  (the whole traceback: %tb)")
-    lines += _place_in_function(traceback)
+        return None
+    lines = [f"{type(error).__name__}: {first_line(cause)}", *_places(traceback)]
     with contextlib.suppress(Exception):  # a class may forbid new attributes
         error._render_traceback_ = lambda: lines
+        return lines
+    return None
 
 
 def _own(error: BaseException, name: str) -> bool:
@@ -120,32 +96,25 @@ def _own(error: BaseException, name: str) -> bool:
     return type(attributes) is dict and name in attributes
 
 
-def _place(traceback: TracebackType | None) -> str:
-    """Return the line of the cell that failed: the first that holds no locals."""
-    while traceback is not None:
-        frame = traceback.tb_frame
-        if frame.f_code.co_name in {"<module>", "<cell line: 1>"} or (
-            frame.f_globals.get("__name__") == "__main__" and not has_locals(frame)
-        ):
-            text = linecache.getline(frame.f_code.co_filename, traceback.tb_lineno)
-            return f"line {traceback.tb_lineno}: {text.strip()}"
-        traceback = traceback.tb_next
-    return ""
-
-
-def _place_in_function(traceback: TracebackType | None) -> list[str]:
-    """Return the line of the user's innermost function that failed, if there is one."""
-    found = []
+def _places(traceback: TracebackType | None) -> list[str]:
+    """Return the line of the cell or script that failed, and that of his function."""
+    place, function = "", ""
     while traceback is not None:
         frame, line = traceback.tb_frame, traceback.tb_lineno
-        name = frame.f_code.co_name
-        is_users = frame.f_globals.get("__name__") == "__main__" and has_locals(frame)
-        if is_users and not name.startswith("<"):  # a comprehension: the cell's line
-            text = linecache.getline(frame.f_code.co_filename, line).strip()
-            if text:
-                found = [f"  by {name}(), its cell's line {line}: {text}"]
+        file, name = frame.f_code.co_filename, frame.f_code.co_name
+        text = linecache.getline(file, line).strip()
+        is_users = frame.f_globals.get("__name__") == "__main__"
+        in_script = frame.f_globals.get("__file__") == file  # else in a cell
+        if is_users and has_locals(frame):
+            if text and not name.startswith("<"):  # a comprehension: the cell's line
+                whose = "line" if in_script else "its cell's line"
+                function = f"  by {name}(), {whose} {line}: {text}"
+        elif is_users or name in _CELLS:
+            where = f"{Path(file).name}, " if in_script else ""
+            if in_script or not place or file.startswith("<%%"):  # what it runs
+                place = f"  in {where}line {line}: {text}  (the whole traceback: %tb)"
         traceback = traceback.tb_next
-    return found
+    return [each for each in (place, function) if each]
 
 
 def keep_text(shell: InteractiveShell, error: Any) -> None:  # noqa: ANN401 (sets an attribute)

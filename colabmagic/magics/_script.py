@@ -52,7 +52,8 @@ def run_script(
     path = _find(name, words[0])
     try:
         with tokenize.open(path) as file:
-            tree = ast.parse(file.read(), str(path))
+            source = file.read()
+        tree = ast.parse(source, str(path))
     except (SyntaxError, ValueError) as error:  # ValueError: a null byte
         hide_frames(shell, error, all_below=run_script.__code__)
         raise
@@ -68,6 +69,7 @@ def run_script(
         mentioned_names(tree),
         opener=lambda _shell, _line, names: start(names, namespace),
     )
+    opened.own_names, opened.source = namespace, source
     try:
         with _as_main(module, [str(path), *words[1:]]):
             _execute(tree, namespace)

@@ -14,7 +14,7 @@ from colabmagic.magics._frames import run_frames, watch_shown_errors
 from colabmagic.magics._lazy import import_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
     from IPython.core.interactiveshell import InteractiveShell
@@ -67,6 +67,10 @@ class OpenCell:
         Lets IPython show errors as ever.
     is_standing
         Whether the magic is on for all cells, and not written in this one.
+    own_names
+        The names of the script that runs; None for a cell, which has the user's.
+    source
+        The text of that script.
     """
 
     name: str
@@ -78,6 +82,8 @@ class OpenCell:
     last_value: BaseException | None
     stop_watching: Callable[[], None]
     is_standing: bool
+    own_names: Mapping[str, Any] | None = None
+    source: str = ""
 
 
 _OPEN: list[OpenCell] = []
@@ -176,10 +182,13 @@ def _note_out_of_memory(opened: OpenCell, error: BaseException) -> None:
     """See who holds the device's memory before the session brings everything home."""
     if "torch" not in sys.modules:
         return
-    from colabmagic.magics import _oom  # noqa: PLC0415 (only after an error)
+    from colabmagic.memory import oom  # noqa: PLC0415 (only after an error)
 
+    names: Mapping[str, Any] = opened.shell.user_ns or {}
+    if opened.own_names is not None:
+        names = {**names, **opened.own_names}
     info = getattr(opened.outcome, "info", None)
-    _oom.note(opened.shell, error, getattr(info, "raw_cell", None) or "")
+    oom.note(error, names, opened.source or getattr(info, "raw_cell", None) or "")
 
 
 def session_of_cell() -> OpenCell | None:

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.memory.children import module_name
-from colabmagic.memory.devices import loaded_torch, read_cpu, read_devices
+from colabmagic.memory.devices import (
+    allocated_bytes,
+    loaded_torch,
+    read_cpu,
+    read_devices,
+)
 from colabmagic.memory.exceptions import frames, has_locals, links
 from colabmagic.memory.holders import Ledger, Share, find_roots, local_roots
 from colabmagic.memory.loaders import LoaderFacts, find_loaders
@@ -133,6 +138,41 @@ def look(
         trains="backward" in mentioned
         or any("backward" in frame.f_code.co_names for frame in called),
     )
+
+
+# What was seen before a session brought everything home, and of which error. Plain
+# data: nothing of the cell is kept alive by it.
+_noted: list[tuple[int, OutOfMemoryFacts, int | None]] = []
+
+
+def note(error: BaseException, namespace: Mapping[str, Any], source: str = "") -> None:
+    """Look around now, for a report later; nothing happens for other errors.
+
+    Parameters
+    ----------
+    error, namespace, source
+        As for `look`.
+    """
+    try:
+        before = allocated_bytes()
+        facts = look(error, namespace, source)
+    except Exception:  # noqa: BLE001 (a report must not become a second error)
+        return
+    if facts is not None:
+        _noted[:] = [(id(error), facts, before)]
+
+
+def noted(error: BaseException) -> tuple[OutOfMemoryFacts, int | None] | None:
+    """Return once what was noted of an error, and the bytes in use then.
+
+    Parameters
+    ----------
+    error
+        What escaped from the cell.
+    """
+    found = [each[1:] for each in _noted if each[0] == id(error)]
+    _noted.clear()
+    return found[0] if found else None
 
 
 def first_line(error: BaseException) -> str:

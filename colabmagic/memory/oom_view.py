@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TITLE: Final = "Out of memory"
 _ROWS: Final = 8
+_TINY_SHARE: Final = 0.002  # of the largest: those are summed up in a row
 _UNUSED_SHARE: Final = 0.02  # of the device: less is not worth advice
 _MOST_NAMES: Final = 3
 
@@ -189,11 +190,10 @@ def _is_fragmented(facts: OutOfMemoryFacts) -> bool:
 
 def _table(facts: OutOfMemoryFacts) -> Table:
     """Say who held how much."""
-    rows = [
-        (each.name, in_words(each.size_bytes), _what(each))
-        for each in facts.shares[:_ROWS]
-    ]
-    if rest := facts.shares[_ROWS:]:
+    least = _TINY_SHARE * max((each.size_bytes for each in facts.shares), default=0)
+    told = [each for each in facts.shares if each.size_bytes >= least][:_ROWS]
+    rows = [(each.name, in_words(each.size_bytes), _what(each)) for each in told]
+    if rest := [each for each in facts.shares if each not in told]:
         size = in_words(sum(each.size_bytes for each in rest))
         rows.append((f"{len(rest)} more", size, ""))
     return Table(

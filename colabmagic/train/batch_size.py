@@ -77,10 +77,6 @@ class _Source:
     batch_size: int | None
 
 
-class _UntoldError(Exception):
-    """Nothing can be told, for the reason in the first argument."""
-
-
 def estimate(
     namespace: Mapping[str, Any], reach: Reach, *, moved: int, free: int | None
 ) -> BatchEstimate:
@@ -105,7 +101,7 @@ def estimate(
     streams = Streams.take([])
     try:
         return _estimate(namespace, reach, models, moved, free)
-    except _UntoldError as reason:
+    except LookupError as reason:
         return BatchEstimate(models=tuple(models), why_not=str(reason))
     finally:
         streams.restore()
@@ -121,7 +117,7 @@ def _estimate(
     """Try the sources of batches, the likeliest first."""
     sources = _sources(namespace, reach)
     if not sources:
-        raise _UntoldError("the cell names no DataLoader, dataset or tensor of samples")
+        raise LookupError("the cell names no DataLoader, dataset or tensor of samples")
     failed: list[Exception] = []
     for source in sources:
         costs = {}
@@ -135,7 +131,7 @@ def _estimate(
     else:
         first = failed[0]
         first_line = f"{type(first).__name__}: {first}".partition("\n")[0]
-        raise _UntoldError(
+        raise LookupError(
             f"no model takes what comes from {sources[0].name} ({first_line})"
         )
     once = _gradients_and_states(reach)
@@ -233,7 +229,7 @@ def _sources(namespace: Mapping[str, Any], reach: Reach) -> list[_Source]:
 def _of_dataset(dataset: Any, collate: Any) -> tuple[Any, ...]:  # noqa: ANN401
     """Return batches of one sample, repeated."""
     if isinstance(dataset, torch_data.IterableDataset):
-        raise _UntoldError("a stream gives no sample without using it up")
+        raise LookupError("a stream gives no sample without using it up")  # noqa: TRY004
     sample = dataset[0]
     batches = [collate([sample] * size) for size in _SIZES]
     return tuple(
@@ -262,7 +258,7 @@ def _cost(
     small, large = (_bytes_of_pass(empty, batch) for batch in source.batches)
     slope = (large - small) / (_SIZES[1] - _SIZES[0])
     if slope <= 0:
-        raise _UntoldError(
+        raise LookupError(
             f"what it takes does not grow with the batch of {source.name}"
         )
     return slope, small - slope * _SIZES[0]
@@ -296,7 +292,7 @@ def _bytes_of_pass(model: nn.Module, batch: Any) -> float:  # noqa: ANN401
         ends = sum(each.nbytes for each in _tensors(output))
         inputs = sum(each.nbytes for each in _tensors(batch))
         return inputs + sum(kept) + 2 * max(kept, default=0) + 2 * ends
-    raise error or _UntoldError("there is nothing that it could take")
+    raise error or LookupError("there is nothing that it could take")
 
 
 def _calls(batch: Any) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:  # noqa: ANN401

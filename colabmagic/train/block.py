@@ -11,6 +11,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from colabmagic.errors import NestedCellError, NotSupportedError
+from colabmagic.tracebacks import drop_wrappers
 from colabmagic.train.names import mentioned_names
 from colabmagic.train.options import TrainOptions
 
@@ -133,6 +134,8 @@ class DeviceBlock:
         (running, namespace, frame), self._open = self._open, None
         if namespace is not frame.f_globals:  # what the block has bound since
             namespace.update(frame.f_locals)
+        if error is not None:
+            _look_at(error, namespace)
         self.outcome = running.finish(None, error)
 
     def __call__(self, function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
@@ -162,6 +165,7 @@ class DeviceBlock:
             try:
                 result = function(*args, **kwargs)
             except BaseException as error:
+                _look_at(error, namespace)
                 self.outcome = running.finish(None, error)
                 raise
             self.outcome = running.finish(result)
@@ -180,6 +184,14 @@ class DeviceBlock:
             options=self._options,
             out=_print,
         )
+
+
+def _look_at(error: BaseException, namespace: dict[str, Any]) -> None:
+    """Take our frames out of an error; if memory ran out, see who holds it."""
+    from colabmagic.memory import oom  # noqa: PLC0415 (only after an error)
+
+    drop_wrappers(error)
+    oom.note(error, namespace)
 
 
 def _names_of_block(frame: FrameType) -> tuple[str, ...]:

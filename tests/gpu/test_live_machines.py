@@ -46,7 +46,8 @@ def show(watch):
 run = LiveRun(watch, show)
 watch.take()
 show(watch)
-run.loop()
+run.start()  # in a thread, as in a notebook: it can be woken
+run.join(60)
 print(json.dumps({"frames": frames, "html": html, "samples": watch.samples,
                   "torch": "torch" in sys.modules}))
 sys.stdout.flush()

@@ -240,6 +240,40 @@ def test_a_script_that_fails(kernel: Kernel, script: Path) -> None:
     assert kernel.run("net.weight.device.type").results == ["'cpu'"]
 
 
+OUT_OF_MEMORY = """
+import torch
+net = torch.nn.Linear(10, 10)
+grown = torch.zeros(100, 10)
+def step(batch):
+    return net(batch).relu()
+for _ in range(6):
+    grown = torch.cat([grown] * 6)
+    step(grown)
+"""
+
+
+def test_a_script_that_runs_out_of_memory(kernel: Kernel, script: Path) -> None:
+    """A report with the script's own names and lines; the whole traceback by %tb."""
+    script.write_text(OUT_OF_MEMORY, encoding="utf-8")
+    kernel.run("torch.fake.set_limit(1, 200_000)")
+    reply = kernel.run(f"%train_on fake:1 '{script}'")
+    whole = kernel.run("%tb")
+    kernel.run("torch.fake.heal()")
+    assert reply.ename == "OutOfMemoryError"
+    (error,) = reply.errors
+    assert "in train it.py, line 9: step(grown)" in error
+    assert "by step(), line 6: return net(batch).relu()" in error
+    assert len(error.splitlines()) == 3
+    (report,) = [
+        out["data"]["text/plain"]
+        for out in reply.outputs
+        if out["type"] == "display_data"
+    ]
+    assert "Most was held by grown: 144.0 KB" in report
+    assert "return net(batch).relu()" in whole.shown
+    assert "colabmagic/" not in whole.shown
+
+
 def test_no_such_script(kernel: Kernel, script: Path) -> None:
     """One line names the scripts that are there."""
     reply = kernel.run(f"%train_on fake:1 '{script.parent}/trian.py'")

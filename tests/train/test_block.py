@@ -13,6 +13,7 @@ from torch import nn
 
 from colabmagic import train
 from colabmagic.errors import BadDeviceError, NestedCellError, NotSupportedError
+from colabmagic.memory.oom import noted
 
 if TYPE_CHECKING:
     import types
@@ -64,6 +65,53 @@ def test_an_error_in_the_block_passes() -> None:
     assert x.tolist() == [2, 2]
     assert block.outcome is not None
     assert block.outcome.error == "ZeroDivisionError"
+
+
+def fit(model: nn.Module, x: torch.Tensor) -> None:
+    """Fail below what is wrapped while a device is on."""
+    model(x)
+
+
+def test_an_error_below_a_wrapped_call_shows_no_frame_of_ours() -> None:
+    """A model and a loader are wrapped; the traceback reads as without a device."""
+    model, x = nn.Linear(3, 1), torch.ones(2, 4)
+    on = train.on("fake:1", quiet=True)
+    with pytest.raises(RuntimeError) as plain:
+        fit(model, x)
+    with pytest.raises(RuntimeError) as block, on:
+        fit(model, x)
+    with pytest.raises(RuntimeError) as function:
+        on(fit)(model, x)
+    names = [entry.name for entry in plain.traceback]
+    assert [entry.name for entry in block.traceback] == names
+    assert (
+        [entry.name for entry in function.traceback]
+        == [
+            names[0],
+            "on_device",  # the decorator itself
+            *names[1:],
+        ]
+    )
+
+
+def test_out_of_memory_is_looked_at_while_all_is_there(
+    fake: types.ModuleType,
+) -> None:
+    """For the report in a notebook: afterwards everything is home."""
+    x = torch.ones(10, 100)
+    fake.set_limit(1, 10_000)
+    with (
+        pytest.raises(torch.OutOfMemoryError) as caught,
+        train.on("fake:1", quiet=True),
+    ):
+        y = x + 1
+        x = torch.cat([y, x])
+    seen = noted(caught.value)
+    assert seen is not None
+    facts, in_use = seen
+    assert {each.name for each in facts.shares} >= {"x", "y"}
+    assert in_use == 8_000
+    assert noted(caught.value) is None
 
 
 def test_a_decorated_function() -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Final
 
 from traitlets import Bool, Enum, Set, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
+from colabmagic.errors import BadDeviceError
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+
+# Of torch or its extensions; others are known when torch has been imported.
+_OTHER_DEVICES: Final = ("meta", "mtia", "hpu", "xla", "npu", "mlu", "musa")
 
 
 class ColabMagic(Configurable):
@@ -44,6 +51,26 @@ class ColabMagic(Configurable):
     ).tag(config=True)
 
     told = Set(help="Reasons that were given in full already; not a setting.")
+
+    @validate("device")
+    def _known_device(self, proposal: dict[str, str]) -> str:
+        """Refuse what names no kind of device; whether one is here, a cell will tell."""
+        from colabmagic.train.options import (  # noqa: PLC0415 (lazy)
+            WELL_KNOWN_DEVICES,
+            DeviceSpec,
+        )
+
+        device = proposal["value"]
+        try:
+            kind = DeviceSpec.parse(device).kind
+            if kind not in {*WELL_KNOWN_DEVICES, *_OTHER_DEVICES}:
+                sys.modules["torch"].device(kind)
+        except (BadDeviceError, KeyError, RuntimeError, AttributeError):
+            known = ", ".join(WELL_KNOWN_DEVICES)
+            raise TraitError(
+                f"ColabMagic.device is one of {known}, cuda:1 …, not {device!r}"
+            ) from None
+        return device
 
     @validate("language")
     def _known_language(self, proposal: dict[str, str]) -> str:

@@ -220,7 +220,7 @@ def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
     cells.turn_on(shell, "train_on", _open_standing)
     try:
         cells.begin_standing(_names_of_cell(shell))  # the rest of this cell
-    except BaseException:
+    except BaseException:  # also Ctrl-C: it is on as a whole, or not at all
         turn_off(shell)
         raise
     return None

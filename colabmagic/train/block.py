@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _Args = ParamSpec("_Args")
 _Result = TypeVar("_Result")
 
+_told: set[str] = set()  # what was said in full in this process
+
 
 def on(  # noqa: PLR0913 (all by keyword)
     device: str = "auto",
@@ -183,6 +185,7 @@ class DeviceBlock:
             names=names,
             options=self._options,
             out=_print,
+            told=_told,
         )
 
 

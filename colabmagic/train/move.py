@@ -106,7 +106,7 @@ class Mover:
                     for tensor, made, pair in self._plan(chosen):
                         done.append(leave(tensor, made, pair))
                     attach(gradients)
-                except BaseException:
+                except BaseException:  # whatever it is: nothing may stay half moved
                     for traveller in reversed(done):
                         bring_back(traveller, traveller.home)
                     attach(gradients)

@@ -364,7 +364,7 @@ def _open(  # noqa: PLR0913, PLR0917 (only called above)
             session = Session(namespace, names, found.device, options, meter=meter)
             session.enter()
             watch(meter, session)
-    except BaseException:
+    except BaseException:  # also Ctrl-C: what was on for all cells is on again
         if _standing is not None:
             _standing.enter()
         raise
@@ -386,7 +386,7 @@ def _open(  # noqa: PLR0913, PLR0917 (only called above)
     _running = running
     try:
         show(TrainOutcome(**known).entry_line(told))
-    except BaseException as error:
+    except BaseException as error:  # the output is closed, or Ctrl-C came meanwhile
         running.cancel(error)  # nobody else will
         raise
     if found.fallback is not None:

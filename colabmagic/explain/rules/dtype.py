@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
 _WORD = r"'?(?:torch\.(?:cuda\.)?)?((?:c10::)?\w+(?: \w+)?)'?"
 _MIXED = (
-    re.compile(rf"mat1 and mat2 must have the same dtype, but got {_WORD} and {_WORD}"),
+    re.compile(
+        rf"(?:mat1|self) and mat2 must have the same dtype, but got {_WORD} and {_WORD}"
+    ),
+    re.compile(
+        rf"dot : expected both vectors to have same dtype, but found {_WORD} and {_WORD}"
+    ),
+    re.compile(
+        rf"addmv input tensors must have the same dtype, but got {_WORD}, {_WORD}"
+    ),
+    re.compile(
+        rf"have the same dtype, but found \w+ of type {_WORD} and \w+ of type {_WORD}"
+    ),
+    re.compile(rf"expected dtype {_WORD} for `\w+` but got dtype {_WORD}"),
     re.compile(
         rf"expected m1 and m2 to have the same dtype, but got: {_WORD} != {_WORD}"
     ),

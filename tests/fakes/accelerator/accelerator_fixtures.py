@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Compile before the first test, whose time limit the build could exceed."""
+    """Have the device before the first test.
+
+    The build could exceed a test's time limit, and a backward pass before the device is
+    known shuts it out of the process.
+    """
     wanted = any(
         "registered_fake" in getattr(item, "fixturenames", ()) for item in items
     )
     if wanted and not fake_accelerator.missing_tools():
         # What goes wrong here goes wrong again, and is shown, in the fixture.
         with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):
-            fake_accelerator.build()
+            _register()
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +37,11 @@ def registered_fake() -> types.ModuleType:
     missing = fake_accelerator.missing_tools()
     if missing and os.environ.get("CI", "").lower() != "true":
         pytest.skip("the fake accelerator needs " + ", ".join(missing))
+    return _register()
+
+
+def _register() -> types.ModuleType:
+    """Register the device type, once."""
     fake = fake_accelerator.register()
     # Comes with the first optimizer step otherwise, and replaces torch.manual_seed:
     # a test would be blamed for it.

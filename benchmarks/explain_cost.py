@@ -132,7 +132,7 @@ def main() -> None:
     table(
         f"Explaining an error, CPU ms, {rounds} rounds",
         ("", "min", "median", "budget"),
-        [(name, f"{low:.4f}", f"{mid:.4f}", wanted) for name, low, mid, wanted in rows],
+        [(name, f"{low:.3g}", f"{mid:.3g}", wanted) for name, low, mid, wanted in rows],
     )
 
 

@@ -12,7 +12,7 @@ from colabmagic.gpu.view import NOT_USABLE, summary, view
 from colabmagic.report.document import Document
 from colabmagic.report.model import Severity, Unknown
 from colabmagic.report.plain import to_plain
-from colabmagic.report.text import clean, render_text
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from colabmagic.gpu.facts import DeviceFacts, GpuFacts, TorchFacts
@@ -113,21 +113,20 @@ class GpuReport(Document):
     @property
     def headline(self) -> str:
         """Return the answer in one line."""
-        return clean(self.view().headline)
+        # By name: a class with slots is made anew, which the short form does not know.
+        return clean(super(GpuReport, self).headline)
 
     @property
     def text(self) -> str:
         """Return the whole report as text of at most 80 columns."""
-        parts = [render_text(self.view())]
+        parts = [super(GpuReport, self).text]
         parts += [part.text for part in (self.deep, self.bench) if part is not None]
         return "\n\n".join(parts)
 
     @property
     def html(self) -> str:
         """Return the whole report as HTML."""
-        from colabmagic.report.html import render_html  # noqa: PLC0415 (not by a shell)
-
-        parts = [render_html(self.view())]
+        parts = [super(GpuReport, self).html]
         parts += [part.html for part in (self.deep, self.bench) if part is not None]
         return "\n".join(parts)
 

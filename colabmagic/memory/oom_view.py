@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from colabmagic.memory.holders import GRAPH
 from colabmagic.report.document import Document
-from colabmagic.report.html import render_html
 from colabmagic.report.model import Finding, Report, Severity, Table
 from colabmagic.report.plain import to_plain
 from colabmagic.report.size import in_words
-from colabmagic.report.text import render_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,16 +75,6 @@ class OutOfMemoryReport(Document):
             title=f"What only the failed call held is free again{size}: no restart is "
             "needed. %tb shows the error again.",
         )
-
-    @property
-    def text(self) -> str:
-        """Return the whole report as text of at most 80 columns."""
-        return render_text(self.view())
-
-    @property
-    def html(self) -> str:
-        """Return the whole report as HTML."""
-        return render_html(self.view())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""

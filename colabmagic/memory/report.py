@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from colabmagic.memory.view import view
 from colabmagic.report.document import Document
-from colabmagic.report.html import render_html
 from colabmagic.report.plain import to_plain
-from colabmagic.report.text import render_text
 
 if TYPE_CHECKING:
     from colabmagic.memory.holders import Holding, MemoryFacts
@@ -45,16 +43,6 @@ class MemoryReport(Document):
     def view(self) -> Report:
         """Return the report before it becomes text or HTML."""
         return view(self.facts, self.freed)
-
-    @property
-    def text(self) -> str:
-        """Return the whole report as text of at most 80 columns."""
-        return render_text(self.view())
-
-    @property
-    def html(self) -> str:
-        """Return the whole report as HTML."""
-        return render_html(self.view())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from colabmagic.report.text import render_text
+
+if TYPE_CHECKING:
+    from colabmagic.report.model import Report
 
 
 class Document:
@@ -13,15 +18,26 @@ class Document:
 
     mime_type: ClassVar[str]
 
+    def view(self) -> Report:
+        """Return what a person sees."""
+        raise NotImplementedError
+
+    @property
+    def headline(self) -> str:
+        """Return the answer in one line."""
+        return self.view().headline
+
     @property
     def text(self) -> str:
         """Return the whole report as text of at most 80 columns."""
-        raise NotImplementedError
+        return render_text(self.view())
 
     @property
     def html(self) -> str:
         """Return the whole report as HTML."""
-        raise NotImplementedError
+        from colabmagic.report.html import render_html  # noqa: PLC0415 (not by a shell)
+
+        return render_html(self.view())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from colabmagic.report.document import Document
-from colabmagic.report.html import render_html
 from colabmagic.report.model import Field, Report, Table
 from colabmagic.report.plain import to_plain
-from colabmagic.report.text import render_text
 
 if TYPE_CHECKING:
     from colabmagic.train.trial import StepTimes
@@ -50,16 +48,6 @@ class Comparison(Document):
         """How many times as fast a step is on `device`."""
         return self.other.step_s / max(self.device.step_s, 1e-9)
 
-    @property
-    def text(self) -> str:
-        """Return the table as text of at most 80 columns."""
-        return render_text(self._report())
-
-    @property
-    def html(self) -> str:
-        """Return the table as HTML."""
-        return render_html(self._report())
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
         plain: dict[str, Any] = to_plain(self)
@@ -76,7 +64,7 @@ class Comparison(Document):
             f"({_times(self.speed_up)}); now the whole cell"
         )
 
-    def _report(self) -> Report:
+    def view(self) -> Report:
         """Return the table."""
         unit = self.device.unit
         columns = ["Device", f"Time of a {unit}", "Speed"]

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from colabmagic.report.document import Document
-from colabmagic.report.html import render_html
 from colabmagic.report.model import Field, Finding, Report, Severity, Table
 from colabmagic.report.plain import to_plain
 from colabmagic.report.size import in_words
-from colabmagic.report.text import render_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,15 +64,9 @@ class DryRun(Document):
         """Tell whether it fits; None where the device does not tell."""
         return None if self.free_bytes is None else self.total_bytes <= self.free_bytes
 
-    @property
-    def text(self) -> str:
-        """Return the whole report as text of at most 80 columns."""
-        return render_text(view(self))
-
-    @property
-    def html(self) -> str:
-        """Return the whole report as HTML."""
-        return render_html(view(self))
+    def view(self) -> Report:
+        """Return what a person sees."""
+        return view(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""

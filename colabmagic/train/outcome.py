@@ -6,15 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from colabmagic.report.document import Document
-from colabmagic.report.html import render_html
 from colabmagic.report.plain import to_plain
 from colabmagic.report.size import in_words
-from colabmagic.report.text import render_text
 from colabmagic.train.card import card
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from colabmagic.report.model import Report
     from colabmagic.train.comparison import Comparison
     from colabmagic.train.loop_advice import LoopAdvice
 
@@ -106,15 +105,9 @@ class TrainOutcome(Document):
     nan_batch: Any = field(default=None, repr=False)
     comparison: Comparison | None = None
 
-    @property
-    def text(self) -> str:
-        """Return the card as text of at most 80 columns."""
-        return render_text(card(self))
-
-    @property
-    def html(self) -> str:
-        """Return the card as HTML."""
-        return render_html(card(self))
+    def view(self) -> Report:
+        """Return the card."""
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; the cell's own value and batch are not in it."""

@@ -16,10 +16,8 @@ from colabmagic.gpu.trials.bench_results import Collector, DeviceBench
 from colabmagic.gpu.trials.child import Child, describe, run_child, teller
 from colabmagic.gpu.trials.sampler import Conditions, Sampler
 from colabmagic.report.document import Document
-from colabmagic.report.html import render_html
 from colabmagic.report.plain import to_plain
 from colabmagic.report.progress import SILENT
-from colabmagic.report.text import render_text
 
 if TYPE_CHECKING:
     from colabmagic.gpu.facts import GpuFacts
@@ -68,21 +66,6 @@ class BenchReport(Document):
             for device in self.devices
             for one in device.measurements
         )
-
-    @property
-    def headline(self) -> str:
-        """Return the answer in one line."""
-        return self.view().headline
-
-    @property
-    def text(self) -> str:
-        """Return the whole report as text of at most 80 columns."""
-        return render_text(self.view())
-
-    @property
-    def html(self) -> str:
-        """Return the whole report as HTML."""
-        return render_html(self.view())
 
     def view(self) -> Report:
         """Return what a person sees."""

@@ -17,11 +17,9 @@ from colabmagic.gpu.trials import deep_view
 from colabmagic.gpu.trials.child import Child, describe, run_child
 from colabmagic.gpu.trials.deep_results import Collector, FrameworkTrials
 from colabmagic.report.document import Document
-from colabmagic.report.html import render_html
 from colabmagic.report.model import Severity
 from colabmagic.report.plain import to_plain
 from colabmagic.report.progress import SILENT
-from colabmagic.report.text import render_text
 
 if TYPE_CHECKING:
     from colabmagic.gpu.facts import GpuFacts
@@ -72,21 +70,6 @@ class DeepReport(Document):
     def ok(self) -> bool:
         """Tell whether nothing that matters failed."""
         return all(one.severity is Severity.INFO for one in self.findings)
-
-    @property
-    def headline(self) -> str:
-        """Return the answer in one line."""
-        return self.view().headline
-
-    @property
-    def text(self) -> str:
-        """Return the whole report as text of at most 80 columns."""
-        return render_text(self.view())
-
-    @property
-    def html(self) -> str:
-        """Return the whole report as HTML."""
-        return render_html(self.view())
 
     def view(self) -> Report:
         """Return what a person sees."""

@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.explain.cases import CASES, HEAD, Case
-from tests.fakes.accelerator.fake_accelerator import kernel_code, missing_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.kernel.support import Kernel, Reply
 
 MIXED = "a, b = torch.ones(2, 2), torch.ones(2, 2).double()\na @ b"
@@ -33,29 +30,13 @@ def said(reply: Reply) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module")
-def torch_kernel(interpreter_path: str, needs_torch: None) -> Iterator[Kernel]:
-    """Yield a kernel with the test accelerator in it."""
-    del needs_torch
-    if missing_tools():
-        pytest.skip("the test accelerator needs " + ", ".join(missing_tools()))
-    from tests.kernel.support import Kernel as RealKernel
-
-    with RealKernel(interpreter_path) as kernel:
-        reply = kernel.run(kernel_code(), timeout_s=300)
-        assert reply.status == "ok", reply.shown
-        reply = kernel.run("%load_ext colabmagic")
-        assert reply.status == "ok", reply.shown
-        yield kernel
-
-
 @pytest.fixture
-def kernel(torch_kernel: Kernel) -> Kernel:
+def kernel(device_kernel: Kernel) -> Kernel:
     """Return that kernel with nothing of the test before."""
     for cell in ("%reset -f", SETTINGS, HEAD):
-        reply = torch_kernel.run(cell)
+        reply = device_kernel.run(cell)
         assert reply.status == "ok", reply.shown
-    return torch_kernel
+    return device_kernel
 
 
 @pytest.mark.parametrize("case", SOME, ids=lambda case: case.name)

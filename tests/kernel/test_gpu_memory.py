@@ -6,11 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.accelerator.fake_accelerator import kernel_code, missing_tools
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.kernel.support import Kernel
 
 SETUP = """
@@ -51,22 +47,6 @@ HELD: dict[str, str] = {
         "it = go(); s = next(it); del s"
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def device_kernel(interpreter_path: str, needs_torch: None) -> Iterator[Kernel]:
-    """Yield a kernel with the test accelerator in it."""
-    del needs_torch
-    if missing_tools():
-        pytest.skip("the test accelerator needs " + ", ".join(missing_tools()))
-    from tests.kernel.support import Kernel as RealKernel
-
-    with RealKernel(interpreter_path) as kernel:
-        reply = kernel.run(kernel_code(), timeout_s=300)
-        assert reply.status == "ok", reply.shown
-        reply = kernel.run("%load_ext colabmagic")
-        assert reply.status == "ok", reply.shown
-        yield kernel
 
 
 @pytest.fixture

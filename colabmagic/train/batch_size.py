@@ -47,6 +47,8 @@ class BatchEstimate:
         What comes once besides what moves at entry: gradients, state of optimizers.
     batch_size
         That the loader has; None where it is not known.
+    samples
+        How many there are; None where that is not known.
     largest
         The largest batch that fits, 0 if none does; None where that is not known.
     why_not
@@ -58,6 +60,7 @@ class BatchEstimate:
     sample_bytes: int = 0
     once_bytes: int = 0
     batch_size: int | None = None
+    samples: int | None = None
     largest: int | None = None
     why_not: str | None = None
 
@@ -75,6 +78,7 @@ class _Source:
     name: str
     batches: tuple[Any, ...]  # one of each size, without values
     batch_size: int | None
+    samples: int | None
 
 
 def estimate(
@@ -146,6 +150,7 @@ def _estimate(
         sample_bytes=per_sample,
         once_bytes=once,
         batch_size=source.batch_size,
+        samples=source.samples,
         largest=largest,
     )
 
@@ -214,15 +219,17 @@ def _sources(namespace: Mapping[str, Any], reach: Reach) -> list[_Source]:
         with contextlib.suppress(Exception):  # whatever the user's dataset raises
             batches = _of_dataset(each.dataset, each.collate_fn)
             name = names.get(id(each), "the loader")
-            found.append(_Source(name, batches, each.batch_size))
+            size = _length(each.dataset)
+            found.append(_Source(name, batches, each.batch_size, size))
     for dataset in sorted(datasets, key=lambda each: order.get(id(each), len(order))):
         with contextlib.suppress(Exception):
             batches = _of_dataset(dataset, torch_data.default_collate)
-            found.append(_Source(names.get(id(dataset), "the dataset"), batches, None))
+            name = names.get(id(dataset), "the dataset")
+            found.append(_Source(name, batches, None, _length(dataset)))
     for key, tensor in reach.tensors.items():
         if key in names and is_plain(tensor) and tensor.dim() and len(tensor) > 1:
             batches = tuple(_rows(tensor, size) for size in _SIZES)
-            found.append(_Source(names[key], batches, None))
+            found.append(_Source(names[key], batches, None, len(tensor)))
     return found
 
 
@@ -236,6 +243,14 @@ def _of_dataset(dataset: Any, collate: Any) -> tuple[Any, ...]:  # noqa: ANN401
         tree_map_only(torch.Tensor, lambda each: each.to(_META), batch)
         for batch in batches
     )
+
+
+def _length(dataset: Any) -> int | None:  # noqa: ANN401
+    """Return how many samples a dataset has, if it tells."""
+    try:
+        return len(dataset)
+    except Exception:  # noqa: BLE001 (of the user's dataset: whatever it raises)
+        return None
 
 
 def _rows(tensor: torch.Tensor, size: int) -> torch.Tensor:

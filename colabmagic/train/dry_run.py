@@ -121,20 +121,23 @@ def _batch(batch: BatchEstimate) -> str:
     """Return what is known of the size of a batch."""
     if batch.why_not is not None:
         return f"how large a batch fits, only a run can tell: {batch.why_not}"
-    models = ", ".join(batch.models)
-    source = (
-        "" if batch.batch_size is None else f" ({batch.source} has {batch.batch_size})"
-    )
     return (
-        (
-            ""
-            if batch.largest is None
-            else f"up to about {batch.largest:,} samples{source}; "
-        )
+        _largest(batch)
         + f"{in_words(batch.sample_bytes)} a sample by the shapes in one training step of "
-        f"{models} with a sample of {batch.source}, and {in_words(batch.once_bytes)} of "
-        "gradients and optimizer state that come once"
+        f"{', '.join(batch.models)} with a sample of {batch.source}, and "
+        f"{in_words(batch.once_bytes)} of gradients and optimizer state that come once"
     )
+
+
+def _largest(batch: BatchEstimate) -> str:
+    """Return the largest batch in words; "" where it is not known."""
+    if batch.largest is None:
+        return ""
+    if batch.samples is not None and batch.largest >= batch.samples:
+        return f"all {batch.samples:,} samples of {batch.source} would fit in one; "
+    known = batch.batch_size is not None
+    now = f" ({batch.source} has {batch.batch_size})" if known else ""
+    return f"up to about {batch.largest:,} samples{now}; "
 
 
 def _table(dry_run: DryRun) -> Table:

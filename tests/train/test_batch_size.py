@@ -242,6 +242,18 @@ def test_what_cannot_be_told(setup: str, cell: str, reason: str) -> None:
 
 
 @pytest.mark.usefixtures("fake")
+def test_no_batch_is_larger_than_the_data() -> None:
+    """Where all samples fit, no larger number is named."""
+    notebook = book(
+        "model = nn.Linear(3, 2)", "loader = DataLoader(data(3), batch_size=8)"
+    )
+    found = tried(notebook, "for x, y in loader: model(x)")
+    assert found.batch is not None
+    assert found.batch.samples == 64
+    assert "all 64 samples of loader would fit in one" in " ".join(found.text.split())
+
+
+@pytest.mark.usefixtures("fake")
 def test_models_in_functions_and_two_models() -> None:
     """What a function of an earlier cell trains counts, and each model."""
     notebook = book(

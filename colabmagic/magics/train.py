@@ -82,7 +82,8 @@ class TrainMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     @argument(
         "--keep",
         action="store_true",
-        help="leave models and tensors on the device when the cell ends",
+        help="leave models and tensors on the device when the cell ends; a later cell "
+        "without it, or %%train_on off, brings them home",
     )
     @argument(
         "--strict",
@@ -204,8 +205,12 @@ def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
     device = arguments.device or ColabMagic.of(shell).device
     if device.lower() in _OFF | {"cpu"}:
         cells.turn_off(shell)
+        kept = () if service is None else service.state().kept
         if service is None or not service.turn_off():
-            _print("train_on: is off, cells run on the CPU")
+            more = f"; back from --keep: {', '.join(kept)}" if kept else ""
+            _print(f"train_on: is off, cells run on the CPU{more}")
+        if service is not None:
+            service.fetch_kept()
         return None
     _refuse_in_line(arguments)
     cells.turn_off(shell)  # what follows may fail
@@ -259,6 +264,7 @@ def turn_off(shell: InteractiveShell) -> None:
     service = _loaded_service()
     if service is not None:
         service.turn_off()
+        service.fetch_kept()
 
 
 def _names_of_cell(shell: InteractiveShell) -> tuple[str, ...]:

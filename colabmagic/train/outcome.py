@@ -187,6 +187,8 @@ class TrainState:
         The user's names whose values are there.
     there_bytes
         Bytes that were moved there and still are.
+    kept
+        The user's names whose values a cell with ``--keep`` has left on a device.
     """
 
     device: str | None = None
@@ -195,9 +197,15 @@ class TrainState:
     seconds: float = 0.0
     there: tuple[str, ...] = ()
     there_bytes: int = 0
+    kept: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the state in words, and what to type."""
+        if self.device is None and self.kept:
+            return (
+                "train_on is off: cells run on the CPU; left on a device by --keep: "
+                f"{', '.join(self.kept)}\n  %train_on off brings that home"
+            )
         if self.device is None:
             return (
                 "train_on is off: cells run on the CPU\n"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RunningCell",
     "dry_run",
+    "fetch_kept",
     "last_outcome",
     "stand",
     "standing",
@@ -159,8 +160,12 @@ class RunningCell:
         try:
             if session is not None:
                 known["peak_bytes"] = session.peak_bytes()
-                known["notes"] = session.exit(result, error, keep=known["kept"])
                 known["moved_bytes"] = session.mover.moved_bytes
+                known["notes"] = session.exit(result, error, keep=known["kept"])
+                if known["kept"]:
+                    _kept.append(session)
+                else:
+                    known["notes"] += fetch_kept()
         finally:
             if _standing is not None:  # it was left for this cell
                 _standing.enter()
@@ -176,6 +181,9 @@ class RunningCell:
 
 
 _running: RunningCell | None = None
+_kept: list[
+    Session
+] = []  # of cells with ``--keep``: what they left may come home later
 _standing: Standing | None = None
 
 
@@ -231,6 +239,7 @@ def stand(  # noqa: PLR0913 (all by keyword)
     told = set() if told is None else told
     found = devices.resolve(device, strict=options.strict)
     turn_off()
+    fetch_kept()
     meter = Meter(namespace, None if options.quiet else view)
     standing = Standing(namespace, found, options, show, told, meter)
     standing.enter()
@@ -239,6 +248,25 @@ def stand(  # noqa: PLR0913 (all by keyword)
     if found.fallback is not None:
         told.add(found.fallback)
     return standing.state()
+
+
+def fetch_kept() -> tuple[str, ...]:
+    """Bring home what cells with ``--keep`` have left on devices.
+
+    Returns
+    -------
+    tuple of str
+        Notes for the user.
+
+    Raises
+    ------
+    DeviceFailedError
+        A device could not be read any more.
+    """
+    notes: tuple[str, ...] = ()
+    while _kept:
+        notes += _kept.pop().fetch()
+    return notes
 
 
 def standing() -> Standing | None:
@@ -263,7 +291,12 @@ def turn_off() -> bool:
 
 def state() -> TrainState:
     """Return whether later cells run on a device, and what is there."""
-    return TrainState() if _standing is None else _standing.state()
+    if _standing is not None:
+        return _standing.state()
+    left = [each.there() for each in _kept]
+    return TrainState(
+        kept=tuple(dict.fromkeys(name for names, _ in left for name in names))
+    )
 
 
 def start(  # noqa: PLR0913 (all by keyword)
@@ -359,6 +392,10 @@ def _open(  # noqa: PLR0913, PLR0917 (only called above)
         note = refuse_on_cpu(options, asked=found.fallback is None)
     if _standing is not None:
         _standing.leave()
+    if any(each.device != found.device for each in _kept):
+        fetch_kept()
+    for each in _kept:
+        each.let_go()
     try:
         if found.device.type != "cpu":
             session = Session(namespace, names, found.device, options, meter=meter)

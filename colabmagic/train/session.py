@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -88,6 +89,7 @@ class Session:
         self._guards: list[Any] = []
         self._entry_bytes = 0
         self._outer_device: int | None = None
+        self._left: list[weakref.ref[torch.Tensor]] = []
 
     def _with_looked_up(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Add all names where one is looked up by its text: it may be any."""
@@ -326,11 +328,56 @@ class Session:
         with deferred_interrupts(), paused_collector(), no_subclass():
             self._unpatch()
             try:
-                if not keep:
+                if keep:
+                    self._note_left(result)
+                else:
                     self._bring_home(result, error)
             finally:
+                self._release(keep=keep)
+        return tuple(self.scope.notes)
+
+    def fetch(self) -> tuple[str, ...]:
+        """Bring home what a cell with ``--keep`` left on the device.
+
+        Returns
+        -------
+        tuple of str
+            Notes for the user.
+
+        Raises
+        ------
+        DeviceFailedError
+            As `exit`.
+        """
+        with deferred_interrupts(), paused_collector(), no_subclass():
+            self.scope.notes.clear()  # those of its cell have been told
+            reach = Reach(self.namespace).names(filter(is_users, self.namespace))
+            states = [
+                state
+                for optimizer in reach.optimizers.values()
+                for parameter, state in optimizer.state.items()
+                if id(parameter) in self.mover.travellers
+            ]
+            others = [each for ref in self._left if (each := ref()) is not None]
+            others += Reach({}).values(states).tensors.values()
+            others = [each for each in others if self.mover.is_away(each)]
+            try:
+                self._home(others)
+            finally:
+                self._left.clear()
                 self._release()
         return tuple(self.scope.notes)
+
+    def _note_left(self, result: object) -> None:
+        """Remember what a cell with ``--keep`` leaves on the device, to fetch it later."""
+        if self.scope.on_device:
+            self.mover.leave_there(self.scope.on_device)
+        reach = Reach(self.namespace, into_data=True).names(self.names)
+        reach.values([result, *self._rebound()])
+        self._let_states_stay(reach)
+        self._left = [
+            weakref.ref(each) for each in self._going_home(reach.tensors.values())
+        ]
 
     def _unpatch(self) -> None:
         """Put back everything that was patched."""
@@ -397,12 +444,16 @@ class Session:
         if self.device.type == "meta":  # it holds no values
             mover.home(copy=False)
             return
+        self._home(others)
+        if self._allocated() > self._entry_bytes:
+            self._home(self._going_home(self._alive_on_device()))
+
+    def _home(self, others: list[torch.Tensor]) -> None:
+        """Bring home what was moved and others; give up where the device fails."""
         try:
-            notes = mover.home(others)
-            if self._allocated() > self._entry_bytes:
-                notes += mover.home(self._going_home(self._alive_on_device()))
+            notes = self.mover.home(others)
         except RuntimeError as failure:
-            mover.home(copy=False)
+            self.mover.home(copy=False)
             raise DeviceFailedError(
                 f"{self.device} stopped working: what was moved there has its values "
                 "from before the cell",
@@ -441,13 +492,13 @@ class Session:
                     for each in Reach({}).values([state]).tensors.values():
                         self.scope.stay.add(each)
 
-    def _release(self) -> None:
+    def _release(self, *, keep: bool = False) -> None:
         """Give memory back to the device, and the current device to the user."""
         self._before.clear()
         if self._outer_device is not None:
             torch.accelerator.set_device_index(self._outer_device)
             self._outer_device = None
-        if self.device.type == "cuda" and not self.options.keep:
+        if self.device.type == "cuda" and not keep:
             with contextlib.suppress(RuntimeError):  # a lost device has no cache
                 torch._C._cuda_clearCublasWorkspaces()  # noqa: SLF001
                 torch.cuda.empty_cache()

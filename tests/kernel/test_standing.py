@@ -240,6 +240,24 @@ def test_a_script_that_fails(kernel: Kernel, script: Path) -> None:
     assert kernel.run("net.weight.device.type").results == ["'cpu'"]
 
 
+def test_what_keep_has_left_is_told_and_brought_home(kernel: Kernel) -> None:
+    """The state names it; a cell without the option, or off, brings it home."""
+    kernel.run("%%train_on fake:1 --keep\n" + EPOCH)
+    assert kernel.run("where()").results == ["['fake:1']"]
+    state = kernel.run("%train_on").results[0]
+    assert "left on a device by --keep" in state
+    assert "model" in state
+    reply = kernel.run("%train_on off")
+    assert "back from --keep:" in reply.stdout
+    assert "model" in reply.stdout
+    assert kernel.run("where(), loss.device.type").results == ["(['cpu'], 'cpu')"]
+    assert "--keep" not in kernel.run("%train_on off").stdout
+    kernel.run("%%train_on fake:1 --keep\n" + EPOCH)
+    reply = kernel.run("%%train_on fake:1\n" + EPOCH)
+    assert "everything is back on the CPU" in reply.stdout
+    assert kernel.run("where(), loss.device.type").results == ["(['cpu'], 'cpu')"]
+
+
 OUT_OF_MEMORY = """
 import torch
 net = torch.nn.Linear(10, 10)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from colabmagic.errors import DeviceFailedError, DeviceMemoryError
-from colabmagic.train import modules, session
+from colabmagic.train import modules, service, session
 from colabmagic.train.options import TrainOptions
 from colabmagic.train.session import Session
 from tests.corpus.witness import entry_points, still_patched
@@ -19,7 +19,7 @@ from tests.train.cell import Notebook
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 START = (
     "import torch\nfrom torch import nn\n"
@@ -207,13 +207,78 @@ def test_the_state_of_an_optimizer_stays_with_its_weights(notebook: Notebook) ->
 
 
 def test_keep_leaves_everything_there(notebook: Notebook) -> None:
-    """With ``--keep`` nothing goes home, and a later cell works with it."""
+    """With ``--keep`` nothing goes home, and later cells work with it there."""
     notebook.train_on(STEP, keep=True)
     assert notebook["model"][0].weight.device.type == "fake"
     assert notebook["X"].device.type == "fake"
-    notebook.train_on(STEP)
+    notebook.train_on(STEP, keep=True)
     notebook.run(STEP)
     assert notebook["model"][0].weight.device.type == "fake"
+    service.fetch_kept()
+
+
+ENDINGS: dict[str, Callable[[Notebook], object]] = {
+    "a cell without it": lambda notebook: notebook.train_on("loss = loss + 0"),
+    "a cell that names nothing": lambda notebook: notebook.train_on("1"),
+    "a cell on the CPU": lambda notebook: notebook.train_on("model(X)", device="cpu"),
+    "another device": lambda notebook: notebook.train_on("model(X)", device="fake:0"),
+    "all later cells": lambda notebook: (
+        service.stand(namespace=notebook.names, device="fake:1"),
+        service.turn_off(),
+    ),
+    "off": lambda _: service.fetch_kept(),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_was_kept_comes_home_later(notebook: Notebook, ending: str) -> None:
+    """With what ordinary cells did there meanwhile, as without a device."""
+    plain = Notebook()
+    plain.run(START)
+    for _ in range(3):
+        plain.run(STEP)
+    memory = notebook["X"].data_ptr()
+    notebook.train_on(STEP, keep=True)
+    notebook.run(STEP)  # by hand, on the device: makes no difference
+    notebook.train_on(STEP, keep=True)
+    notebook.run("mine = torch.ones(2, device='fake:1')")
+    assert "model" in service.state().kept
+    ENDINGS[ending](notebook)
+    assert at_home(notebook)
+    assert notebook["loss"].device.type == "cpu"
+    assert notebook["X"].data_ptr() == memory
+    assert notebook["mine"].device.type == "fake"
+    assert service.state().kept == ()
+    for a, b in zip(
+        plain["model"].parameters(), notebook["model"].parameters(), strict=True
+    ):
+        assert torch.equal(a, b)
+    notebook.run(STEP)
+    notebook.train_on(STEP)
+    assert at_home(notebook)
+
+
+def test_what_was_kept_and_dropped_is_free(
+    notebook: Notebook, fake: types.ModuleType
+) -> None:
+    """``del`` frees the device's memory by the next cell."""
+    notebook.train_on("big = torch.zeros(1000); X", keep=True)
+    notebook.run("del big, X, model, optimizer")
+    notebook.train_on("1", keep=True)
+    gc.collect()
+    assert fake.stats(1)["current"] == 0
+    service.fetch_kept()
+
+
+def test_what_the_user_took_home_himself_stays_as_it_is(notebook: Notebook) -> None:
+    """``model.cpu()`` after ``--keep``: his values, and the optimizer follows."""
+    notebook.train_on(STEP, keep=True)
+    notebook.run("model.cpu(); before = [p.clone() for p in model.parameters()]")
+    service.fetch_kept()
+    for a, b in zip(notebook["before"], notebook["model"].parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert at_home(notebook)
+    notebook.run(STEP)
 
 
 def test_the_current_device_is_the_cells(

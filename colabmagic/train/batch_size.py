@@ -18,8 +18,8 @@ from torch.utils import data as torch_data
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from colabmagic.train.exchange import is_plain
+from colabmagic.train.fork import in_a_fork
 from colabmagic.train.reach import Reach
-from colabmagic.train.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +29,7 @@ _SIZES: Final = (2, 6)
 _META: Final = torch.device("meta")
 _RESERVE: Final = 0.05  # of the free memory: allocators lose some to rounding
 _STATES_OF_ADAM: Final = 2
+_DEADLINE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,8 @@ def estimate(
 ) -> BatchEstimate:
     """Tell how large a batch of a cell can be.
 
-    One sample of the dataset is read for it. Streams of random numbers stay as they are.
+    One sample of the dataset is read and the models run, both in a copy of the process:
+    nothing of the user's changes.
 
     Parameters
     ----------
@@ -102,13 +104,13 @@ def estimate(
     models = _models(namespace, reach)
     if not models:
         return BatchEstimate(why_not="the cell names no model that exists already")
-    streams = Streams.take([])
     try:
-        return _estimate(namespace, reach, models, moved, free)
+        return in_a_fork(
+            lambda: _estimate(namespace, reach, models, moved, free),
+            deadline_s=_DEADLINE_S,
+        )
     except LookupError as reason:
-        return BatchEstimate(models=tuple(models), why_not=str(reason))
-    finally:
-        streams.restore()
+        return BatchEstimate(models=tuple(models), why_not=str(reason.args[0]))
 
 
 def _estimate(
@@ -267,9 +269,6 @@ def _cost(
     """Return the bytes of each sample, and those that come once in a pass."""
     empty = _without_values(model, namespace)
     empty.train()
-    for module in empty.modules():  # they could tell the user's objects of this pass
-        module._forward_hooks.clear()  # noqa: SLF001
-        module._forward_pre_hooks.clear()  # noqa: SLF001
     small, large = (_bytes_of_pass(empty, batch) for batch in source.batches)
     slope = (large - small) / (_SIZES[1] - _SIZES[0])
     if slope <= 0:

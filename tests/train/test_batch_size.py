@@ -139,39 +139,57 @@ def test_a_batch_that_would_not_fit_is_named(fake: types.ModuleType) -> None:
 
 WITNESSES = """
 import random
-events = []
+events, bank, rows = [], torch.zeros(2), torch.ones(10, 3)
+own = torch.Generator()
 class Own(Dataset):
     def __len__(self): return 10
     def __getitem__(self, i):
+        print("reads", i)
         events.append(i)
-        return {"image": torch.rand(3) + random.random(), "label": i}
+        rows[i] *= 1.1
+        noise = torch.rand(3, generator=own)
+        return {"image": rows[i] + noise + random.random(), "label": i}
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.calls, self.inner, self.norm = 0, nn.Linear(3, 4), nn.BatchNorm1d(4)
     def forward(self, image, label=None):
+        global state
         self.calls += 1
+        state = image
+        events.append(image)
+        bank.add_(1)
+        print("runs")
         return nn.functional.dropout(self.norm(self.inner(image)))
 model = Net()
 model.register_forward_hook(lambda *_: events.append("hook"))
+every = nn.modules.module.register_module_forward_hook(lambda *_: events.append("all"))
+state = None
 loader = DataLoader(Own(), batch_size=2)
 optimizer = torch.optim.SGD(model.parameters(), 0.1)
 """
 
 
 @pytest.mark.usefixtures("fake")
-def test_nothing_of_the_user_changes() -> None:
-    """One sample is read; the model, its hooks and the streams do not notice."""
+def test_nothing_of_the_user_changes(capfd: pytest.CaptureFixture[str]) -> None:
+    """A sample is read and the model runs, and no object of his notices."""
     notebook = book(WITNESSES)
     model = notebook["model"]
     before = {name: value.clone() for name, value in model.state_dict().items()}
     torch.manual_seed(3)
     random.seed(3)
     streams = (torch.get_rng_state().tolist(), random.getstate())
+    generator = notebook["own"].get_state().tolist()
     found = estimated(notebook)
     assert found.source == "loader"
     assert found.sample_bytes > 0
-    assert notebook["events"] == [0]
+    notebook["every"].remove()
+    assert capfd.readouterr() == ("", "")
+    assert notebook["events"] == []
+    assert notebook["state"] is None
+    assert notebook["bank"].tolist() == [0, 0]
+    assert notebook["rows"].tolist() == torch.ones(10, 3).tolist()
+    assert notebook["own"].get_state().tolist() == generator
     assert model.calls == 0
     assert (torch.get_rng_state().tolist(), random.getstate()) == streams
     after = model.state_dict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -112,3 +113,16 @@ def handle_as_before(handler: Handler, before: Handler) -> None:
         _deferrals[0].before = before
     elif signal.getsignal(signal.SIGINT) is handler:
         signal.signal(signal.SIGINT, before)
+
+
+def _deliver_in_child() -> None:
+    """Let a forked process be interrupted: the block that interrupts wait for is not its."""
+    if not _deferrals:
+        return
+    before = _deferrals[0].before
+    _deferrals.clear()
+    signal.signal(signal.SIGINT, before)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_deliver_in_child)

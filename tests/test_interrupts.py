@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -160,3 +161,17 @@ def test_a_handler_of_somebody_else_is_left_alone() -> None:
     thread.join()
     assert found == [None]
     assert signal.getsignal(signal.SIGINT) is later
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_waits_for_nothing() -> None:
+    """A worker that is started meanwhile ends at Ctrl-C, as it would without us."""
+    with deferred_interrupts(once=True), deferred_interrupts():
+        child = os.fork()
+        if child == 0:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                os._exit(7)
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

@@ -6,7 +6,12 @@ import gc
 from typing import TYPE_CHECKING
 
 from colabmagic.memory.devices import empty_caches
-from colabmagic.memory.exceptions import cut_tracebacks, drop_tracebacks, links
+from colabmagic.memory.exceptions import (
+    cut_tracebacks,
+    drop_tracebacks,
+    end_loops,
+    links,
+)
 from colabmagic.memory.walk import exceptions_in
 
 if TYPE_CHECKING:
@@ -28,7 +33,8 @@ def strip(
         Leave the entries of the cell itself, which hold nothing.
     """
     found = links(errors)
-    kept = exceptions_in(users) if found else set()
+    kept = exceptions_in(users) if found else {}
+    end_loops(found, kept)
     if keep_place:
         cut_tracebacks(found, kept)
     else:

@@ -75,8 +75,10 @@ def path_text(path: Path) -> str:
     return "".join(reversed(parts))
 
 
-def exceptions_in(values: Iterable[object], *, budget: int = 50_000) -> set[int]:
-    """Return the ``id`` of all exceptions that the user holds himself.
+def exceptions_in(
+    values: Iterable[object], *, budget: int = 50_000
+) -> dict[int, BaseException]:
+    """Return all exceptions that the user holds himself, by ``id``.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ def exceptions_in(values: Iterable[object], *, budget: int = 50_000) -> set[int]
         How many objects are looked at: names, containers, instances of his classes.
     """
     seen: set[int] = set()
-    found: set[int] = set()
+    found: dict[int, BaseException] = {}
     pending = collections.deque(each for each in values if _may_hold_exception(each))
     while pending and len(seen) < budget:
         value = pending.popleft()  # nearest first: a large container is no wall
@@ -94,8 +96,9 @@ def exceptions_in(values: Iterable[object], *, budget: int = 50_000) -> set[int]
             continue
         seen.add(id(value))
         if is_exception(value):
-            found.add(id(value))
-            pending += next_links(value)  # type: ignore[arg-type]
+            assert isinstance(value, BaseException)
+            found[id(value)] = value
+            pending += next_links(value)
             continue
         with contextlib.suppress(Exception):  # changed by another thread meanwhile
             pending += [

@@ -27,18 +27,20 @@ def draw(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a factory of random numbers."""
     device = scope.device
     indices = original.__name__ == "randperm"
-    drawn_from = draw_from(scope, original, depth=3)
+    drawn_from = draw_from(scope, original)
 
     @named_like(original)
     def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        if kwargs and not ELSEWHERE.isdisjoint(kwargs):
-            if is_placed(kwargs):
-                return explicit(scope, kwargs, original(*args, **kwargs))
-            kwargs = unplaced(kwargs)
-        if not scope.applies(caller()):
-            return original(*args, **kwargs)
         if _follows_an_argument(original, args, kwargs):
             return drawn_from(*args, **kwargs)
+        follows = False
+        if kwargs and not ELSEWHERE.isdisjoint(kwargs):
+            follows = _follows_a_device(scope, kwargs)
+            if is_placed(kwargs) and not follows:
+                return explicit(scope, kwargs, original(*args, **kwargs))
+            kwargs = unplaced(kwargs)
+        if not follows and not scope.applies(caller()):
+            return original(*args, **kwargs)
         if kwargs.get("generator") is None and not indices:
             on_device = scope.rng == "device"
             if scope.rng == "auto":
@@ -77,6 +79,22 @@ def _follows_an_argument(
     return any(isinstance(each, torch.Tensor) for each in (*args, *kwargs.values()))
 
 
+def _follows_a_device(scope: Scope, kwargs: dict[str, Any]) -> bool:
+    """Tell whether a draw is for our device only because a tensor is there.
+
+    As in torch's distributions: ``torch.rand(shape, device=self.low.device)``.
+    """
+    device = kwargs.get("device")
+    others = {key: each for key, each in kwargs.items() if key != "device"}
+    return (
+        isinstance(device, torch.device)
+        and device == scope.device
+        and not scope.is_chosen(device)
+        and not is_placed(others)
+        and scope.draws()
+    )
+
+
 def set_rng_state_of(original: Callable[..., None]) -> Callable[..., None]:
     """Wrap the setter of the CPU's state, which may have gone along with the cell."""
 
@@ -103,7 +121,7 @@ def draw_like(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
             or is_placed(kwargs)
             or like.device != scope.device
             or not _is_small(scope, like)
-            or not scope.applies(caller())
+            or not scope.draws()
         ):
             return original(*args, **kwargs)
         here = torch.empty_like(like, device="cpu", requires_grad=False)
@@ -114,10 +132,11 @@ def draw_like(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
     return factory
 
 
-def draw_from(
-    scope: Scope, original: Callable[..., Any], depth: int = 2
-) -> Callable[..., Any]:
-    """Wrap a draw whose probabilities are tensors: they are fetched if small."""
+def draw_from(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a draw whose probabilities are tensors: they are fetched if small.
+
+    Gradients find their way: both copies are in the graph.
+    """
 
     @named_like(original)
     def factory(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
@@ -134,8 +153,7 @@ def draw_from(
             or kwargs.get("out") is not None
             or kwargs.get("generator") is not None
             or not all(_is_small(scope, each) for each in tensors)
-            or any(each.requires_grad for each in tensors)
-            or not scope.applies(caller(depth))
+            or not scope.draws()
         ):
             return original(*args, **kwargs)
         here = [_on_cpu(each) for each in args]
@@ -173,15 +191,53 @@ def fill_of(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
             self.device != scope.device
             or scope.rng == "device"
             or kwargs.get("generator") is not None
-            or any(isinstance(each, torch.Tensor) for each in args)
         ):
             return original(self, *args, **kwargs)
-        frame = caller()
-        initialises = frame.f_globals.get("__name__") == "torch.nn.init"
-        if not initialises and not (_is_small(scope, self) and scope.applies(frame)):
+        initialises = caller().f_globals.get("__name__") == "torch.nn.init"
+        if not initialises and not (_is_small(scope, self) and scope.draws()):
             return original(self, *args, **kwargs)
         here = torch.empty_like(self, device="cpu", requires_grad=False)
-        original(here, *args, **kwargs)
+        original(here, *map(_on_cpu, args), **kwargs)
         return self.copy_(here, non_blocking=scope.non_blocking)
 
     return fill
+
+
+def mask_of(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a dropout for ``--rng cpu``: its mask is the CPU's.
+
+    With ``auto`` it is not, however small: each layer of each step would fetch one.
+    """
+    in_place = original.__name__.endswith("_")
+
+    @named_like(original)
+    def dropout(input: torch.Tensor, p: float, train: bool) -> torch.Tensor:  # noqa: A002, FBT001 (torch's names)
+        if not train or input.device != scope.device or not scope.draws():
+            return original(input, p, train)  # type: ignore[no-any-return]
+        # What the CPU multiplies with; a layout of memory is one of the numbers too.
+        mask = torch.empty_like(input, device="cpu", requires_grad=False).fill_(1)
+        there = original(mask, p, train).to(scope.device)
+        return input.mul_(there) if in_place else input * there
+
+    return dropout
+
+
+def rrelu_of(scope: Scope, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a leaky ReLU whose slopes are random while a model trains."""
+    drawn = draw_from(scope, original)
+
+    @named_like(original)
+    def rrelu(
+        input: torch.Tensor,  # noqa: A002 (torch's names)
+        lower: float = 1 / 8,
+        upper: float = 1 / 3,
+        training: bool = False,  # noqa: FBT001, FBT002
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        draw = drawn if training else original
+        made: torch.Tensor = draw(input, lower, upper, training, generator=generator)
+        if made is not input and original.__name__.endswith("_"):
+            return input.copy_(made)
+        return made
+
+    return rrelu

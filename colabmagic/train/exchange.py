@@ -18,6 +18,8 @@ from torch.nn.parameter import (  # type: ignore[attr-defined]  # not in its stu
 from colabmagic.errors import NotSupportedError
 
 no_subclass = torch._C.DisableTorchFunctionSubclass  # noqa: SLF001 (user classes stay out)
+# Also past modes: they would call what a cell has put in the place of `Tensor.data`.
+_no_dispatch = torch._C.DisableTorchFunction  # noqa: SLF001
 compatible = torch._has_compatible_shallow_copy_type  # noqa: SLF001 (what `.data =` asks)
 _data: Any = torch._C.TensorBase.data  # noqa: SLF001
 # swap_tensors refuses where something holds a weak reference (RNN layers do); the
@@ -100,9 +102,16 @@ def swap(tensor: torch.Tensor, other: torch.Tensor) -> None:
         _swap(tensor, other)
 
 
+def data_of(tensor: torch.Tensor) -> torch.Tensor:
+    """Return ``tensor.data``; nobody takes note of it."""
+    with _no_dispatch():
+        return _data.__get__(tensor)  # type: ignore[no-any-return]
+
+
 def set_data(tensor: torch.Tensor, value: torch.Tensor) -> None:
     """Assign ``tensor.data``, past any user class."""
-    _data.__set__(tensor, value)
+    with _no_dispatch():
+        _data.__set__(tensor, value)
 
 
 def exchange(tensor: torch.Tensor, made: torch.Tensor) -> None:

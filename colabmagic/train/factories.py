@@ -8,7 +8,15 @@ import torch
 from torch.utils import data as torch_data
 
 from colabmagic.train import batch
-from colabmagic.train.draws import draw, draw_from, draw_like, fill_of, set_rng_state_of
+from colabmagic.train.draws import (
+    draw,
+    draw_from,
+    draw_like,
+    fill_of,
+    mask_of,
+    rrelu_of,
+    set_rng_state_of,
+)
 from colabmagic.train.legacy import (
     LEGACY,
     LegacyType,
@@ -39,7 +47,12 @@ PLAIN: Final = (
 )  # fmt: skip
 DRAWS: Final = ("rand", "randn", "randint", "randperm", "normal")
 DRAWS_LIKE: Final = ("rand_like", "randn_like", "randint_like")
-DRAWS_FROM: Final = ("bernoulli", "multinomial", "poisson")
+DRAWS_FROM: Final = (
+    "bernoulli", "multinomial", "poisson", "binomial", "_standard_gamma",
+    "_sample_dirichlet",
+)  # fmt: skip
+METHODS: Final = ("bernoulli", "multinomial")
+DROPOUTS: Final = ("dropout", "dropout_", "feature_dropout", "feature_dropout_")
 IN_PLACE: Final = (
     "normal_", "uniform_", "random_", "bernoulli_", "exponential_", "log_normal_",
     "geometric_", "cauchy_",
@@ -64,6 +77,8 @@ def install(scope: Scope, patches: Patches, namespace: dict[str, Any]) -> None:
         (DRAWS, draw),
         (DRAWS_LIKE, draw_like),
         (DRAWS_FROM, draw_from),
+        (DROPOUTS if scope.rng == "cpu" else (), mask_of),
+        (("rrelu", "rrelu_"), rrelu_of),
         (WITHOUT_DEVICE, _converted),
         (LEGACY, LegacyType),
     )
@@ -85,6 +100,12 @@ def install(scope: Scope, patches: Patches, namespace: dict[str, Any]) -> None:
             patches.set_item(namespace, name, by_name)
     for name in IN_PLACE:
         patches.set(torch.Tensor, name, fill_of(scope, getattr(torch.Tensor, name)))
+    for name in METHODS:
+        patches.set(torch.Tensor, name, draw_from(scope, getattr(torch.Tensor, name)))
+    for name in (
+        DROPOUTS if scope.rng == "cpu" else ()
+    ):  # where torch.nn.functional calls them
+        patches.set(torch._VF, name, getattr(torch, name))  # noqa: SLF001
     engine = torch.quasirandom.SobolEngine
     patches.set(engine, "draw", _converted(scope, engine.draw))
     patches.set(torch.Tensor, "__new__", legacy_new(scope))

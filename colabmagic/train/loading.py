@@ -17,7 +17,9 @@ from colabmagic.interrupts import deferred_interrupts
 from colabmagic.train import ahead, batch, rows
 from colabmagic.train.meter import count_passes
 from colabmagic.train.reach import Reach
-from colabmagic.train.visit import adopt, end_visit, visit_home
+from colabmagic.train.storage import key
+from colabmagic.train.unseen import Unseen
+from colabmagic.train.visit import Visitors, end_visit, visit_home, visitors_among
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from colabmagic.train.patches import Patches
     from colabmagic.train.resident import Resident
     from colabmagic.train.scope import Scope
-    from colabmagic.train.traveller import Traveller
 
 
 @dataclass(eq=False)
@@ -52,11 +53,18 @@ class Loading:
     meter: Meter
     resident: Resident | None = None
     _sends_ahead: bool = False
-    _shared: dict[int, tuple[object, list[Traveller]]] = field(default_factory=dict)
+    _unseen: Unseen = field(init=False)
+    _shared: dict[int, tuple[object, Visitors]] = field(default_factory=dict)
     _met: set[type] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._unseen = Unseen(self.scope, self.mover)
+        if self.resident is not None:
+            self.resident.shared = lambda tensor: key(tensor) in self.mover.pairs
 
     def install(self, patches: Patches) -> None:
         """Patch the iterators of loaders."""
+        self._unseen.install(patches)
         rows.install(patches, self.resident)
         self._sends_ahead = ahead.install(patches, self.scope.device)
         patches.set(_BaseDataLoaderIter, "__next__", self._next())
@@ -75,6 +83,7 @@ class Loading:
     def forget(self) -> None:
         """Forget what datasets share with the cell: the next one may share more."""
         self._shared.clear()
+        self._unseen.forget()
 
     def close(self) -> None:
         """Let go of datasets, and of what was made for batches that nobody asked for."""
@@ -198,20 +207,18 @@ class Loading:
             end_visit(visits)
             self.scope.inside_loader -= 1
 
-    def _visits(self, owner: Any) -> list[Traveller]:  # noqa: ANN401
-        """Find the tensors on the device that Dataset code would meet."""
+    def _visits(self, owner: Any) -> Visitors:  # noqa: ANN401
+        """Find the tensors of the cell that Dataset code would meet."""
         dataset = owner
         if isinstance(owner, torch_data.DataLoader):
             dataset = owner.dataset
         elif isinstance(owner, _BaseDataLoaderIter):
             dataset = owner._dataset  # noqa: SLF001
-        found = Reach({}, into_data=True).values([owner, dataset]).tensors
-        away = [
-            each
-            for each in found.values()
-            if self.mover.is_away(each) and each not in self.scope.on_device
-        ]
-        visits = adopt(self.mover, away)
+        found = Reach({}, into_data=True).values([owner, dataset])
+        self._unseen.watch_statistics(found.modules.values())
+        chosen = self.scope.on_device
+        tensors = [each for each in found.tensors.values() if each not in chosen]
+        visits = visitors_among(self.mover, tensors, found.arrays, self._unseen)
         if dataset is not owner:
             self._shared[id(dataset)] = (dataset, visits)
         return visits

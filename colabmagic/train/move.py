@@ -12,6 +12,7 @@ import torch
 from colabmagic.interrupts import deferred_interrupts
 from colabmagic.train import storage
 from colabmagic.train.exchange import (
+    data_of,
     history_of,
     is_movable,
     is_plain,
@@ -186,9 +187,11 @@ class Mover:
             pair = storage.Pair(memory, made.untyped_storage(), 0)
         else:
             # `.data` has a version counter of its own: a copy home is no change.
-            here = tensor.data
+            here = data_of(tensor)
             made = here.to(self.device)
-            pair = storage.Pair(memory, made.untyped_storage(), 0, (here, made.data))
+            pair = storage.Pair(
+                memory, made.untyped_storage(), 0, (here, data_of(made))
+            )
         self._note(home_key, pair)
         return tensor, made, pair
 

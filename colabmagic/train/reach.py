@@ -87,6 +87,8 @@ class Reach:
     devices
         Attributes of objects whose value is a ``torch.device``, as the dict that holds
         them and the key; not looked for where it is None.
+    arrays
+        NumPy arrays, which may look at the memory of tensors.
     """
 
     namespace: Mapping[str, Any]
@@ -97,6 +99,7 @@ class Reach:
     data: dict[int, Any] = field(default_factory=dict)
     at_home: set[int] = field(default_factory=set)
     devices: list[tuple[dict[Any, Any], Any]] | None = None
+    arrays: list[Any] = field(default_factory=list)
     _seen: set[int] = field(default_factory=set)
     _pending: list[Any] = field(default_factory=list)
     _kinds: set[int] = field(default_factory=set)
@@ -170,6 +173,9 @@ class Reach:
 
     def _skip(self, value: object) -> None:
         """Pass over what is closed."""
+
+    def _array(self, value: Any) -> None:  # noqa: ANN401 (a NumPy array)
+        self.arrays.append(value)
 
     def _tensor(self, value: torch.Tensor) -> None:
         self.tensors[id(value)] = value
@@ -397,6 +403,8 @@ def _visitor(kind: type) -> Callable[[Reach, Any], None]:
     module = origin.module_name(kind)
     if module == "__main__" or origin.is_user_type(kind):
         return Reach._user_instance  # noqa: SLF001
+    if module == "numpy" and kind.__name__ == "ndarray":
+        return Reach._array  # noqa: SLF001
     if module.partition(".")[0] in _CLOSED or module.startswith(_CLOSED_PARTS):
         return Reach._skip  # noqa: SLF001
     return Reach._instance  # noqa: SLF001

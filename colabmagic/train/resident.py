@@ -11,7 +11,7 @@ import torch
 from colabmagic.report.size import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from colabmagic.train.scope import Scope
 
@@ -42,12 +42,15 @@ class Resident:
     travellers
         Tensors that the cell works with itself, by their identity: torch does not count
         what it writes to them there.
+    shared
+        Tells whether the cell works with the memory of a tensor.
     kept_bytes
         What the copies take.
     """
 
     scope: Scope
     travellers: Mapping[int, object]
+    shared: Callable[[torch.Tensor], bool] = field(default=lambda _: False)
     kept_bytes: int = 0
     used: bool = False
     _copies: dict[int, _Copy] = field(default_factory=dict)
@@ -109,7 +112,7 @@ class Resident:
 
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return the copy of a tensor; None if there is none and shall be none."""
-        if id(tensor) in self.travellers:
+        if id(tensor) in self.travellers or self.shared(tensor):
             self._note(
                 "the cell uses a dataset's tensor itself; its rows came from the CPU"
             )

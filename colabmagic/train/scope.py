@@ -156,6 +156,13 @@ class Scope:
             and not constructs_module(frame)
         )
 
+    def draws(self) -> bool:
+        """Tell whether a draw on the device belongs to the cell, whoever makes it.
+
+        What torch's own code draws there (distributions) counts as on the CPU.
+        """
+        return not self.inside_loader and not self._is_other_thread()
+
 
 def constructs_module(frame: FrameType | None) -> bool:
     """Tell whether a frame works for the ``__init__`` of a module."""

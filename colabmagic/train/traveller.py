@@ -61,6 +61,10 @@ class Traveller:
         Whether it is, on the way home, where it arrived.
     visited
         Version counter when a visit at home began.
+    lent
+        Whether it was given memory for the visit: the cell has left its own.
+    own
+        What the shadow points to outside of visits.
     had_gradient
         Whether a gradient was attached on leaving.
     history
@@ -79,6 +83,8 @@ class Traveller:
     visiting: torch.Tensor | None = None
     stayed: bool = False
     visited: int = 0
+    lent: bool = False
+    own: torch.Tensor | None = None
     had_gradient: bool = False
 
     def is_in_place(self) -> bool:

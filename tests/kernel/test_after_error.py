@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -316,3 +317,37 @@ def test_unloading_takes_the_hook_back(fresh_kernel: Kernel) -> None:
     assert fresh_kernel.value("alive()") == 5
     fresh_kernel.run("%load_ext colabmagic")
     assert fresh_kernel.value("alive()") == 0
+
+
+WORKERS = """
+import time, torch
+from torch.utils.data import DataLoader, Dataset
+
+class Rows(Dataset):
+    def __len__(self): return 400
+    def __getitem__(self, i):
+        if i == 30: time.sleep(wait_s)
+        if i == 34: raise ValueError("row 34")
+        return torch.ones(3) * i
+"""
+WORKERS_LOOP = """
+for batch in DataLoader(Rows(), 4, num_workers=2):
+    print("going", flush=True) if batch[-1, 0] == 27 else None
+"""
+
+
+@pytest.mark.parametrize("device", ["cpu", "fake:1"])
+@pytest.mark.parametrize("stopped", [False, True])
+def test_workers_end_at_once(
+    device_kernel: Kernel, device: str, *, stopped: bool
+) -> None:
+    """After an error or Ctrl-C in a loop with workers the next cell does not wait."""
+    device_kernel.run(f"{WORKERS}wait_s = {30 if stopped else 0}")
+    reply = device_kernel.run(
+        f"%%train_on {device}{WORKERS_LOOP}",
+        interrupt_at="going" if stopped else None,
+    )
+    assert reply.ename == "KeyboardInterrupt" if stopped else "ValueError"
+    start = time.monotonic()
+    assert device_kernel.run("1").results == ["1"]
+    assert time.monotonic() - start < 4

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gc
+import sys
 import traceback
+import types
 import weakref
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from colabmagic.memory import exceptions, scrub
 from colabmagic.memory.walk import exceptions_in
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Big:
@@ -129,7 +134,7 @@ def test_a_hostile_class_is_not_asked() -> None:
     error = caught(lambda: failing(refs, Hostile))
     assert exceptions.is_exception(error)
     assert exceptions.traceback_of(error) is not None
-    assert exceptions_in([[error]]) == {id(error)}
+    assert exceptions_in([[error]]) == {id(error): error}
     scrub.strip([error], [])
     gc.collect()
     assert refs[0]() is None
@@ -161,4 +166,51 @@ def test_exceptions_are_found_where_people_put_them() -> None:
     log = Log()
     log.last = errors[1]
     found = exceptions_in([{"a": [errors[0]]}, log, (errors[2],), 7, "text"])
-    assert found == {id(link) for link in exceptions.links(errors)}
+    assert set(found) == {id(link) for link in exceptions.links(errors)}
+
+
+class Loop:
+    """Stands for an iterator over a loader with workers."""
+
+
+def test_frames_that_hold_a_loop_are_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends with its last reference, not in the collector; what is kept stays."""
+    name = "torch.utils.data.dataloader"
+    module = types.SimpleNamespace(_MultiProcessingDataLoaderIter=Loop)
+    monkeypatch.setitem(sys.modules, name, module)  # type: ignore[arg-type]
+    refs: list[weakref.ref[Loop]] = []
+
+    def looping(kept: list[Exception]) -> None:
+        loop = Loop()
+        refs.append(weakref.ref(loop))
+        try:
+            failing([])
+        except ValueError as error:
+            kept.append(error)
+        raise KeyError
+
+    def waiting() -> Any:  # noqa: ANN401
+        loop = Loop()
+        try:
+            yield loop
+        except KeyError as error:
+            yield error
+        yield loop
+
+    gc.disable()
+    try:
+        error = caught(lambda: looping([]))
+        frames = [*exceptions.frames(error)]  # as those who drew the error have them
+        assert frames[-1].f_locals["loop"] is refs[0]()
+        scrub.strip([error], [])
+        assert refs[0]() is None
+        kept: list[Exception] = []
+        error = caught(lambda: looping(kept))
+        scrub.strip([error], [kept])
+        assert refs[1]() is not None
+        running = waiting()
+        loop = next(running)
+        scrub.strip([running.throw(KeyError())], [])
+        assert next(running) is loop
+    finally:
+        gc.enable()

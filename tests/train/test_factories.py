@@ -12,6 +12,7 @@ import torch
 from colabmagic.train import draws, factories
 from colabmagic.train.patches import Patches
 from colabmagic.train.scope import Scope
+from tests.train.cell import Notebook
 
 if TYPE_CHECKING:
     import types
@@ -329,6 +330,68 @@ def test_draws_from_probabilities_on_the_device(
     if expected:
         torch.manual_seed(1)
         assert torch.equal(made.cpu(), eval(draw, {"torch": torch, "p": plain}))  # noqa: S307
+
+
+INSIDE = [
+    "D.Normal(x, w).sample()", "D.Normal(x, w).rsample()", "D.Bernoulli(w).sample()",
+    "D.Categorical(w).sample((3,))", "D.Uniform(x, x + 1).sample()",
+    "D.Exponential(w).sample()", "D.Gumbel(x, w).sample()", "D.Gamma(w, w).rsample()",
+    "D.Beta(w, w).sample()", "D.Dirichlet(w).rsample()", "D.Binomial(5, w).sample()",
+    "D.MultivariateNormal(x[0], torch.eye(6)).sample()", "F.gumbel_softmax(x)",
+    "torch.ones(6).bernoulli(0.5)", "w.bernoulli()", "w.multinomial(2)",
+    "x.clone().bernoulli_(w.detach())", "torch.bernoulli(w)", "torch.normal(w, w)",
+    "F.rrelu(x, training=True)", "F.rrelu(x.clone(), training=True, inplace=True)",
+    "torch.randn(3, device=x.device)", "torch.randint(9, (3,), device=x.device)",
+]  # fmt: skip
+MASKS = [
+    "F.dropout(x, 0.3)", "F.dropout(x.t(), 0.3)", "F.dropout(w * 1, 0.3, inplace=True)",
+    "F.dropout2d(torch.ones(2, 3, 4, 4))", "torch.dropout(w, 0.5, True)",
+    "nn.Dropout()(w)", "F.dropout(w, 0.5, False)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("draw", "rng"),
+    [(draw, rng) for draw in INSIDE for rng in ("auto", "cpu")]
+    + [(draw, "cpu") for draw in MASKS],
+)
+def test_draws_in_torchs_own_code(fake: types.ModuleType, draw: str, rng: str) -> None:  # noqa: ARG001
+    """They give the CPU's numbers, gradients and next number."""
+    seen = []
+    for away in (True, False):
+        book = Notebook()
+        book.run(
+            "import torch, torch.distributions as D\nfrom torch import nn\n"
+            "import torch.nn.functional as F\ntorch.manual_seed(0)\n"
+            "x, w = torch.randn(4, 6), nn.Parameter(torch.rand(4, 6))\n"
+        )
+        cell = (
+            f"made = {draw}\nif made.requires_grad: made.sum().backward()\n"
+            "after = torch.rand(1)"
+        )
+        book.train_on(cell, rng=rng, quiet=True) if away else book.run(cell)
+        made, grad = book["made"].detach(), book["w"].grad
+        seen.append(
+            (
+                made.tolist(),
+                None if grad is None else grad.tolist(),
+                book["after"].item(),
+            )
+        )
+    assert seen[0] == seen[1]
+
+
+def test_what_is_drawn_on_the_device_on_request(fake: types.ModuleType) -> None:
+    """``--rng device`` and a device that the user chose are left alone."""
+    for rng, draw in (("device", "x.bernoulli()"), ("auto", "torch.rand(3, device=d)")):
+        book = Notebook()
+        book.run(
+            "import torch\ntorch.manual_seed(0)\nx = torch.rand(9)\n"
+            "d = torch.device('fake', 1)\nbefore = torch.get_rng_state()"
+        )
+        book.train_on(f"made = {draw}", rng=rng, quiet=True)
+        assert torch.equal(book["before"], torch.get_rng_state())
+    del fake
 
 
 # ---- what knows no device -------------------------------------------------------------

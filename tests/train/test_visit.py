@@ -19,7 +19,7 @@ def test_a_visit_home_needs_no_copy(place: Place) -> None:
     address = tensor.data_ptr()
     mover = place.mover()
     mover.away([tensor])
-    visits = visit.adopt(mover, [tensor])
+    visits = visit.visitors_among(mover, [tensor])
     visit.visit_home(visits)
     assert tensor.data_ptr() == address
     assert is_home(tensor)
@@ -34,7 +34,7 @@ def test_a_visit_sees_what_the_cell_wrote(place: Place) -> None:
     tensor = torch.zeros(2)
     mover = place.mover()
     mover.away([tensor])
-    visits = visit.adopt(mover, [tensor])
+    visits = visit.visitors_among(mover, [tensor])
     for value in (1, 1, 5):
         tensor.fill_(value)
         visit.visit_home(visits)
@@ -47,7 +47,7 @@ def test_what_is_written_on_a_visit_is_kept(place: Place) -> None:
     counts = torch.zeros(3)
     mover = place.mover()
     mover.away([counts])
-    visits = visit.adopt(mover, [counts])
+    visits = visit.visitors_among(mover, [counts])
     for _ in range(2):
         visit.visit_home(visits)
         counts[1] += 1
@@ -65,8 +65,8 @@ def test_tensors_made_in_the_cell_are_given_a_home(place: Place) -> None:
     made = first + torch.arange(4.0).to(place.device)
     tail = made[2:]
     mover.away([])
-    visits = visit.adopt(mover, iter([made, tail, first]))
-    assert len(visits) == 3
+    visits = visit.visitors_among(mover, iter([made, tail, first]))
+    assert len(visits.travellers) == 3
     visit.visit_home(visits)
     assert is_home(made, tail)
     assert made.untyped_storage()._cdata == tail.untyped_storage()._cdata
@@ -88,7 +88,7 @@ def test_a_view_made_in_the_cell_has_the_home_of_its_base(place: Place) -> None:
     mover.away([base])
     base.add_(1)
     part = base[:2]
-    visits = visit.adopt(mover, [part])
+    visits = visit.visitors_among(mover, [part])
     visit.visit_home(visits)
     assert part.tolist() == [1, 2]
     visit.end_visit(visits)
@@ -108,7 +108,7 @@ def test_computed_tensors_are_not_adopted(place: Place) -> None:
     mover = place.mover()
     mover.away([weight])
     made = weight * 2
-    assert visit.adopt(mover, [made]) == []
+    assert not visit.visitors_among(mover, [made])
     mover.home([made])
     assert is_home(made)
 
@@ -124,7 +124,7 @@ def test_a_slice_that_follows_later(place: Place) -> None:
     mover.away([tail])
     assert tail.cpu().tolist() == [5, 6, 7, 8]
     tail.add_(1)
-    visits = visit.adopt(mover, [tail])
+    visits = visit.visitors_among(mover, [tail])
     visit.visit_home(visits)
     assert is_home(tail)
     assert tail.tolist() == [6, 7, 8, 9]

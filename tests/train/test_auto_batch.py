@@ -262,7 +262,7 @@ def test_where_no_batch_can_be_halved(
                 "    opt.step()\n"
                 "    for p in model.parameters(): p.grad = None"
             ),
-            "changes gradients by hand",
+            "weights or gradients by hand",
         ),
         (
             (

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _MINUTE_S = 60
 _SHORT_S = 10.0
+_FEW = 5  # steps: one slow one among them decides
 _MILLISECOND_S = 1e-3
 
 
@@ -61,8 +62,15 @@ class Comparison(Document):
             f"train_on compare: {what} {duration(self.device.step_s)} on "
             f"{self.device.device} and {duration(self.other.step_s)} on "
             f"{self.other.device} "
-            f"({_times(self.speed_up)}); now the whole cell"
+            f"({_times(self.speed_up)}{self._doubt()}); now the whole cell"
         )
+
+    def _doubt(self) -> str:
+        """Return on how few steps the figures rest; "" where they are enough."""
+        timed = min(self.device.timed, self.other.timed)
+        if self.device.unit == "cell" or timed >= _FEW:
+            return ""
+        return f", by {timed} {self.device.unit}{'s' if timed > 1 else ''} only"
 
     def view(self) -> Report:
         """Return the table."""
@@ -93,7 +101,7 @@ class Comparison(Document):
             )
         return Report(
             title="train_on compare",
-            verdict=f"{self.device.device} is {_times(self.speed_up)}",
+            verdict=f"{self.device.device} is {_times(self.speed_up)}{self._doubt()}",
             summary="",
             tables=(
                 Table(
@@ -114,9 +122,10 @@ def _factor(speed_up: float) -> str:
 
 def _times(speed_up: float) -> str:
     """Return a speed-up in words."""
-    if speed_up < 1:
-        return f"{1 / speed_up:.1f} times as slow"
-    return f"{speed_up:.1f} times as fast"
+    factor = f"{max(speed_up, 1 / speed_up):.1f}"
+    if factor == "1.0":
+        return "as fast as the other"
+    return f"{factor} times as {'slow' if speed_up < 1 else 'fast'}"
 
 
 def duration(seconds: float) -> str:

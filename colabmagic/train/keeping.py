@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import array
 import collections
+import contextvars
 import datetime as dt
 import decimal
 import functools
+import gc
 import random
 import re
 import sys
+import threading
 import types
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -17,6 +20,7 @@ import torch
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from colabmagic.train import origin
+from colabmagic.train.kept_arrays import keep_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,8 +38,8 @@ _LEFT_ALONE: Final = (
     sys.stdlib_module_names
     - {
         "__main__", "_asyncio", "_collections", "_io", "_random", "argparse", "array",
-        "builtins", "collections", "functools", "io", "itertools", "queue", "random",
-        "tempfile", "types",
+        "_weakrefset", "builtins", "collections", "functools", "io", "itertools",
+        "queue", "random", "tempfile", "types", "weakref",
     }
 ) | {
     "IPython", "PIL", "colabmagic", "cv2", "google", "h5py", "ipykernel", "ipywidgets",
@@ -45,7 +49,9 @@ _LEFT_ALONE: Final = (
 _ABSENT: Final = object()
 _HEAP: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _IMMUTABLE: Final = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE: a class of C, though on the heap
-_OPEN: Final = frozenset({"builtins", "functools", "types", "torch", "torch._C"})
+_OPEN: Final = frozenset(
+    {"builtins", "functools", "types", "torch", "torch._C", "weakref"}
+)
 _REFUSED: Final[dict[type, str]] = {
     _BaseDataLoaderIter: "is an iterator in the middle of a loader",
     torch.jit.ScriptModule: "is a ScriptModule, whose state PyTorch keeps to itself",
@@ -55,6 +61,7 @@ _REFUSED: Final[dict[type, str]] = {
 }
 
 
+_factory: Any = collections.defaultdict.default_factory  # type: ignore[misc]
 _unchanging: Final = frozenset(map(id, _UNCHANGING))
 
 
@@ -109,7 +116,8 @@ def _keep_foreign(
     if "__next__" in type.__dict__["__dict__"].__get__(solid):
         return "is an iterator in the middle of its work"
     if module.partition(".")[0] == "numpy":
-        return _keep_numpy(value)
+        found = keep_numpy(value)
+        return None if found is None else Kept(*found)
     if module in _OPEN or _is_left_alone(module):
         return _with_attributes(value, None)
     return f"is a {mro[0].__name__} of {module}, which nobody can copy for sure"
@@ -128,8 +136,12 @@ def keep_dict(value: dict[Any, Any], *, in_order: bool = True) -> Kept:
     ordered = _has(type(value), collections.OrderedDict)
     kind: Any = collections.OrderedDict if ordered else dict
     items = list(kind.items(value))
+    defaults = _has(type(value), collections.defaultdict)
+    factory = _factory.__get__(value) if defaults else None
 
     def undo() -> None:
+        if defaults:
+            _factory.__set__(value, factory)
         now = list(kind.items(value))
         if len(now) == len(items) and all(
             one[0] is other[0] and one[1] is other[1]
@@ -165,6 +177,20 @@ def _empty(cell: types.CellType) -> None:
         del cell.cell_contents
     except ValueError:
         return
+
+
+def keep_code(function: types.FunctionType) -> Kept:
+    """Keep the code of a function, and the defaults of its parameters."""
+    names = ("__code__", "__defaults__", "__kwdefaults__")
+    before = {name: getattr(function, name) for name in names}
+
+    def undo() -> None:
+        for name, value in before.items():
+            if getattr(function, name) is not value:
+                setattr(function, name, value)
+
+    defaults = function.__kwdefaults__
+    return Kept(undo, () if defaults is None else (defaults,))
 
 
 def keep_class(kind: type) -> Kept:
@@ -317,6 +343,42 @@ def _keep_partial(value: functools.partial[Any]) -> Kept:
     return Kept(_nothing, (value.func, value.args, value.keywords))
 
 
+def _keep_cache(value: Any) -> Kept:  # noqa: ANN401 (a functools.lru_cache)
+    before = value.cache_info()
+
+    def undo() -> None:
+        if value.cache_info().misses == before.misses:
+            return
+        if before.currsize:
+            message = "a cache that was filled before cannot be put back"
+            raise RuntimeError(message)
+        value.cache_clear()
+
+    # Keys and results; the cache itself has links of its own.
+    inside = [each for each in gc.get_referents(value) if type(each) is not dict]
+    return Kept(undo, [*inside, value.__dict__])
+
+
+def _keep_exception(value: BaseException) -> Kept:
+    before = value.args
+    own = keep_attributes(value)
+
+    def undo() -> None:
+        own.undo()
+        if value.args is not before:
+            value.args = before
+
+    return Kept(undo, [*before, *own.inside])
+
+
+def _keep_thread_local(value: threading.local) -> Kept:
+    return keep_dict(threading.local.__getattribute__(value, "__dict__"))
+
+
+def _keep_context_variable(value: contextvars.ContextVar[Any]) -> Kept:
+    return Kept(_nothing, (value.get(None),))  # each run has a context of its own
+
+
 def _keep_wrapper(value: Any) -> Kept:  # noqa: ANN401
     return Kept(_nothing, (value.__func__,))
 
@@ -351,36 +413,6 @@ def _nothing() -> None:
     """Put nothing back."""
 
 
-def _keep_numpy(value: Any) -> Kept | None:  # noqa: ANN401
-    """Keep an array or a source of random numbers of NumPy."""
-    numpy = sys.modules["numpy"]
-    if _has(type(value), numpy.ndarray):
-        return _keep_array(value)
-    if _has(type(value), numpy.random.RandomState):
-        state = value.get_state()
-        return Kept(lambda: value.set_state(state), ())
-    if _has(type(value), numpy.random.Generator):
-        return _keep_bits(value.bit_generator)
-    return _keep_bits(value) if _has(type(value), numpy.random.BitGenerator) else None
-
-
-def _keep_bits(value: Any) -> Kept:  # noqa: ANN401 (a numpy.random.BitGenerator)
-    state = value.state
-    return Kept(lambda: setattr(value, "state", state), ())
-
-
-def _keep_array(value: Any) -> Kept | None:  # noqa: ANN401 (a numpy.ndarray)
-    if not value.flags.writeable:
-        return None  # as a file that is mapped
-    before = value.copy()
-
-    def undo() -> None:
-        if value.tobytes() != before.tobytes():
-            value[...] = before
-
-    return Kept(undo, list(value.flat) if value.dtype.hasobject else ())
-
-
 _KEEPERS: Final[dict[type, Callable[[Any], Kept]]] = {
     list: _keep_list,
     tuple: _keep_fixed,
@@ -399,6 +431,10 @@ _KEEPERS: Final[dict[type, Callable[[Any], Kept]]] = {
     property: _keep_property,
     types.CellType: keep_cell,
     random.Random: _keep_random,
+    type(functools.cache(len)): _keep_cache,
+    BaseException: _keep_exception,
+    threading.local: _keep_thread_local,
+    contextvars.ContextVar: _keep_context_variable,
     torch.Generator: _keep_generator,
 }
 # By identity: a metaclass may have no hash, or one of the user's.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch.nn.parameter import (  # type: ignore[attr-defined]  # not in its stubs
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _class_of = object.__setattr__
+_MOST_NODES: Final = 1000  # of a graph; the first that saved a tensor tells
 
 
 @dataclass(slots=True)
@@ -45,6 +47,12 @@ class _Kept:
         As they were.
     attributes
         Puts back what the user has attached.
+    hooks
+        Put back the hooks of a gradient.
+    has_graph
+        Whether a backward pass through its graph was possible.
+    name
+        Of the user's, that leads to it.
     """
 
     tensor: torch.Tensor
@@ -54,6 +62,9 @@ class _Kept:
     requires_grad: bool
     is_computed: bool
     attributes: Callable[[], None]
+    hooks: Callable[[], None]
+    has_graph: bool
+    name: str
 
 
 @dataclass(eq=False)
@@ -69,8 +80,8 @@ class KeptTensors:
         """How many bytes were copied."""
         return sum(each.nbytes for each in self._copies.values())
 
-    def add(self, tensor: torch.Tensor) -> Iterable[object]:
-        """Note a tensor; return what it leads to."""
+    def add(self, tensor: torch.Tensor, name: str) -> Iterable[object]:
+        """Note a tensor, and the name that leads to it; return what it leads to."""
         with no_subclass(), torch.no_grad():
             place = None
             if isinstance(tensor, UninitializedTensorMixin):
@@ -91,6 +102,9 @@ class KeptTensors:
                     tensor.requires_grad,
                     history_of(tensor) is not None,
                     attached.undo,
+                    _keep_hooks(tensor),
+                    has_graph(tensor),
+                    name,
                 )
             )
             return [each for each in (grad, *attached.inside) if each is not None]
@@ -101,15 +115,23 @@ class KeptTensors:
             flat = raw(storage, 0, storage.nbytes())
             self._copies[number] = flat.clone() if flat.is_cpu else flat.cpu()
 
-    def restore(self) -> None:
-        """Put memory, place, gradient and attributes of all tensors back."""
-        with no_subclass(), torch.no_grad():
-            for number, storage in self._storages.items():
-                self._restore_memory(storage, self._copies[number])
-            for each in self._all:
-                _restore_place(each)
-            for each in self._all:
-                _restore_rest(each)
+    def undo(self) -> list[tuple[str, Callable[[], None]]]:
+        """Return what puts memory, place and gradient of each tensor back, in order."""
+        names = {
+            key(each.place): each.name
+            for each in self._all
+            if each.place is not None and is_plain(each.place)
+        }
+        steps: list[tuple[str, Callable[[], None]]] = [
+            (
+                names.get(number, "a tensor"),
+                functools.partial(self._restore_memory, storage, self._copies[number]),
+            )
+            for number, storage in self._storages.items()
+        ]
+        for restore in (_restore_place, _restore_rest):
+            steps += [(k.name, functools.partial(restore, k)) for k in self._all]
+        return [(name, functools.partial(_quietly, step)) for name, step in steps]
 
     def _restore_memory(
         self, storage: torch.UntypedStorage, before: torch.Tensor
@@ -162,3 +184,55 @@ def _restore_rest(kept: _Kept) -> None:
     if tensor.is_leaf and tensor.grad is not kept.grad:
         tensor.grad = kept.grad
     kept.attributes()
+    kept.hooks()
+    if kept.has_graph and not has_graph(tensor):
+        message = "its graph was used up by a backward pass; compute it inside the cell"
+        raise RuntimeError(message)
+
+
+def _quietly(step: Callable[[], None]) -> None:
+    """Do a step past user classes and autograd."""
+    with no_subclass(), torch.no_grad():
+        step()
+
+
+def _keep_hooks(tensor: torch.Tensor) -> Callable[[], None]:
+    """Return what puts the hooks of a leaf back: torch keeps them past ``__dict__``."""
+    names = ("_backward_hooks", "_post_accumulate_grad_hooks") if tensor.is_leaf else ()
+    before = {name: getattr(tensor, name, None) for name in names}
+    inside = {name: dict(hooks or {}) for name, hooks in before.items()}
+
+    def restore() -> None:
+        for name, hooks in before.items():
+            now = getattr(tensor, name, None)
+            if now is hooks and dict(now or {}) == inside[name]:
+                continue
+            if now is not None:
+                now.clear()  # torch's engine holds on to this one
+            if hooks is not None:
+                hooks.clear()
+                hooks.update(inside[name])
+                setattr(tensor, name, hooks)
+
+    return restore
+
+
+def has_graph(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor was computed, and its graph holds what a way back needs."""
+    pending: list[Any] = [history_of(tensor)]
+    seen: set[Any] = set()
+    while pending and len(seen) < _MOST_NODES:
+        node = pending.pop(0)
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        for name in dir(node):
+            if not name.startswith("_saved_"):
+                continue
+            try:
+                if isinstance(getattr(node, name), torch.Tensor):
+                    return True
+            except RuntimeError:  # freed by a backward pass
+                return False
+        pending += [each for each, _ in node.next_functions]
+    return False

@@ -2,19 +2,20 @@
 
 The sampler's own batches are cut into equal parts. What a loss gives to the gradient is
 scaled by the part's share, and nothing is stepped or cleared until the batch is whole.
+The code of a loop runs for each part: what would train otherwise by that is refused.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections import deque
+import weakref
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch.nn.utils import clip_grad
-from torch.optim import lr_scheduler
+from torch.optim import lr_scheduler, swa_utils
 from torch.optim.optimizer import (
     Optimizer,
     register_optimizer_step_post_hook,
@@ -23,74 +24,25 @@ from torch.optim.optimizer import (
 from torch.utils import data as torch_data
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
-from colabmagic.errors import NotSupportedError
+from colabmagic.train.held_steps import OptionsOfSteps, clip_none, stand_in, with_own
+from colabmagic.train.losses import leaves_of
+from colabmagic.train.part_refusals import (
+    left_early,
+    refusal,
+    refuse_hooks,
+    refuse_no_mean,
+    refuse_scaler,
+    refuse_weights,
+)
+from colabmagic.train.parts import Part, Parts, PartSampler
 from colabmagic.train.patches import Patches
 from colabmagic.train.reach import Reach
+from colabmagic.train.unchanged import Watch, like
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CLIPPING: Final = ("clip_grad_norm_", "clip_grad_value_")
-_SUM: Final = 2  # torch's number for reduction="sum"
-_LEFT_OUT: Final = "run the cell without --auto-batch, with a smaller batch_size"
-
-
-class Part(NamedTuple):
-    """One part of a batch."""
-
-    number: int
-    parts: int
-    size: int
-    whole: int
-
-    @property
-    def is_last(self) -> bool:
-        """Whether the batch is whole with it."""
-        return self.number == self.parts - 1
-
-
-class _Parts:
-    """Iterates over a sampler's batches, part by part."""
-
-    def __init__(self, batches: Iterator[list[Any]], size: int) -> None:
-        self._batches = batches
-        self._size = size
-        self._waiting: deque[list[Any]] = deque()
-        self.sent: deque[Part] = deque()  # in the order in which batches will come
-
-    def __iter__(self) -> _Parts:
-        return self
-
-    def __next__(self) -> list[Any]:
-        if not self._waiting:
-            whole = list(next(self._batches))
-            cuts = range(0, len(whole), self._size)
-            self._waiting.extend(whole[cut : cut + self._size] for cut in cuts)
-            self.sent.extend(
-                Part(number, len(cuts), len(part), len(whole))
-                for number, part in enumerate(self._waiting)
-            )
-        return self._waiting.popleft()
-
-
-class _PartSampler:
-    """Stands for the batch sampler of a loader."""
-
-    def __init__(self, sampler: torch_data.BatchSampler, size: int) -> None:
-        self._sampler = sampler
-        self._size = size
-
-    def __iter__(self) -> _Parts:
-        return _Parts(iter(self._sampler), self._size)
-
-    def __len__(self) -> int:
-        size, whole = self._size, self._sampler.batch_size
-        batches = len(self._sampler)
-        in_one = -(-whole // size)
-        if self._sampler.drop_last or not batches:
-            return batches * in_one
-        rest = len(self._sampler.sampler) - (batches - 1) * whole  # type: ignore[arg-type]
-        return (batches - 1) * in_one + -(-rest // size)
 
 
 @dataclass(eq=False)
@@ -124,13 +76,23 @@ class MicroBatches:
     is_held: bool = False
     _largest: int = 0
     _why_not: str | None = None
-    _part: Part | None = None
-    _went_backward: bool = False
-    _stepped: bool = False
-    _gathered: list[tuple[torch.Tensor, torch.Tensor, int]] = field(
-        default_factory=list
+    # What iterators gave since the last step; None for a batch that is not cut.
+    _drawn: weakref.WeakKeyDictionary[Any, Part | None] = field(
+        default_factory=weakref.WeakKeyDictionary
     )
+    # Passes that were trained on and have not ended, each with those beside it.
+    _passes: dict[int, list[Parts]] = field(default_factory=dict)
+    _gathered: Part | None = None  # the last part in the gradients of a batch
+    _went_backward: bool = False
+    _asked: bool = False  # for gradients that are not gathered
+    _stepped: bool = False
+    _is_inside: bool = False
     _stowed: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    _options: OptionsOfSteps = field(default_factory=OptionsOfSteps)
+    _watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._watch = Watch(self._copies)
 
     @property
     def warning(self) -> str:
@@ -159,8 +121,10 @@ class MicroBatches:
     def installed(self) -> Iterator[None]:
         """Cut the batches of all loaders while the block runs."""
         patches = Patches()
-        self._part = None
-        self._went_backward = self._stepped = False
+        self._drawn.clear()
+        self._passes.clear()
+        self._gathered = None
+        self._went_backward = self._asked = self._stepped = self.is_held = False
         patches.set(torch_data.DataLoader, "__iter__", self._iter(patches))
         hooks = []
         try:
@@ -171,27 +135,31 @@ class MicroBatches:
                     register_optimizer_step_post_hook(self._after_step),
                 ]
             yield
+            self._end()
         finally:
             for hook in hooks:
                 hook.remove()
             self._give_back()
-            self._gathered.clear()
+            self._options.clear()
+            self._watch.close()
             patches.undo()
 
     def _patch(self, patches: Patches) -> None:
         """Change what a training step calls."""
         patches.set(_BaseDataLoaderIter, "__next__", self._next())
-        patches.set(torch.autograd, "backward", self._backward())
-        patches.set(torch.amp.GradScaler, "scale", _refuse_scaler)
-        for kind in _with_own(Optimizer, "zero_grad"):
+        patches.set(torch.autograd, "_engine_run_backward", self._backward())
+        patches.set(torch.amp.GradScaler, "scale", refuse_scaler)
+        for kind in with_own(Optimizer, "zero_grad"):
             patches.set(kind, "zero_grad", self._clear(kind.zero_grad))
-        for kind in _with_own(torch.nn.Module, "zero_grad"):
+        for kind in with_own(torch.nn.Module, "zero_grad"):
             patches.set(kind, "zero_grad", self._clear(kind.zero_grad))
         for kind in (
-            *_with_own(lr_scheduler.LRScheduler, "step"),
-            *_with_own(lr_scheduler.ReduceLROnPlateau, "step"),
+            *with_own(lr_scheduler.LRScheduler, "step"),
+            *with_own(lr_scheduler.ReduceLROnPlateau, "step"),
         ):
-            patches.set(kind, "step", self._schedule(kind.step))
+            patches.set(kind, "step", self._once(kind.step, self._options.clear))
+        for kind in with_own(swa_utils.AveragedModel, "update_parameters"):
+            patches.set(kind, "update_parameters", self._once(kind.update_parameters))
         for name in _CLIPPING:
             original = getattr(clip_grad, name)
             clip = self._clip(original)
@@ -209,6 +177,12 @@ class MicroBatches:
 
         def __iter__(loader: Any) -> Any:  # noqa: ANN401, N807
             self._meet(loader, patches)
+            sampler = loader.batch_sampler
+            trained = [each for group in self._passes.values() for each in group]
+            if any(each.sampler is sampler for each in trained):
+                raise left_early()
+            if self._gathered is None:
+                self._options.clear()  # between two passes they may change by hand
             return original(loader)
 
         return __iter__
@@ -217,7 +191,7 @@ class MicroBatches:
         """Let a loader give parts, or note why it cannot."""
         attributes = loader.__dict__
         sampler = attributes["batch_sampler"]
-        if isinstance(sampler, _PartSampler):
+        if isinstance(sampler, PartSampler):
             return
         if type(sampler) is not torch_data.BatchSampler:
             self._why_not = "a loader has a batch sampler of its own, or none"
@@ -230,7 +204,7 @@ class MicroBatches:
             size = -(-sampler.batch_size // self.parts)
             if self.parts > 1 and size < sampler.batch_size:
                 patches.set_item(
-                    attributes, "batch_sampler", _PartSampler(sampler, size)
+                    attributes, "batch_sampler", PartSampler(sampler, size)
                 )
                 patches.set_item(attributes, "batch_size", size)
                 if attributes["_iterator"] is not None:  # workers of an earlier cell
@@ -241,127 +215,196 @@ class MicroBatches:
         original = _BaseDataLoaderIter.__next__
 
         def __next__(iterator: Any) -> Any:  # noqa: ANN401, N807
-            self._check_last_part()
-            result = original(iterator)
-            parts = iterator._sampler_iter  # noqa: SLF001 (made by `_PartSampler`)
-            self._part = parts.sent.popleft() if isinstance(parts, _Parts) else None
-            self._went_backward = self._stepped = False
+            self._begin_turn()
+            try:
+                result = original(iterator)
+            except StopIteration:
+                self._end_pass(iterator)
+                raise
+            parts = iterator._sampler_iter  # noqa: SLF001 (made by `PartSampler`)
+            cut = isinstance(parts, Parts)
+            self._drawn[iterator] = parts.sent.popleft() if cut else None
             return result
 
         return __next__
 
-    def _check_last_part(self) -> None:
+    def _begin_turn(self) -> None:
         """Refuse a cell that does not step once for each batch."""
-        if self._went_backward and not self._stepped and self._part is not None:
-            raise NotSupportedError(
-                "--auto-batch: the cell goes backward for a batch and takes no step of "
+        if (self._went_backward or self._asked) and not self._stepped:
+            raise refusal(
+                "the cell goes backward for a batch and takes no step of "
                 "an optimizer for it",
                 seen="gradients over several batches, or weights changed by hand",
-                hint=_LEFT_OUT,
             )
+        if self._stepped:
+            self._drawn.clear()
+        self._went_backward = self._asked = self._stepped = False
+
+    def _end(self) -> None:
+        """Refuse a cell that ends with a batch, or a pass over a loader, half done."""
+        self._begin_turn()
+        if self._gathered is not None or self._passes:
+            raise left_early()
+
+    def _end_pass(self, iterator: Any) -> None:  # noqa: ANN401
+        """Forget a pass over a loader, and those that end with it."""
+        self._drawn.pop(iterator, None)
+        group = self._passes.get(id(iterator._sampler_iter), [])  # noqa: SLF001
+        if group and self._gathered is not None:
+            raise left_early()
+        for each in list(group):
+            self._passes.pop(id(each), None)
 
     # ---- the step ------------------------------------------------------------------
 
-    @property
-    def _waits(self) -> bool:
-        """Whether more of the batch is to come."""
-        return self._part is not None and not self._part.is_last
+    def _current(self) -> Part | None:
+        """Return the part of the batch that the cell works on; None if it is whole."""
+        whole = (0, 1, 1.0)
+        found = {
+            whole if part is None else (part.number, part.parts, part.share): part
+            for part in self._drawn.values()
+        }
+        if not any(part is not None and part.parts > 1 for part in found.values()):
+            return None
+        if len(found) > 1:
+            raise refusal(
+                "the cell takes batches from two loaders at a time, and "
+                "they cannot be cut alike",
+                seen="loaders of other lengths or batch sizes",
+            )
+        (part,) = found.values()
+        return part
 
-    def _backward(self) -> Callable[..., None]:
-        """Return the patched backward pass: a part counts by its share."""
-        original = torch.autograd.backward
+    def _backward(self) -> Callable[..., Any]:
+        """Return torch's entry to the engine, patched: a part counts by its share."""
+        original = torch.autograd._engine_run_backward  # type: ignore[attr-defined]  # noqa: SLF001
 
-        def backward(
-            tensors: Any,  # noqa: ANN401
-            grad_tensors: Any = None,  # noqa: ANN401
-            *args: Any,  # noqa: ANN401
-            **options: Any,  # noqa: ANN401
-        ) -> None:
-            part = self._part
-            if part is None or part.parts == 1:
-                original(tensors, grad_tensors, *args, **options)
-                return
-            if self._stepped:
-                raise NotSupportedError(
-                    "--auto-batch: the cell goes backward again after a step, for the "
-                    "same batch",
-                    hint=_LEFT_OUT,
-                )
-            self._check_gathered()
-            _refuse_sum(tensors)
-            share = part.size / part.whole
-            scaled = _scaled(tensors, grad_tensors, share)
-            original(tensors, scaled, *args, **options)
-            self._went_backward = True
+        @functools.wraps(original)
+        def run(outputs: Any, gradients: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+            part = None if self._is_inside else self._current()
+            if part is None:
+                return original(outputs, gradients, *args, **options)
+            if not options.get("accumulate_grad"):
+                self._asked = True
+                refuse_weights(args[2])
+                return original(outputs, gradients, *args, **options)
+            leaves = self._admit(part, outputs)
+            scaled = [None if each is None else each * part.share for each in gradients]
+            self._is_inside = True
+            try:
+                result = original(outputs, tuple(scaled), *args, **options)
+            finally:
+                self._is_inside = False
+            if not part.is_last:
+                self._watch.mark(leaves)
+            return result
 
-        return backward
+        return run
+
+    def _admit(self, part: Part, outputs: Any) -> list[torch.Tensor]:  # noqa: ANN401
+        """Refuse a backward pass whose gradient would be another; return its leaves."""
+        if self._stepped:
+            raise refusal(
+                "the cell goes backward again after a step, for the same batch",
+            )
+        before = -1 if self._gathered is None else self._gathered.number
+        if part.number != before + (not self._went_backward):
+            raise refusal(
+                "the cell does not go backward for each part of a batch",
+                seen="a batch that is left out, or a loop that is left early",
+            )
+        refuse_no_mean(outputs, part.size)
+        leaves = leaves_of(outputs)
+        refuse_hooks(leaves)
+        self._watch.check()
+        if part.is_last:
+            self._refuse_changes()
+        self._gathered, self._went_backward = part, True
+        given = [each._sampler_iter for each in self._drawn]  # noqa: SLF001
+        group = [each for each in given if isinstance(each, Parts)]
+        self._passes |= {id(each): group for each in group}
+        return leaves
+
+    def _refuse_changes(self) -> None:
+        """Refuse a cell that has changed between parts what a batch changes once."""
+        changed = self._watch.changed()
+        self._watch.clear()
+        if changed is not None:
+            raise refusal(
+                f"the cell changes {changed} by hand, which would happen "
+                "for each part of a batch",
+                seen="p.grad, p.data or the like, changed beside backward() and step()",
+            )
+
+    def _copies(self, weights: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return tensors of the cell that may be copies of the weights."""
+        reach = Reach(self.namespace).names(self.names)
+        others = {id(each) for each in weights}
+        for module in reach.modules.values():  # a forward pass may change them
+            others |= {id(each) for each in module.buffers()}
+        for optimizer in reach.optimizers.values():
+            for state in optimizer.state.values():
+                others |= {id(each) for each in state.values()}
+        return like((t for k, t in reach.tensors.items() if k not in others), weights)
 
     def _before_step(
         self, optimizer: Optimizer, args: tuple[Any, ...], options: dict[str, Any]
-    ) -> None:
-        """Hold a step back: an optimizer passes over weights without a gradient."""
-        if self._part is None or self._part.parts == 1:
-            return
-        closure = args[1] if len(args) > 1 else options.get("closure")
-        if closure is not None:
-            raise NotSupportedError(
-                "--auto-batch: a step with a closure computes the loss itself",
-                seen=type(optimizer).__name__,
-                hint=_LEFT_OUT,
-            )
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Hold a step back: the optimizer's code runs for one without weights."""
+        if any(part is not None and part.parts > 1 for part in self._drawn.values()):
+            closure = args[1] if len(args) > 1 else options.get("closure")
+            if closure is not None:
+                raise refusal(
+                    "a step with a closure computes the loss itself",
+                    seen=type(optimizer).__name__,
+                )
+            if not self._went_backward and (self._asked or self._gathered is not None):
+                raise refusal(
+                    "the cell steps without a backward() for this part of the batch",
+                    seen="gradients by torch.autograd.grad, or a part left out",
+                )
+            if self._options.changed(optimizer):
+                raise refusal(
+                    "the cell changes the options of an optimizer by "
+                    "hand, which would happen for each part of a batch",
+                    seen="optimizer.param_groups[0]['lr'] = ... or the like",
+                    rather="a scheduler of torch.optim.lr_scheduler",
+                )
         self._stepped = True
-        if not self._waits:
-            self._gathered.clear()
-            return
+        if self._gathered is None or self._gathered.is_last:
+            self._gathered, self.is_held = None, False
+            return None
         self.is_held = True
         for group in optimizer.param_groups:
             for each in group["params"]:
                 if each.grad is not None:
                     self._stowed.append((each, each.grad))
                     each.grad = None
+        return (stand_in(optimizer), *args[1:]), options
 
-    def _after_step(self, *_: object) -> None:
-        """Give the gradients back, and remember how they were."""
-        if not self.is_held:
-            return
-        given = self._give_back()
-        known = {id(each) for each, _ in given}
-        self._gathered = [one for one in self._gathered if id(one[0]) not in known]
-        self._gathered += [(each, grad, grad._version) for each, grad in given]  # noqa: SLF001
-        self.is_held = False
+    def _after_step(self, optimizer: Optimizer, *_: object) -> None:
+        """Give the gradients back."""
+        if self.is_held:
+            self._give_back()
+        else:
+            self._options.note(optimizer)  # its own step may change them
 
-    def _give_back(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def _give_back(self) -> None:
         """Put gradients back that were taken for the length of a step."""
         given, self._stowed = self._stowed, []
         for each, grad in given:
             each.grad = grad
-        self.is_held = False
-        return given
-
-    def _check_gathered(self) -> None:
-        """Refuse a cell that clears or changes gradients past us."""
-        if any(
-            each.grad is not grad or grad._version != version  # noqa: SLF001
-            for each, grad, version in self._gathered
-        ):
-            raise NotSupportedError(
-                "--auto-batch: the cell changes gradients by hand between two batches",
-                seen="p.grad = None, p.grad.zero_() or the like",
-                hint="optimizer.zero_grad() instead; or " + _LEFT_OUT,
-            )
-        self._gathered.clear()
 
     def _clear(self, original: Callable[..., None]) -> Callable[..., None]:
         """Return the patched ``zero_grad``: only before a batch and after it."""
 
         def zero_grad(owner: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
-            part = self._part
-            if part is not None:
-                at_start = part.number == 0 and not self._went_backward
-                at_end = part.is_last and self._stepped
-                if not at_start and not at_end:
-                    return
-            original(owner, *args, **options)
+            if self._gathered is None:
+                original(owner, *args, **options)
+            elif self._went_backward and not self._stepped:
+                raise refusal(
+                    "the cell clears gradients between backward() and the step",
+                )
 
         return zero_grad
 
@@ -370,74 +413,31 @@ class MicroBatches:
 
         @functools.wraps(original)
         def clip(parameters: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-            if not self._waits:
+            if self._gathered is None or self._gathered.is_last:
                 return original(parameters, *args, **options)
             norm = args[1] if len(args) > 1 else options.get("norm_type", 2.0)
-            return _clip_none(parameters, float(norm))
+            return clip_none(parameters, float(norm))
 
         return clip
 
-    def _schedule(self, original: Callable[..., None]) -> Callable[..., None]:
-        """Return the patched step of a learning rate: once for a batch."""
+    def _once(
+        self, original: Callable[..., Any], after: Callable[[], None] | None = None
+    ) -> Callable[..., None]:
+        """Return a patched method that waits until the batch is whole.
 
-        def step(scheduler: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
-            if not (self._waits and self._stepped):
-                original(scheduler, *args, **options)
+        Parameters
+        ----------
+        original
+            The method.
+        after
+            What to do when it has run.
+        """
 
-        return step
+        @functools.wraps(original)
+        def once(owner: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
+            if not self.is_held:
+                original(owner, *args, **options)
+                if after is not None:
+                    after()
 
-
-def _clip_none(parameters: Any, norm_type: float) -> torch.Tensor:  # noqa: ANN401
-    """Return the norm of gradients, and clip none."""
-    given = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
-    found = [each.grad for each in given if each.grad is not None]
-    if not found:
-        return torch.tensor(0.0)
-    norms = [torch.linalg.vector_norm(each, norm_type) for each in found]
-    whole: torch.Tensor = torch.linalg.vector_norm(torch.stack(norms), norm_type)
-    return whole
-
-
-def _refuse_sum(loss: object) -> None:
-    """Refuse a loss of torch's that is a sum: its parts must not be scaled."""
-    node = loss.grad_fn if isinstance(loss, torch.Tensor) else None
-    if getattr(node, "_saved_reduction", None) == _SUM:
-        raise NotSupportedError(
-            "--auto-batch: the loss is a sum over the batch, not a mean",
-            seen='reduction="sum"',
-            hint=_LEFT_OUT,
-        )
-
-
-def _scaled(tensors: Any, gradients: Any, share: float) -> Any:  # noqa: ANN401
-    """Return what a backward pass begins with, times a share."""
-    if isinstance(tensors, torch.Tensor):
-        if gradients is None and tensors.numel() != 1:
-            return None  # torch refuses that
-        begin = torch.ones_like(tensors) if gradients is None else gradients
-        return begin * share
-    given = [None] * len(tensors) if gradients is None else gradients
-    return [
-        _scaled(each, gradient, share)
-        for each, gradient in zip(tensors, given, strict=True)
-    ]
-
-
-def _with_own(kind: type, name: str) -> list[Any]:
-    """Return a class and the classes below it that define a method themselves."""
-    found: dict[type, None] = {}
-    pending = [kind]
-    while pending:
-        each = pending.pop()
-        if each in found:
-            continue
-        found[each] = None
-        pending += type.__subclasses__(each)
-    return [each for each in found if name in vars(each)]
-
-
-def _refuse_scaler(*_: object, **__: object) -> None:
-    """Refuse what counts its own steps."""
-    raise NotSupportedError(
-        "--auto-batch and a GradScaler do not go together", hint=_LEFT_OUT
-    )
+        return once

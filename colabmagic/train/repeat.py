@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import gc
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from colabmagic.errors import ColabMagicError, NotSupportedError
+from colabmagic.errors import (
+    ColabMagicError,
+    DeviceUnavailableError,
+    NotSupportedError,
+)
 from colabmagic.interrupts import deferred_interrupts
 from colabmagic.memory.oom import find_out_of_memory, first_line
 from colabmagic.train import devices, service
@@ -52,6 +57,7 @@ class RepeatedCell:
     show: Callable[[Comparison], None] | None = None
     _running: service.RunningCell | None = None
     _comparison: Comparison | None = None
+    _is_muted: bool = False
     _count: StepCount = field(default_factory=StepCount)
 
     def run(self, body: Callable[[], object]) -> object:
@@ -75,7 +81,7 @@ class RepeatedCell:
         found = devices.resolve(self.device, strict=self.options.strict).device
         other = None
         if self.options.compare is not None:
-            other = devices.resolve(self.options.compare, strict=True).device
+            other = _other_device(self.options.compare)
         if other == found:
             self._say(f"train_on compare: both devices are {found}, nothing to compare")
             other = None
@@ -160,13 +166,19 @@ class RepeatedCell:
         )
         found: list[StepTimes] = []
         for device in (other, own):
+            failed: Exception | None = None
             try:
                 with self.hidden():
                     found.append(self._trial(body, snapshot, device))
             except Exception as error:  # noqa: BLE001 (the cell itself tells it better)
+                failed = error.with_traceback(None)
+            finally:
+                with deferred_interrupts():
+                    snapshot.restore()  # an error of it ends the cell
+            if failed is not None:
                 self._say(
                     f"train_on compare: no comparison, the trial on {device} failed with "
-                    f"{type(error).__name__}: {_short(error)}; now the whole cell"
+                    f"{type(failed).__name__}: {_short(failed)}; now the whole cell"
                 )
                 return
         if {each.unit for each in found} != {found[0].unit}:
@@ -178,7 +190,7 @@ class RepeatedCell:
     def _trial(
         self, body: Callable[[], object], snapshot: Snapshot, device: str
     ) -> StepTimes:
-        """Run the first steps on a device, and put everything back."""
+        """Run the first steps on a device."""
         options = TrainOptions(strict=True, rng=self.options.rng, quiet=True)
         if device.partition(":")[0] != "cpu":
             options = replace(
@@ -190,14 +202,11 @@ class RepeatedCell:
                 device, options=options, told=set(), view=None, meter=meter
             )
 
-        try:
-            snapshot.without_workers()
-            return run_trial(
-                body, open_on, self.namespace, self.names, self.options.steps
-            )
-        finally:
-            with deferred_interrupts():
-                snapshot.restore()
+        snapshot.without_workers()
+        # What the trial sets in context variables is dropped with this context.
+        return contextvars.copy_context().run(
+            run_trial, body, open_on, self.namespace, self.names, self.options.steps
+        )
 
     # ---- --auto-batch --------------------------------------------------------------
 
@@ -205,53 +214,66 @@ class RepeatedCell:
         """Run the cell, with half the batch again whenever it does not fit."""
         micro = MicroBatches(self.namespace, self.names)
         self._count.is_held = lambda: micro.is_held
-        notes: list[str] = []
         while True:
-            said = self._attempt(body, snapshot, micro, notes)
-            if isinstance(said, _Done):
-                return said.result
-            self.out(said)
-            notes.append(said.partition(": ")[2])
+            done = self._attempt(body, snapshot, micro)
+            if done is not None:
+                return done.result
 
     def _attempt(
-        self,
-        body: Callable[[], object],
-        snapshot: Snapshot,
-        micro: MicroBatches,
-        notes: list[str],
-    ) -> _Done | str:
-        """Run the cell once; return what to say if it is to start again."""
-        self._running = self._start(self.device)
-        self._running.note(*notes)
+        self, body: Callable[[], object], snapshot: Snapshot, micro: MicroBatches
+    ) -> _Done | None:
+        """Run the cell once; return None if it is to start again."""
+        self._is_muted = micro.parts > 1  # what moved was said at the first start
+        self._running = self._start(self.device, out=self._tell)
+        self._is_muted = False
+        if micro.parts > 1:
+            self._running.note(
+                f"batches came in {micro.parts} parts of at most {micro.size}, and the "
+                "code of the loop ran for each part: counts and printed losses are those "
+                "of parts"
+            )
         if self._comparison is not None:
             self._count.open(self._running.meter)
+        context = contextvars.copy_context()
         try:
             with micro.installed():
-                return _Done(body())
+                result = context.run(body)
+            _adopt(context)
+            return _Done(result)
         except BaseException as error:
             if micro.parts > 1 and isinstance(error, ColabMagicError):
                 self._go_back(snapshot, error)
                 raise
             cause = find_out_of_memory(error)
             if not isinstance(cause, torch.OutOfMemoryError):
+                _adopt(context)
                 raise
             why = micro.halve()
             if why is not None:
                 self.out(
                     f"train_on {self._running.device}: --auto-batch cannot help, {why}"
                 )
+                _adopt(context)
                 raise
             device = self._running.device
+            self._running.meter.view = None  # one more run follows: no end is shown
+            self._is_muted = True
             self._go_back(snapshot, error)
             del cause
         gc.collect()
         gc.collect()  # what the first one has finalised
         _empty_cache(device)
-        return (
+        self.out(
             f"train_on {device}: out of memory at batch {micro.failed}: started again "
             f"with {micro.parts} x {micro.size}"
             + (f" ({micro.warning})" if micro.warning else "")
         )
+        return None
+
+    def _tell(self, line: str) -> None:
+        """Print a line of a session, but where another run follows or went before."""
+        if not self._is_muted:
+            self.out(line)
 
     def _go_back(self, snapshot: Snapshot, error: BaseException) -> None:
         """Close the attempt, free what it held, and put everything back."""
@@ -264,6 +286,25 @@ class RepeatedCell:
                 _let_go(error)
             snapshot.restore()
             snapshot.without_workers()
+
+
+def _other_device(text: str) -> torch.device:
+    """Return the device to compare with; the CPU never stands for it."""
+    try:
+        return devices.resolve(text, strict=True).device
+    except DeviceUnavailableError as error:
+        raise DeviceUnavailableError(
+            f"--compare {text}: there is nothing to compare with",
+            seen=error.seen,
+            hint="--compare cpu, or the cell without --compare",
+        ) from None
+
+
+def _adopt(context: contextvars.Context) -> None:
+    """Set the context variables that a run has set."""
+    for variable, value in context.items():
+        if variable not in contextvars.copy_context() or variable.get() is not value:
+            variable.set(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,8 @@ class Snapshot:
     loaders: list[Any] = field(default_factory=list)
     _streams: Streams = field(default_factory=Streams)
     _tensors: KeptTensors = field(default_factory=KeptTensors)
-    _undo: list[Callable[[], None]] = field(default_factory=list)
+    _undo: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
+    _name: str = "the namespace"
     _seen: dict[int, object] = field(default_factory=dict)
     _pending: list[tuple[object, str]] = field(default_factory=list)
     _refused: dict[str, str] = field(default_factory=dict)
@@ -98,11 +99,22 @@ class Snapshot:
         return self._tensors.copied_bytes
 
     def restore(self) -> None:
-        """Put everything back; may be called again."""
-        for undo in self._undo:
-            undo()
-        self._tensors.restore()
-        self._streams.restore()
+        """Put everything back; may be called again.
+
+        Raises
+        ------
+        NotSupportedError
+            Something could not be put back; all the rest is.
+        """
+        failed: dict[str, Exception] = {}
+        tensors = self._tensors.undo()
+        for name, undo in (*self._undo, *tensors, *self._streams.undo()):
+            try:
+                undo()
+            except Exception as error:  # noqa: BLE001 (the rest must come back all the same)
+                failed.setdefault(name, error)
+        if failed:
+            raise _not_restored(failed)
 
     def without_workers(self) -> None:
         """Let loaders start workers of their own: those that live stay as they are."""
@@ -126,6 +138,7 @@ class Snapshot:
 
     def _children(self, value: Any, name: str) -> Iterable[object]:  # noqa: ANN401
         """Keep one object; return what it leads to."""
+        self._name = name
         mro = type.__dict__["__mro__"].__get__(type(value))
         kinds = set(map(id, mro))  # no metaclass is asked
         for base, visit in self._visits:
@@ -142,7 +155,7 @@ class Snapshot:
     def _visits(self) -> tuple[tuple[type, Callable[[Any], Iterable[object]]], ...]:
         """What leads further than its own attributes."""
         return (
-            (torch.Tensor, self._tensors.add),
+            (torch.Tensor, lambda value: self._tensors.add(value, self._name)),
             (types.FunctionType, self._function),
             (type, self._class),
             (types.ModuleType, self._module),
@@ -151,11 +164,12 @@ class Snapshot:
 
     def _keep(self, kept: Kept) -> Iterable[object]:
         """Remember how to undo changes of an object; return what it leads to."""
-        self._undo.append(kept.undo)
+        self._undo.append((self._name, kept.undo))
         return kept.inside
 
     def _function(self, value: types.FunctionType) -> Iterable[object]:
         inside = list(self._keep(keeping.keep_dict(value.__dict__)))
+        inside += self._keep(keeping.keep_code(value))
         for cell in value.__closure__ or ():
             inside += self._keep(keeping.keep_cell(cell))
         inside += value.__defaults__ or ()
@@ -178,8 +192,12 @@ class Snapshot:
     def _module(self, value: types.ModuleType) -> Iterable[object]:
         around = types.ModuleType.__getattribute__(value, "__dict__")
         file = around.get("__file__")
-        if around is self.namespace or type(file) is not str:
+        if around is self.namespace:
             return ()
+        if type(file) is not str:
+            # Python's own have a loader: this one was made by types.ModuleType.
+            made = around.get("__spec__") is None and around.get("__loader__") is None
+            return self._keep(keeping.keep_dict(around)) if made else ()
         return (
             self._keep(keeping.keep_dict(around)) if origin.is_user_file(file) else ()
         )
@@ -211,4 +229,16 @@ def _no_room(error: BaseException) -> NotSupportedError:
         "from where it began",
         seen=str(error).partition("\n")[0] or type(error).__name__,
         hint="the cell without --compare and --auto-batch",
+    )
+
+
+def _not_restored(failed: dict[str, Exception]) -> NotSupportedError:
+    """Return the error where the cell must not run again."""
+    listed = [f"`{name}`: {error}" for name, error in failed.items()]
+    return NotSupportedError(
+        "the cell was stopped before its next run: what the last run changed could not "
+        "all be put back",
+        seen="; ".join(listed[:_MOST_TOLD]),
+        hint=f"run the cells again that make {', '.join(failed)}, then this one without "
+        "--compare and --auto-batch",
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from colabmagic.train.keeping import keep_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,6 +44,10 @@ class Streams:
         made._of(torch.is_grad_enabled, torch.set_grad_enabled)
         made._of(torch.get_default_dtype, torch.set_default_dtype)
         made._of(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision)
+        made._of(_anomaly, lambda state: torch.autograd.set_detect_anomaly(*state))
+        made._of(lambda: dict(os.environ), _set_environment)
+        for hooks in _global_hooks():
+            made._undo.append(keep_dict(hooks).undo)
         return made
 
     def _of(self, read: Callable[[], Any], write: Callable[[Any], Any]) -> None:
@@ -51,7 +58,37 @@ class Streams:
         state = module.get_rng_state(device)
         self._undo.append(lambda: module.set_rng_state(state, device))
 
+    def undo(self) -> list[tuple[str, Callable[[], Any]]]:
+        """Return what puts each of them back."""
+        return [("settings and random numbers", undo) for undo in self._undo]
+
     def restore(self) -> None:
         """Put all of them back."""
         for undo in self._undo:
             undo()
+
+
+def _anomaly() -> tuple[bool, bool]:
+    """Return how ``set_detect_anomaly`` stands."""
+    return torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
+
+
+def _set_environment(before: dict[str, str]) -> None:
+    """Put variables of the process back; those that did not change are not written."""
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    for name, value in before.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+def _global_hooks() -> list[dict[Any, Any]]:
+    """Return torch's hooks of all modules and optimizers."""
+    return [
+        value
+        for owner in map(
+            sys.modules.get, ("torch.nn.modules.module", "torch.optim.optimizer")
+        )
+        for name, value in vars(owner).items()
+        if name.startswith("_global_") and isinstance(value, dict)
+    ]

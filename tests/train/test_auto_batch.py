@@ -143,7 +143,7 @@ def test_the_gradient_is_that_of_the_whole_batch(
     repeat = Repeat(parts.names, loop, auto_batch=True)
     outcome = repeat.run()
     assert outcome is not None
-    assert any("started again" in note for note in outcome.notes)
+    assert any("started again" in line for line in repeat.lines)
     torch.testing.assert_close(weights(parts), weights(whole), atol=2e-6, rtol=2e-5)
     assert parts["sched"].get_last_lr() == whole["sched"].get_last_lr()
     steps = [
@@ -176,7 +176,17 @@ def test_it_says_what_it_did(fake: types.ModuleType) -> None:
     assert said[0] == (
         "train_on fake:1: out of memory at batch 64: started again with 2 x 32"
     )
-    assert outcome.notes == tuple(line.partition("fake:1: ")[2] for line in said)
+    # What moved, one line for each start, how it ended and what to mind.
+    assert len(repeat.lines) == 1 + len(said) + 1
+    assert not any("stopped by" in line for line in repeat.lines)
+    parts = said[-1].rpartition("with ")[2].split(" x ")
+    assert outcome.notes == (
+        (
+            f"batches came in {parts[0]} parts of at most {parts[1]}, and the code of the "
+            "loop ran for each part: counts and printed losses are those of parts"
+        ),
+    )
+    assert repeat.lines[-1].endswith("  note: " + outcome.notes[0])
     assert notebook["ran"] == [1]  # the list of the run that counts
     assert notebook["loader"].batch_sampler is sampler
     assert notebook["loader"].batch_size == 64
@@ -262,7 +272,7 @@ def test_where_no_batch_can_be_halved(
                 "    opt.step()\n"
                 "    for p in model.parameters(): p.grad = None"
             ),
-            "changes gradients by hand",
+            "weights or gradients by hand",
         ),
         (
             (

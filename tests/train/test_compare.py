@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from colabmagic.errors import NotSupportedError
+from colabmagic.errors import DeviceUnavailableError, NotSupportedError
 from colabmagic.train import service
 from colabmagic.train.comparison import Comparison, clock, duration
 from colabmagic.train.trial import StepTimes
@@ -256,6 +256,66 @@ def test_the_table() -> None:
         "train_on compare: a step takes 71.7 ms on cuda:0 and 2.2 s on cpu "
         "(30.9 times as fast); now the whole cell"
     )
+
+
+@pytest.mark.parametrize(
+    ("step_s", "timed", "words"),
+    [
+        (1.01, 9, "(as fast as the other); now"),
+        (0.99, 9, "(as fast as the other); now"),
+        (2.0, 9, "(2.0 times as slow); now"),
+        (0.5, 4, "(2.0 times as fast, by 4 steps only); now"),
+        (0.5, 1, "(2.0 times as fast, by 1 step only); now"),
+    ],
+)
+def test_the_words_for_a_speed(step_s: float, timed: int, words: str) -> None:
+    """No factor where there is none, and on how little it rests."""
+    one = StepTimes(device="fake:0", unit="step", step_s=step_s, timed=timed, skipped=3)
+    other = StepTimes(device="cpu", unit="step", step_s=1, timed=timed, skipped=3)
+    compared = Comparison(device=one, other=other)
+    assert words in compared.line()
+    assert words[1:-6] in compared.text
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_device_that_is_absent_is_told_by_its_option() -> None:
+    """Not by --strict, which nobody gave."""
+    with pytest.raises(DeviceUnavailableError) as caught:
+        Repeat(fresh().names, "fit(loader)", compare="cuda").run()
+    assert caught.value.what == "--compare cuda: there is nothing to compare with"
+    assert "--strict" not in str(caught.value)
+    assert caught.value.hint == "--compare cpu, or the cell without --compare"
+
+
+@pytest.mark.usefixtures("fake")
+def test_what_cannot_be_put_back_stops_the_cell() -> None:
+    """It does not train on from where the trial was; the error says why."""
+    notebook = fresh()
+    notebook.run("import functools\n@functools.lru_cache\ndef f(x): return x\nf(1)")
+    before = state(notebook)["model"]
+    with pytest.raises(NotSupportedError, match="stopped before its next run"):
+        Repeat(notebook.names, "f(2)\nfit(loader)", compare="cpu").run()
+    assert state(notebook)["model"] == before
+
+
+@pytest.mark.usefixtures("fake")
+def test_what_a_trial_leaves_around_tensors() -> None:
+    """Hooks, arrays of another shape and context variables are as before each run."""
+    notebook = fresh()
+    notebook.run(
+        "import contextvars\nseen = contextvars.ContextVar('seen', default=0)\n"
+        "q = nn.Linear(1, 1); a = np.zeros(4)"
+    )
+    cell = (
+        "h = q.weight.register_hook(lambda g: g * 0.5)\n"
+        "q(torch.ones(1, 1)).sum().backward(); fit(loader)\nh.remove()\n"
+        "a += 1; a.shape = (2, 2); seen.set(seen.get() + 1)"
+    )
+    Repeat(notebook.names, cell, compare="cpu", steps=2).run()
+    assert notebook["q"].weight.grad.item() == 0.5
+    assert notebook["a"].tolist() == [[1, 1], [1, 1]]
+    assert notebook["seen"].get() == 1
+    assert not notebook["q"].weight._backward_hooks
 
 
 def test_times_in_words() -> None:

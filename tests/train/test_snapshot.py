@@ -16,10 +16,11 @@ from colabmagic.train.snapshot import Snapshot
 pytestmark = pytest.mark.usefixtures("registered_fake")
 
 SETUP = """
-import collections, functools, types
+import collections, functools, threading, types, weakref
 import numpy as np
 import torch
 from torch import nn
+class Slotless: pass
 class Slotted:
     __slots__ = ("a", "b")
 class Odd:
@@ -133,6 +134,86 @@ CASES = {
         "torch.set_default_dtype(torch.float64)",
         "torch.ones(1)",
     ),
+    "shape of an array": (
+        "v = np.arange(4.)",
+        "v += 1; v.shape = (2, 2)",
+        "v.tolist()",
+    ),
+    "size of an array": (
+        "v = np.arange(4.)",
+        "v.resize((5,), refcheck=False)",
+        "v.tolist()",
+    ),
+    "an array made read-only": (
+        "v = np.arange(4.)",
+        "v += 1; v.setflags(write=False)",
+        "(v.tolist(), v.flags.writeable)",
+    ),
+    "hooks of a weight": (
+        "v = nn.Linear(2, 2); v.weight.register_hook(print)",
+        (
+            "v.weight.register_hook(id); v.bias.register_hook(id); "
+            "v.bias.register_post_accumulate_grad_hook(id)"
+        ),
+        (
+            "[dict(getattr(p, n) or {}) for p in v.parameters() "
+            "for n in ('_backward_hooks', '_post_accumulate_grad_hooks')]"
+        ),
+    ),
+    "hooks of all": (
+        "from torch.optim import optimizer as v; from torch.nn.modules import module as w",
+        "v.register_optimizer_step_post_hook(id); w.register_module_forward_hook(id)",
+        "(len(v._global_optimizer_post_hooks), len(w._global_forward_hooks))",
+    ),
+    "a cache": (
+        "@functools.lru_cache\ndef v(x): return x",
+        "v(1)",
+        "v.cache_info().currsize",
+    ),
+    "a cache without end": (
+        "@functools.cache\ndef v(x): return [x]\nw = v(1)",
+        "w.append(2)",
+        "v(1)",
+    ),
+    "a function": (
+        "def v(a=1, *, b=2): return a, b",
+        (
+            "v.__defaults__ = (3,); v.__kwdefaults__['b'] = 4; "
+            "v.__code__ = (lambda a, *, b: 0).__code__"
+        ),
+        "v()",
+    ),
+    "a module without file": (
+        "v = types.ModuleType('settings'); v.rate = 1",
+        "v.rate = 2; v.other = 3",
+        "(v.rate, hasattr(v, 'other'))",
+    ),
+    "weak keys": (
+        "v = weakref.WeakKeyDictionary(); w = Slotless(); v[w] = [1]",
+        "v[w].append(2); v[Slotless] = 2",
+        "[*v.values()]",
+    ),
+    "of a thread": (
+        "v = threading.local(); v.x = 1",
+        "v.x = 2; v.y = 3",
+        "(v.x, hasattr(v, 'y'))",
+    ),
+    "environment": (
+        "import os; v = 1; os.environ.pop('COLABMAGIC_TEST', None)",
+        "os.environ['COLABMAGIC_TEST'] = 'x'",
+        "os.environ.get('COLABMAGIC_TEST')",
+    ),
+    "an error": ("v = ValueError(1)", "v.args = (2,); v.more = 3", "(v.args, vars(v))"),
+    "default factory": (
+        "v = collections.defaultdict(list)",
+        "v.default_factory = dict",
+        "v.default_factory",
+    ),
+    "anomalies": (
+        "v = 1",
+        "torch.autograd.set_detect_anomaly(True)",
+        "torch.is_anomaly_enabled()",
+    ),
     "mapped for reading": (
         "v = np.arange(3); v.flags.writeable = False; w = torch.ones(1)",
         "w.zero_()",
@@ -207,3 +288,41 @@ def test_a_failure_of_our_own_is_not_called_a_lack_of_memory() -> None:
 
     with pytest.raises(RuntimeError, match="odd"):
         Snapshot.take(Bad(), ("t",), ())
+
+
+@pytest.mark.parametrize(
+    ("made", "cell", "words"),
+    [
+        (
+            "v = torch.ones(2, requires_grad=True); u = (v ** 2).sum()",
+            "u.backward()",
+            "`u`: its graph was used up",
+        ),
+        (
+            "import functools\n@functools.lru_cache\ndef u(x): return x\nu(1)",
+            "u(2)",
+            "`u`: a cache that was filled",
+        ),
+    ],
+)
+def test_what_cannot_be_put_back_is_told(made: str, cell: str, words: str) -> None:
+    """All the rest is back, whatever stands before it."""
+    names: dict[str, Any] = {}
+    exec("import torch\nx, y = [1], torch.ones(1)\n" + made, names)  # noqa: S102
+    snapshot = Snapshot.take(names, ("x", "u", "y"), ())
+    exec("x.append(2); y.zero_();" + cell, names)  # noqa: S102
+    with pytest.raises(NotSupportedError) as caught:
+        snapshot.restore()
+    assert words in str(caught.value.seen)
+    assert "run the cells again that make u" in caught.value.hint
+    assert (names["x"], names["y"].item()) == ([1], 1)
+
+
+def test_a_value_whose_graph_was_used_before_is_no_obstacle() -> None:
+    """The loss of an earlier cell."""
+    names: dict[str, Any] = {}
+    exec(  # noqa: S102
+        "import torch\nw = torch.ones(1, requires_grad=True)\nu = (w ** 2).sum()\nu.backward()",
+        names,
+    )
+    Snapshot.take(names, ("u", "w"), ()).restore()

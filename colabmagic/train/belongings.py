@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from colabmagic.memory.children import is_kind
 from colabmagic.train.origin import is_user_file
 
 if TYPE_CHECKING:
@@ -21,13 +22,12 @@ def is_users(name: object) -> bool:
 
 def owns(value: object, taken: set[int]) -> bool:
     """Tell whether a value is, or visibly holds, a tensor that was moved."""
-    kinds = type(value).__mro__
-    if torch.Tensor in kinds:
+    if is_kind(value, torch.Tensor):
         return id(value) in taken
-    if torch.nn.Module in kinds and "_parameters" in vars(value):
+    if is_kind(value, torch.nn.Module) and "_parameters" in vars(value):
         tensors = itertools.chain(value.parameters(), value.buffers())  # type: ignore[attr-defined]
         return any(id(each) in taken for each in tensors)
-    if torch.optim.Optimizer in kinds and "param_groups" in vars(value):
+    if is_kind(value, torch.optim.Optimizer) and "param_groups" in vars(value):
         groups = value.param_groups  # type: ignore[attr-defined]
         return any(id(each) in taken for group in groups for each in group["params"])
     return False

@@ -10,6 +10,7 @@ import torch
 
 from colabmagic.errors import DeviceFailedError, DeviceMemoryError, NotSupportedError
 from colabmagic.interrupts import deferred_interrupts
+from colabmagic.memory.children import is_kind
 from colabmagic.report.size import in_words
 from colabmagic.train import conversions, factories
 from colabmagic.train.belongings import frame_values, is_users, owns
@@ -472,7 +473,7 @@ class Session:
             return [
                 each
                 for each in gc.get_objects()
-                if torch.Tensor in type(each).__mro__ and self.mover.is_away(each)
+                if is_kind(each, torch.Tensor) and self.mover.is_away(each)
             ]
 
 

@@ -162,3 +162,17 @@ def test_exceptions_are_found_where_people_put_them() -> None:
     log.last = errors[1]
     found = exceptions_in([{"a": [errors[0]]}, log, (errors[2],), 7, "text"])
     assert found == {id(link) for link in exceptions.links(errors)}
+
+
+def test_a_metaclass_that_forbids_comparing_is_not_asked() -> None:
+    """Whether its objects are exceptions is seen by identity."""
+
+    class Meta(type):
+        def __eq__(cls, _: object) -> NoReturn:
+            raise AssertionError
+
+        __hash__ = type.__hash__
+
+    odd = Meta("Odd", (), {})()
+    assert not exceptions.is_exception(odd)
+    assert exceptions_in([odd, [odd]]) == set()

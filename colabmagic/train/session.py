@@ -145,6 +145,26 @@ class Session:
             self._move_in(reach)
             self._meet(reach)
 
+    def admit_inner(self, namespace: dict[str, Any], names: tuple[str, ...]) -> None:
+        """Move what a block inside uses; it comes home with the rest.
+
+        Parameters
+        ----------
+        namespace
+            Its names and their values.
+        names
+            Those that it mentions.
+
+        Raises
+        ------
+        DeviceMemoryError
+            It does not fit; nothing more was moved then.
+        """
+        with deferred_interrupts(), paused_collector(), no_subclass():
+            reach = Reach(namespace, devices=[]).names(names)
+            self._move_in(reach)
+            self._meet(reach)
+
     def let_go(self) -> None:
         """Forget what the user has dropped since, so that its memory is free."""
         with paused_collector():

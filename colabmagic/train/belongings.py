@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 
 from colabmagic.memory.children import is_kind
-from colabmagic.train.origin import is_user_file
+from colabmagic.train.origin import is_user_file, is_user_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_DEEPEST: Final = 2  # objects of the user in one another
 
 
 def is_users(name: object) -> bool:
@@ -20,8 +23,18 @@ def is_users(name: object) -> bool:
     return isinstance(name, str) and not name.startswith("_")
 
 
-def owns(value: object, taken: set[int]) -> bool:
-    """Tell whether a value is, or visibly holds, a tensor that was moved."""
+def owns(value: object, taken: set[int], depth: int = 0) -> bool:
+    """Tell whether a value is, or visibly holds, a tensor that was moved.
+
+    Parameters
+    ----------
+    value
+        A model, an optimizer, a tensor, or an object of the user that holds such.
+    taken
+        ``id`` of the tensors.
+    depth
+        How many objects of the user it is inside of.
+    """
     if is_kind(value, torch.Tensor):
         return id(value) in taken
     if is_kind(value, torch.nn.Module) and "_parameters" in vars(value):
@@ -30,7 +43,25 @@ def owns(value: object, taken: set[int]) -> bool:
     if is_kind(value, torch.optim.Optimizer) and "param_groups" in vars(value):
         groups = value.param_groups  # type: ignore[attr-defined]
         return any(id(each) in taken for group in groups for each in group["params"])
+    if is_user_type(type(value)) and depth < _DEEPEST:
+        parts = attributes(value).values()
+        return any(owns(each, taken, depth + 1) for each in list(parts))
     return False
+
+
+def rank(value: object) -> int:
+    """Return how early a value is named among others: models, optimizers, the rest."""
+    kinds = (torch.nn.Module, torch.optim.Optimizer)
+    return next((n for n, kind in enumerate(kinds) if is_kind(value, kind)), len(kinds))
+
+
+def attributes(value: object) -> dict[str, object]:
+    """Return the attributes that an object holds itself; nothing is computed."""
+    try:
+        held = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return held if type(held) is dict else {}
 
 
 def frame_values(error: BaseException | None) -> Iterator[object]:

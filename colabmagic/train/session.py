@@ -11,9 +11,10 @@ import torch
 from colabmagic.errors import DeviceFailedError, DeviceMemoryError, NotSupportedError
 from colabmagic.interrupts import deferred_interrupts
 from colabmagic.memory.children import is_kind
+from colabmagic.memory.usage import used_names
 from colabmagic.report.size import in_words
 from colabmagic.train import conversions, factories
-from colabmagic.train.belongings import frame_values, is_users, owns
+from colabmagic.train.belongings import frame_values, is_users, owns, rank
 from colabmagic.train.budget import refuse_too_much
 from colabmagic.train.collector import paused_collector
 from colabmagic.train.device_memory import device_memory
@@ -296,7 +297,10 @@ class Session:
     def _described(self, taken: set[int]) -> tuple[str, ...]:
         """Return the names whose values moved, as the user knows them."""
         names = dict.fromkeys(name.partition(".")[0] for name in self.names)
+        # A function stands for what it uses: `main()` moves `model`.
+        names |= dict.fromkeys(sorted(used_names(self.namespace, names)))
         found = [name for name in names if owns(self.namespace.get(name), taken)]
+        found.sort(key=lambda name: rank(self.namespace[name]))
         if taken and not found:
             return (f"{len(taken)} tensors",)
         rest = len(found) - _MANY_NAMES

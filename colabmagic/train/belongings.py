@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from colabmagic.memory.children import is_kind
+from colabmagic.memory.usage import used_names
 from colabmagic.train.origin import is_user_file, is_user_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 
+_MANY_NAMES: Final = 4
 _DEEPEST: Final = 2  # objects of the user in one another
 
 
@@ -47,6 +49,31 @@ def owns(value: object, taken: set[int], depth: int = 0) -> bool:
         parts = attributes(value).values()
         return any(owns(each, taken, depth + 1) for each in list(parts))
     return False
+
+
+def described(
+    namespace: Mapping[str, object], names: Iterable[str], taken: set[int]
+) -> tuple[str, ...]:
+    """Return the names whose values moved, as the user knows them.
+
+    Parameters
+    ----------
+    namespace
+        His names.
+    names
+        The dotted ones that the cell mentions.
+    taken
+        ``id`` of the tensors that moved.
+    """
+    heads = dict.fromkeys(name.partition(".")[0] for name in names)
+    # A function stands for what it uses: `main()` moves `model`.
+    heads |= dict.fromkeys(sorted(used_names(namespace, heads)))
+    found = [name for name in heads if owns(namespace.get(name), taken)]
+    found.sort(key=lambda name: rank(namespace[name]))
+    if taken and not found:
+        return (f"{len(taken)} tensors",)
+    rest = len(found) - _MANY_NAMES
+    return (*found[:_MANY_NAMES], *((f"{rest} more",) if rest > 0 else ()))
 
 
 def rank(value: object) -> int:

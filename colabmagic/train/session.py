@@ -11,10 +11,9 @@ import torch
 from colabmagic.errors import DeviceFailedError, DeviceMemoryError, NotSupportedError
 from colabmagic.interrupts import deferred_interrupts
 from colabmagic.memory.children import is_kind
-from colabmagic.memory.usage import used_names
 from colabmagic.report.size import in_words
 from colabmagic.train import conversions, factories
-from colabmagic.train.belongings import frame_values, is_users, owns, rank
+from colabmagic.train.belongings import described, frame_values, is_users, owns
 from colabmagic.train.budget import refuse_too_much
 from colabmagic.train.collector import paused_collector
 from colabmagic.train.device_memory import device_memory
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from colabmagic.train.options import TrainOptions
 
 _ABSENT: Final = object()
-_MANY_NAMES: Final = 4
 # What every device holds; another type may be why a tensor cannot go there.
 _COMMON_TYPES: Final = frozenset({"torch.float32", "torch.int64", "torch.bool"})
 
@@ -147,20 +145,7 @@ class Session:
             self._meet(reach)
 
     def admit_inner(self, namespace: dict[str, Any], names: tuple[str, ...]) -> None:
-        """Move what a block inside uses; it comes home with the rest.
-
-        Parameters
-        ----------
-        namespace
-            Its names and their values.
-        names
-            Those that it mentions.
-
-        Raises
-        ------
-        DeviceMemoryError
-            It does not fit; nothing more was moved then.
-        """
+        """Move what a block inside uses; it comes home with the rest."""
         with deferred_interrupts(), paused_collector(), no_subclass():
             reach = Reach(namespace, devices=[]).names(names)
             self._move_in(reach)
@@ -253,7 +238,7 @@ class Session:
             self._guard_graphs()
         if self.device.type == "cuda":
             self._flatten(reach.modules.values(), {id(each) for each in taken})
-        self.moved = self._described({id(each) for each in taken})
+        self.moved = described(self.namespace, self.names, {id(each) for each in taken})
 
     def _guard_graphs(self) -> None:
         """Refuse a backward pass into a graph of the CPU whose leaves have moved."""
@@ -293,18 +278,6 @@ class Session:
             if is_users(name) and owns(value, moved)
         ]
         return tuple(names), sum(each.size for each in self.mover.pairs.values())
-
-    def _described(self, taken: set[int]) -> tuple[str, ...]:
-        """Return the names whose values moved, as the user knows them."""
-        names = dict.fromkeys(name.partition(".")[0] for name in self.names)
-        # A function stands for what it uses: `main()` moves `model`.
-        names |= dict.fromkeys(sorted(used_names(self.namespace, names)))
-        found = [name for name in names if owns(self.namespace.get(name), taken)]
-        found.sort(key=lambda name: rank(self.namespace[name]))
-        if taken and not found:
-            return (f"{len(taken)} tensors",)
-        rest = len(found) - _MANY_NAMES
-        return (*found[:_MANY_NAMES], *((f"{rest} more",) if rest > 0 else ()))
 
     def _patch(self, reach: Reach) -> None:
         """Change what the cell calls."""

@@ -238,7 +238,7 @@ class Session:
             self._guard_graphs()
         if self.device.type == "cuda":
             self._flatten(reach.modules.values(), {id(each) for each in taken})
-        self.moved = described(self.namespace, self.names, {id(each) for each in taken})
+        self.moved = self._described({id(each) for each in taken})
 
     def _guard_graphs(self) -> None:
         """Refuse a backward pass into a graph of the CPU whose leaves have moved."""
@@ -278,6 +278,10 @@ class Session:
             if is_users(name) and owns(value, moved)
         ]
         return tuple(names), sum(each.size for each in self.mover.pairs.values())
+
+    def _described(self, taken: set[int]) -> tuple[str, ...]:
+        """Return the names whose values moved, as the user knows them."""
+        return described(self.namespace, self.names, taken)
 
     def _patch(self, reach: Reach) -> None:
         """Change what the cell calls."""

@@ -64,11 +64,26 @@ def _in_words(draft: Draft, languages: tuple[str, ...]) -> Explanation:
         evidence=tuple(_short(line) for line in draft.evidence),
         fix=tuple(
             Code(text) if is_code else text
-            for text, is_code in message.fix_with(values)
+            for text, is_code in _steps(draft, english, message, values)
         ),
         names=draft.names,
         translations=tuple(_translated(draft, languages)),
     )
+
+
+def _steps(
+    draft: Draft,
+    words: catalogue.Language,
+    message: catalogue.Message,
+    values: Mapping[str, str],
+) -> Iterator[tuple[str, bool]]:
+    """Yield the steps of a fix; a change in an earlier cell takes one more."""
+    steps = list(message.fix_with(values))
+    yield from steps
+    place = draft.values.get("place")
+    is_earlier = isinstance(place, Place) and place.kind == "earlier"
+    if is_earlier and any(is_code for _, is_code in steps):
+        yield words.places["again"], False
 
 
 def _translated(draft: Draft, languages: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -82,7 +97,7 @@ def _translated(draft: Draft, languages: tuple[str, ...]) -> Iterator[tuple[str,
             name: _short(_place_in(words, value))
             for name, value in draft.values.items()
         }
-        steps = (text for text, _ in message.fix_with(values))
+        steps = (text for text, _ in _steps(draft, words, message, values))
         line = message.cause_with(values)
         for step in steps:
             line += (" " if line.endswith((":", "：")) else words.joint) + step  # noqa: RUF001 (the Chinese colon)

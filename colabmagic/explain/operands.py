@@ -79,6 +79,11 @@ def operands(spot: Spot) -> list[Operand]:
     found: list[Operand] = []
     for node in _parts(spot.node):
         value = spot.value(node)
+        above = spot.node.func if isinstance(spot.node, ast.Call) else None
+        if isinstance(above, ast.Attribute) and node is above.value:
+            # `self.fc(x)` works on the layer, not on all that `self` holds.
+            layer = spot.value(above)
+            node, value = (above, layer) if values.is_module(layer) else (node, value)  # noqa: PLW2901
         if isinstance(node, ast.Constant) or isinstance(value, types.ModuleType):
             continue
         if callable(value) and not values.is_module(value):
@@ -87,6 +92,74 @@ def operands(spot: Spot) -> list[Operand]:
         basis = value if value is not None else _basis(spot, node)
         found.append(Operand(_label(spot.source.text(node)), node, value, spot, basis))
     return found
+
+
+def at_call(scene: Scene, operand: Operand) -> Operand:
+    """Return what the failing cell has passed as an operand of an earlier cell's code.
+
+    To mend that code would not mend objects of its classes which exist already.
+
+    Parameters
+    ----------
+    scene
+        The error.
+    operand
+        Returned as it is where the cell itself has it, or nobody passed it.
+    """
+    if scene.where(operand.spot).kind != "earlier":
+        return operand
+    for spot in scene.users[scene.users.index(operand.spot) + 1 :]:
+        if scene.where(spot).kind != "earlier":
+            for other in operands(spot):
+                if other.value is operand.value and other.value is not None:
+                    return other
+    return operand
+
+
+def sides_at_call(
+    scene: Scene, culprit: Operand, other: Operand, is_like: Callable[[Operand], bool]
+) -> tuple[Operand, Operand]:
+    """Return the same for two operands: there the model stands for its layer.
+
+    Parameters
+    ----------
+    scene
+        The error.
+    culprit
+        The one to change.
+    other
+        What it does not go with.
+    is_like
+        Whether an operand is as `other` is.
+    """
+    passed = at_call(scene, culprit)
+    if passed is culprit:
+        return culprit, other
+    there = operands(passed.spot)
+    same = [part for part in there if part.value is other.value]
+    modules = [each for each in there if values.is_module(each.value) and is_like(each)]
+    return passed, (same + modules + [other])[0]
+
+
+def argument(spot: Spot, position: int, name: str) -> Operand | None:
+    """Return an argument of the failing call, also where it is a calculation.
+
+    Parameters
+    ----------
+    spot
+        The user's entry that made the call.
+    position, name
+        Of the argument.
+    """
+    call = spot.node
+    if not isinstance(call, ast.Call) or spot.source is None:
+        return None
+    given = [word.value for word in call.keywords if word.arg == name]
+    for node in given or call.args[position : position + 1]:
+        if not isinstance(node, ast.Starred):
+            label = _label(spot.source.text(node))
+            return Operand(label, node, spot.value(node), spot, None)
+    return None
 
 
 def _basis(spot: Spot, node: ast.expr) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +27,22 @@ class ProcessOutcome:
     def ok(self) -> bool:
         """Tell whether the program ended well."""
         return self.returncode == 0
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """Return how long a process has computed; None where the system does not tell.
+
+    Parameters
+    ----------
+    pid
+        Of the process.
+    """
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        user, system = words.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):  # no Linux, or it has ended
+        return None
 
 
 def start(

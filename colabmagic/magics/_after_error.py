@@ -71,7 +71,9 @@ class ErrorHooks:
         from colabmagic.magics._frames import run_frames  # noqa: PLC0415 (rare)
 
         if len(run_frames()) <= 1:  # else a cell runs another, and may want its error
-            free(self._shell)
+            # What cannot be freed must not show in every later cell.
+            with contextlib.suppress(Exception):
+                free(self._shell)
 
     def _after_cell(self, result: Any) -> None:  # noqa: ANN401 (IPython's own object)
         """Explain an error that says that memory ran out, and free its memory."""

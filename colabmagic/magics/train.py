@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
+import difflib
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -13,7 +15,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 from IPython.utils.capture import capture_output
 
-from colabmagic.errors import NotSupportedError
+from colabmagic.errors import BadDeviceError, ColabMagicError, NotSupportedError
 from colabmagic.magics import cells
 from colabmagic.magics._base import parse, split_after
 from colabmagic.magics._completion import completes
@@ -31,7 +33,7 @@ from colabmagic.train.options import (
 from colabmagic.train.outcome import TrainState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from IPython.core.interactiveshell import InteractiveShell
@@ -214,14 +216,15 @@ def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
         return None
     _refuse_in_line(arguments)
     cells.turn_off(shell)  # what follows may fail
-    _service().stand(
-        namespace=shell.user_ns,
-        device=device,
-        options=_options(shell, arguments),
-        out=_print,
-        told=ColabMagic.of(shell).told,
-        view=_loop_view(),
-    )
+    with _hints_for_lines(device):
+        _service().stand(
+            namespace=shell.user_ns,
+            device=device,
+            options=_options(shell, arguments),
+            out=_print,
+            told=ColabMagic.of(shell).told,
+            view=_loop_view(),
+        )
     cells.turn_on(shell, "train_on", _open_standing)
     try:
         cells.begin_standing(_names_of_cell(shell))  # the rest of this cell
@@ -229,6 +232,19 @@ def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
         turn_off(shell)
         raise
     return None
+
+
+@contextlib.contextmanager
+def _hints_for_lines(device: str) -> Iterator[None]:
+    """Have errors say what to type as a line, with one sign."""
+    try:
+        yield
+    except ColabMagicError as error:
+        error.hint = error.hint.replace("%%train_on", "%train_on")
+        if isinstance(error, BadDeviceError):
+            near = difflib.get_close_matches(device.lower(), ["off", "stop"], n=1)
+            error.hint = "%train_on off  # did you mean that?" if near else error.hint
+        raise
 
 
 def _refuse_in_line(arguments: argparse.Namespace) -> None:
@@ -330,16 +346,18 @@ def _start(
         from colabmagic.train.repeat import RepeatedCell  # noqa: PLC0415 (brings in torch)
 
         start, more = RepeatedCell, {"hidden": capture_output, "show": display}
-    session = start(
-        namespace=namespace,
-        device=arguments.device or settings.device,
-        names=names,
-        options=options,
-        out=_print,
-        told=settings.told,
-        view=_loop_view(),
-        **more,
-    )
+    device = arguments.device or settings.device
+    with contextlib.nullcontext() if cell else _hints_for_lines(device):
+        session = start(
+            namespace=namespace,
+            device=device,
+            names=names,
+            options=options,
+            out=_print,
+            told=settings.told,
+            view=_loop_view(),
+            **more,
+        )
     return _ShowsRepeated(session) if more else _ShowsResult(session)
 
 

@@ -68,7 +68,8 @@ def only_atoms(values: Iterable[object]) -> bool:
 
 def is_kind(value: object, base: type | None) -> bool:
     """Tell whether a value is an instance of a class, without asking the value."""
-    return base is not None and any(each is base for each in _mro_of(type(value)))
+    # By identity, unlike `in`: a metaclass may have forbidden ``==``.
+    return base is not None and type.__subclasscheck__(base, type(value))
 
 
 def children(value: object) -> Children:
@@ -323,7 +324,8 @@ def is_users(kind: type) -> bool:
 
 def _is_code(value: object) -> bool:
     """Tell whether a value leads out of what was asked about, into all the rest."""
-    if type(value) in {types.ModuleType, types.CodeType, types.FrameType}:
+    kind = type(value)  # by identity: a metaclass may have forbidden hashes
+    if kind is types.ModuleType or kind is types.CodeType or kind is types.FrameType:
         return True
     return is_kind(value, type)
 

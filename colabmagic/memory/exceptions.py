@@ -30,7 +30,12 @@ _group_of: Final = vars(BaseExceptionGroup)["exceptions"].__get__
 
 def is_exception(value: object) -> bool:
     """Tell whether a value is an exception, without asking its class."""
-    return BaseException in type.__dict__["__mro__"].__get__(type(value))
+    return _has_base(value, BaseException)
+
+
+def _has_base(value: object, base: type) -> bool:
+    """Tell whether a value is an instance of a class; a metaclass may forbid ``==``."""
+    return any(each is base for each in type.__dict__["__mro__"].__get__(type(value)))
 
 
 def traceback_of(error: BaseException) -> types.TracebackType | None:
@@ -42,7 +47,7 @@ def traceback_of(error: BaseException) -> types.TracebackType | None:
 def next_links(error: BaseException) -> list[BaseException]:
     """Return what an exception came from, and what a group of them holds."""
     found = [_cause_of(error), _context_of(error)]
-    if BaseExceptionGroup in type.__dict__["__mro__"].__get__(type(error)):
+    if _has_base(error, BaseExceptionGroup):
         found += _group_of(error)
     return [each for each in found if each is not None]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import sys
-import sysconfig
 import types
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +21,7 @@ from colabmagic.memory.tensors import (
     storages_of,
 )
 from colabmagic.memory.walk import MOST_OBJECTS, path_text, walk
+from colabmagic.memory.written import is_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,8 +35,8 @@ _SKIPPED: Final = frozenset(
     {"In", "Out", "_ih", "_oh", "_dh", "get_ipython", "exit", "quit", "__builtin__"}
     | {"__builtins__", "__spec__", "__loader__"}
 )
+LIBRARIES: Final = "calls inside libraries"
 _LARGEST: Final = 3
-_LIBRARIES: Final = ("site-packages", "dist-packages", "<frozen")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +73,8 @@ class Holding:
         How much; memory that tensors share counts once.
     tensors
         How many tensors use it.
-    graphs
-        How many of them keep the graph that computed them.
+    results
+        Computed values that keep the graph behind them, as the user writes them.
     largest
         The largest of them.
     commands
@@ -87,7 +86,7 @@ class Holding:
     device: str
     size_bytes: int
     tensors: int
-    graphs: int
+    results: tuple[str, ...]
     largest: tuple[HeldTensor, ...]
     commands: tuple[str, ...]
 
@@ -104,8 +103,8 @@ class Share:
         Whether it is a local of the failed call.
     size_bytes, tensors
         How much, in how many tensors.
-    graphs
-        How many of them keep the graph that computed them.
+    results
+        How many computed values it keeps with the graph behind each.
     in_graphs
         How much of it only graphs keep, for ``backward()``.
     largest
@@ -120,7 +119,7 @@ class Share:
     is_local: bool
     size_bytes: int
     tensors: int
-    graphs: int
+    results: int
     in_graphs: int
     largest: HeldTensor
     command: str
@@ -201,6 +200,7 @@ class Ledger:
         self._storages: dict[int, Storage] = {}
         self._roots: dict[int, list[Root]] = {}
         self._tensors: dict[int, dict[int, tuple[str, Any]]] = {}
+        self._results: dict[int, list[str]] = {}  # of a root, with what computed them
         self._left = MOST_IN_ALL
 
     def enter(self, root: Root) -> bool:
@@ -212,6 +212,8 @@ class Ledger:
             if is_tensor(value):
                 text = path_text(path)
                 self._note(root, text, value)
+                if has_graph(value):
+                    self._results.setdefault(id(root), []).append(text)
                 for saved in graphs.saved_by(value):
                     self._note(root, text + GRAPH, saved)
         self._left -= count
@@ -265,11 +267,7 @@ class Ledger:
             is_local=not root.command,
             size_bytes=sum(sizes.values()),
             tensors=len({each for key in keys for each in self._tensors[key]}),
-            graphs=sum(
-                has_graph(tensor)
-                for key in keys
-                for _, tensor in self._tensors[key].values()
-            ),
+            results=len(self._results.get(id(root), ())),
             in_graphs=sum(
                 size
                 for key, size in sizes.items()
@@ -292,7 +290,7 @@ class Ledger:
             device=self._storages[keys[0]].device,
             size_bytes=sum(self._storages[key].size_bytes for key in keys),
             tensors=len({id(tensor) for _, tensor in tensors}),
-            graphs=sum(has_graph(tensor) for _, tensor in tensors),
+            results=tuple(self._results.get(id(roots[0]), ())),
             largest=tuple(self._largest(key) for key in keys[:_LARGEST]),
             commands=tuple(dict.fromkeys(root.command for root in roots)),
         )
@@ -346,18 +344,26 @@ def find_roots(
 def local_roots(called: Iterable[types.FrameType]) -> list[Root]:
     """Return the locals of a failed call, each as ``name in function()``.
 
+    What only calls inside libraries hold comes last, together: their names are nobody's.
+
     Parameters
     ----------
     called
         The frames, the outermost first. Reading their locals leaves a copy on them up
         to Python 3.12: only for frames that are let go soon.
     """
-    return [
-        Root(value, [f"{name} in {frame.f_code.co_name}()"], command="")
-        for frame in called
-        for name, value in list(frame.f_locals.items())
-        if not is_atom(value) and not is_exception(value)  # it leads to these frames
-    ]
+    found, below = [], []
+    for frame in called:
+        inside = is_library(frame.f_code.co_filename)
+        for name, value in list(frame.f_locals.items()):
+            if is_atom(value) or is_exception(value):  # it leads to these frames
+                continue
+            if inside:
+                below.append(value)
+            else:
+                name = f"{name} in {frame.f_code.co_name}()"  # noqa: PLW2901
+                found.append(Root(value, [name], command=""))
+    return [*found, Root(below, [LIBRARIES], command="")]
 
 
 def _add_outputs(roots: dict[int, Root], outputs: Mapping[int, Any]) -> None:
@@ -394,9 +400,7 @@ def _module_globals(
     """Yield what a module of the user's own holds, by its dotted name."""
     attributes = types.ModuleType.__getattribute__(module, "__dict__")
     filename = attributes.get("__file__")
-    if type(filename) is not str or any(mark in filename for mark in _LIBRARIES):
-        return
-    if filename.startswith((sysconfig.get_path("stdlib"), sys.prefix)):
+    if type(filename) is not str or is_library(filename):
         return
     for key, value in list(attributes.items()):
         if not key.startswith("__") and not is_atom(value):

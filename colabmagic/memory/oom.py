@@ -17,6 +17,7 @@ from colabmagic.memory.exceptions import frames, has_locals, links
 from colabmagic.memory.holders import Ledger, Share, find_roots, local_roots
 from colabmagic.memory.loaders import LoaderFacts, find_loaders
 from colabmagic.memory.usage import used_names
+from colabmagic.memory.written import Growing, growing, pages
 
 if TYPE_CHECKING:
     import types
@@ -68,7 +69,9 @@ class OutOfMemoryFacts:
     shares
         Who held memory on the device: names, then locals of the failed call.
     loaders
-        Loaders that the cell mentions or the failed call used.
+        Loaders that the cell mentions or the failed call used; else its slices.
+    growing
+        Sums and lists that keep the graphs of one round after the other.
     used
         The names that the cell and what it calls mention.
     trains
@@ -84,6 +87,7 @@ class OutOfMemoryFacts:
     cached_bytes: int | None
     shares: tuple[Share, ...]
     loaders: tuple[LoaderFacts, ...]
+    growing: tuple[Growing, ...]
     used: tuple[str, ...]
     trains: bool
 
@@ -119,8 +123,10 @@ def look(
         return None
     text = _text(cause)
     device = _device_of(text)
-    failed = [frame for each in links([error]) for frame in frames(each)]
-    called = list(dict.fromkeys(frame for frame in failed if has_locals(frame)))
+    failed = list(
+        dict.fromkeys(frame for each in links([error]) for frame in frames(each))
+    )
+    called = [frame for frame in failed if has_locals(frame)]
     mentioned = frozenset(_WORD.findall(source))
     figures = {name: _figure(text, name) for name in _FIGURES}
     devices = (*read_devices(), read_cpu())
@@ -133,7 +139,8 @@ def look(
         message=first_line(cause),
         **{f"{name}_bytes": value for name, value in figures.items()},
         shares=_shares(namespace, called, device),
-        loaders=find_loaders(namespace, mentioned, called),
+        loaders=find_loaders(namespace, mentioned, failed),
+        growing=tuple(growing(pages(failed, namespace))),
         used=tuple(sorted(used_names(namespace, mentioned, called))),
         trains="backward" in mentioned
         or any("backward" in frame.f_code.co_names for frame in called),

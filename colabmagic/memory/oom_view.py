@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from colabmagic.memory.holders import GRAPH
+from colabmagic.memory.holders import GRAPH, LIBRARIES
 from colabmagic.report.document import Document
-from colabmagic.report.model import Finding, Report, Severity, Table
+from colabmagic.report.model import Code, Finding, Report, Severity, Table
 from colabmagic.report.plain import to_plain
 from colabmagic.report.size import in_words
 
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
     from colabmagic.memory.holders import Share
     from colabmagic.memory.oom import OutOfMemoryFacts
+    from colabmagic.memory.written import Growing
 
 TITLE: Final = "Out of memory"
 _ROWS: Final = 8
 _TINY_SHARE: Final = 0.002  # of the largest: those are summed up in a row
 _UNUSED_SHARE: Final = 0.02  # of the device: less is not worth advice
 _MOST_NAMES: Final = 3
+_MOST_SHARE: Final = 0.5  # of what was held: more than all the rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +111,63 @@ def _cause(facts: OutOfMemoryFacts) -> str:
 
 def _advice(facts: OutOfMemoryFacts) -> Iterable[str]:
     """Yield what to change, the most useful first, as lines to type where it can be."""
+    growing = _growing(facts)
+    for each in growing:
+        yield from _without_graphs(each)
+    if not growing or _is_too_large(facts):  # else a smaller batch comes as far
+        yield from _smaller_batches(facts)
+    for share in facts.shares:
+        if _is_unused(share, facts):
+            size = in_words(share.size_bytes)
+            yield f"{share.name} holds {size} and is not in this cell; to free it:"
+            yield Code(share.command)
+    told = {each.name for each in growing}
+    for share in [each for each in facts.shares if _keeps_graphs(each)][:_MOST_NAMES]:
+        if share.name not in told:
+            yield (
+                f"{share.name} keeps {share.results} results with all that computed "
+                "them: store .item() or .detach() of them"
+            )
+    if (
+        not facts.trains
+        and not _is_too_large(facts)
+        and any(each.results for each in facts.shares)
+    ):
+        yield "no backward() in this cell: put it below `with torch.no_grad():`"
+    if _is_fragmented(facts):
+        yield "much is cached and in pieces; restart, and before all else run:"
+        yield Code("%env PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True")
+    yield Code("%gpu_memory")
+
+
+def _growing(facts: OutOfMemoryFacts) -> list[Growing]:
+    """Return the sums and lists whose graphs are most of what was held."""
+    most = sum(each.size_bytes for each in facts.shares) * _MOST_SHARE
+    large = {
+        each.name.split(" in ")[0] for each in facts.shares if each.in_graphs > most
+    }
+    return [each for each in facts.growing if each.name in large]
+
+
+def _without_graphs(growing: Growing) -> Iterable[str]:
+    """Say how a sum or list is written that keeps no graphs."""
+    yield (
+        f"{growing.name} keeps what computed it, batch for batch; "
+        + (f"in {growing.place} write:" if growing.edit else "")
+        + ("" if growing.edit else f"in {growing.place} add {growing.call} of it")
+    )
+    if growing.edit:
+        yield Code(growing.edit)
+
+
+def _smaller_batches(facts: OutOfMemoryFacts) -> Iterable[str]:
+    """Say how the batches get smaller."""
     for loader in facts.loaders:
-        if loader.batch_size > 1 and not _is_too_large(facts, loader.batch_size):
-            half = loader.batch_size // 2
-            yield f"halve the batch size of {loader.name}, {loader.batch_size} to {half}:"
-            yield loader.smaller
+        size = loader.batch_size
+        if size > 1 and not _is_too_large(facts, size):
+            end = ":" if loader.smaller else ", where it is made"
+            yield f"halve the batch size of {loader.name}, {size} to {size // 2}{end}"
+            yield from loader.smaller
     if _is_too_large(
         facts, max((each.batch_size for each in facts.loaders), default=1)
     ):
@@ -121,26 +175,6 @@ def _advice(facts: OutOfMemoryFacts) -> Iterable[str]:
         yield f"make that tensor smaller: images, sequences or layers{batch}"
     elif not facts.loaders:
         yield "use a smaller batch"
-    for share in facts.shares:
-        if _is_unused(share, facts):
-            size = in_words(share.size_bytes)
-            yield f"{share.name} holds {size} and is not in this cell; to free it:"
-            yield share.command
-    for share in [each for each in facts.shares if _keeps_graphs(each)][:_MOST_NAMES]:
-        yield (
-            f"{share.name} keeps {share.graphs} results with all that computed them: "
-            "store .item() or .detach() of them"
-        )
-    if (
-        not facts.trains
-        and not _is_too_large(facts)
-        and any(each.graphs for each in facts.shares)
-    ):
-        yield "no backward() in this cell: put it below `with torch.no_grad():`"
-    if _is_fragmented(facts):
-        yield "much is cached and in pieces; restart, and before all else run:"
-        yield "%env PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True"
-    yield "%gpu_memory"
 
 
 def _is_too_large(facts: OutOfMemoryFacts, parts: int = 1) -> bool:
@@ -163,7 +197,7 @@ def _is_unused(share: Share, facts: OutOfMemoryFacts) -> bool:
 def _keeps_graphs(share: Share) -> bool:
     """Tell whether a container holds results with all that computed them."""
     inside = share.largest.path not in {share.name, share.name + GRAPH}
-    return share.graphs > 1 and not share.is_local and inside
+    return share.results > 1 and not share.is_local and inside
 
 
 def _is_fragmented(facts: OutOfMemoryFacts) -> bool:
@@ -196,7 +230,7 @@ def _what(share: Share) -> str:
     largest = share.largest
     shown = (
         largest.shape
-        if largest.path == share.name
+        if share.name in {largest.path, LIBRARIES}
         else f"{largest.path}, {largest.shape}"
     )
     return shown if share.tensors == 1 else f"{share.tensors} tensors, largest {shown}"

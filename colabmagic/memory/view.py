@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.memory.holders import GRAPH
-from colabmagic.report.model import Field, Finding, Report, Severity, Table
+from colabmagic.report.model import Code, Field, Finding, Report, Severity, Table
 from colabmagic.report.size import in_words
 
 if TYPE_CHECKING:
@@ -118,17 +118,17 @@ def _what(holding: Holding) -> str:
 def _findings(facts: MemoryFacts) -> Iterable[Finding]:
     """Yield what the table cannot say."""
     keeping = {
-        each.names[0]: each.size_bytes
+        each.names[0]: each
         for each in reversed(facts.holdings)
         if each.largest[0].path.endswith(GRAPH) and _matters(each)
     }
-    for name, size_bytes in list(keeping.items())[::-1][:_NAMES]:
+    for name, holding in list(keeping.items())[::-1][:_NAMES]:
         yield Finding(
             code="keeps-graphs",
             severity=Severity.WARN,
-            title=f"{name} keeps what computed it: {in_words(size_bytes)} that only "
-            "backward() would need.",
-            fix=("store loss.item() or loss.detach() instead of loss",),
+            title=f"{name} keeps what computed it: {in_words(holding.size_bytes)} that "
+            "only backward() would need.",
+            fix=_without_graph(holding),
         )
     for device in facts.devices:
         named = sum(
@@ -143,6 +143,17 @@ def _findings(facts: MemoryFacts) -> Iterable[Finding]:
             )
     if not facts.is_complete:
         yield _note("not-all-seen", "There are more objects than were looked at.")
+
+
+def _without_graph(holding: Holding) -> tuple[str, ...]:
+    """Say how a name lets go of graphs: as a command where it is one plain value."""
+    if len(holding.results) == 1 and all(
+        part.isidentifier() for part in holding.results[0].split(".")
+    ):
+        (path,) = holding.results
+        return (Code(f"{path} = {path}.detach()"),)
+    count = len(holding.results) or "all"
+    return (f"store .item() or .detach() of the {count} results in {holding.names[0]}",)
 
 
 def _note(code: str, title: str) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import inspect
 import linecache
@@ -102,7 +103,7 @@ class DeviceBlock:
     def __init__(self, device: str, options: TrainOptions) -> None:
         self._device = device
         self._options = options
-        self._open: tuple[RunningCell, dict[str, Any], FrameType] | None = None
+        self._open: list[tuple[RunningCell | None, dict[str, Any], FrameType]] = []
         self.outcome: TrainOutcome | None = None
 
     def __enter__(self) -> Self:
@@ -113,16 +114,14 @@ class DeviceBlock:
         BadDeviceError, DeviceUnavailableError, DeviceMemoryError, NestedCellError
             As in a cell; nothing was moved then.
         """
-        if self._open is not None:
-            raise NestedCellError(
-                "train.on(...) inside itself", hint="leave the inner block out"
-            )
         frame = sys._getframe(1)  # noqa: SLF001 (whose names the block uses)
+        while frame.f_globals is vars(contextlib) and frame.f_back is not None:
+            frame = frame.f_back  # of `ExitStack.enter_context`
         namespace = frame.f_globals
         if frame.f_code.co_name != "<module>":
             namespace = {**frame.f_globals, **frame.f_locals}
         running = self._start(namespace, _names_of_block(frame))
-        self._open = (running, namespace, frame)
+        self._open.append((running, namespace, frame))
         return self
 
     def __exit__(
@@ -132,8 +131,9 @@ class DeviceBlock:
         traceback: TracebackType | None,
     ) -> None:
         """Bring everything home."""
-        assert self._open is not None
-        (running, namespace, frame), self._open = self._open, None
+        running, namespace, frame = self._open.pop()
+        if running is None:  # inside another block, which brings everything home
+            return
         if namespace is not frame.f_globals:  # what the block has bound since
             namespace.update(frame.f_locals)
         if error is not None:
@@ -156,14 +156,17 @@ class DeviceBlock:
                 hint="put `with train.on(...):` inside it, around a part without yield "
                 "or await",
             )
-        names = _names_of_function(function)
+        plain, given = _unwrapped(function)
+        names = _names_of_function(plain)
         signature = inspect.signature(function)
 
         @functools.wraps(function)
         def on_device(*args: _Args.args, **kwargs: _Args.kwargs) -> _Result:
-            bound = signature.bind(*args, **kwargs)
-            namespace = {**_outer_names(function), **bound.arguments}
-            running = self._start(namespace, (*names, *bound.arguments))
+            arguments = {**given, **signature.bind(*args, **kwargs).arguments}
+            namespace = {**_outer_names(plain), **arguments}
+            running = self._start(namespace, (*names, *arguments))
+            if running is None:
+                return function(*args, **kwargs)
             try:
                 result = function(*args, **kwargs)
             except BaseException as error:
@@ -175,10 +178,25 @@ class DeviceBlock:
 
         return on_device
 
-    def _start(self, namespace: dict[str, Any], names: tuple[str, ...]) -> RunningCell:
-        """Start a session over names."""
-        from colabmagic.train import service  # noqa: PLC0415 (brings in torch)
+    def _start(
+        self, namespace: dict[str, Any], names: tuple[str, ...]
+    ) -> RunningCell | None:
+        """Start a session over names; None where one on the same device is open."""
+        from colabmagic.train import devices, service  # noqa: PLC0415 (brings in torch)
 
+        outer = service.running()
+        if outer is not None:
+            wanted = self._device.strip() or "auto"
+            if wanted != "auto":  # the best device is what the outer one has chosen
+                wanted = str(devices.resolve(wanted, strict=True).device)
+            if wanted not in {"auto", outer.device}:
+                raise NestedCellError(
+                    f"train.on({self._device!r}) inside code that runs on "
+                    f"{outer.device}: one device at a time",
+                    hint=f"train.on({outer.device!r}), or leave the inner one out",
+                )
+            outer.admit(namespace, names)
+            return None
         return service.start(
             namespace=namespace,
             device=self._device,
@@ -197,6 +215,25 @@ def _look_at(error: BaseException, namespace: dict[str, Any]) -> None:
     oom.note(error, namespace)
 
 
+def _unwrapped(function: Any) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401 (any callable)
+    """Return a function below partials and methods, and what these give to it."""
+    given: dict[str, Any] = {}
+    while True:
+        if isinstance(function, functools.partial):
+            bound = inspect.signature(function.func).bind_partial(
+                *function.args, **function.keywords
+            )
+            given = {**bound.arguments, **given}
+            function = function.func
+        elif inspect.ismethod(function):
+            owner, function = function.__self__, function.__func__
+            given = {next(iter(inspect.signature(function).parameters)): owner, **given}
+        elif inspect.isfunction(type(function).__call__):  # of an object
+            function = function.__call__
+        else:
+            return function, given
+
+
 def _names_of_block(frame: FrameType) -> tuple[str, ...]:
     """Return the names in the ``with`` block that a frame is about to enter."""
     lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
@@ -211,6 +248,8 @@ def _names_of_block(frame: FrameType) -> tuple[str, ...]:
         and node.lineno <= frame.f_lineno <= node.body[0].lineno
     ]
     if not heads:  # ExitStack.enter_context, or no source
+        if tree.body and frame.f_code.co_name == "<module>":  # a cell has more code
+            return mentioned_names(tree)
         return _names_of_code(frame.f_code)
     inner = max(heads, key=lambda node: node.lineno)
     return mentioned_names(ast.Module(body=inner.body, type_ignores=[]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from colabmagic.errors import DeviceMemoryError
+from colabmagic.memory.children import is_kind
 from colabmagic.memory.devices import read_device
 from colabmagic.report.size import in_words
 from colabmagic.train import storage
@@ -179,12 +180,11 @@ def _roots(
 
 def _rank(value: object) -> int:
     """Return how plainly a value holds its tensors."""
-    kinds = type(value).__mro__
-    if torch.nn.Module in kinds:
+    if is_kind(value, torch.nn.Module):
         return 0
-    if torch.Tensor in kinds:
+    if is_kind(value, torch.Tensor):
         return 1
-    return 3 if any(kind in kinds for kind in _CODE) else 2
+    return 3 if any(is_kind(value, kind) for kind in _CODE) else 2
 
 
 def _nbytes(tensor: torch.Tensor) -> int:

@@ -140,7 +140,10 @@ def _trouble(device: torch.device) -> str | None:
 def _absent(wanted: str, other: str | None, *, strict: bool) -> Resolved:
     """Fall back to the CPU because this machine has no such device."""
     if other is not None:
-        reason = f"This machine's accelerator is {other}, not {wanted}."
+        reason = (
+            f"This machine's accelerator is {other}, not {wanted}: "
+            f"to use it, write {other} as the device."
+        )
         return _unusable(wanted, reason, strict=strict, hint=f"%%train_on {other}")
     return _unusable(wanted, _reason(wanted), strict=strict)
 

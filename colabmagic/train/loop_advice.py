@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from colabmagic.train.meter import LoaderFacts
+    from colabmagic.train.loader_facts import LoaderFacts
 
 BOTTLENECK: Final = 0.3  # of the loop's time; below that another cure gains little
 _FEW_BATCHES: Final = (
@@ -16,6 +16,7 @@ _FEW_BATCHES: Final = (
 )
 _MOST_WORKERS: Final = 8
 _BUSY_PERCENT: Final = 80.0
+_IDLE_SHARE: Final = 0.5  # of a worker's time: below that it mostly waits itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class LoopFigures:
         The loaders of the loop.
     cached
         Whether plain data is on the device already.
+    worker_share
+        How much of the time worker processes computed; None where nobody told.
     """
 
     device: str
@@ -49,6 +52,7 @@ class LoopFigures:
     cpu_count: int
     loaders: Sequence[LoaderFacts]
     cached: bool = False
+    worker_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,20 +119,31 @@ def _better_loader(figures: LoopFigures, loader: LoaderFacts) -> str:
     wanted = min(spare, _MOST_WORKERS)
     workers = loader.num_workers
     if workers == 0 and wanted >= 1:
-        more = ", persistent_workers=True" if loader.passes > 1 else ""
-        return f"DataLoader(..., num_workers={wanted}{more})"
-    if workers > figures.cpu_count:
-        return (
-            f"DataLoader(..., num_workers={max(wanted, 1)}): {workers} are more than the "
-            f"{figures.cpu_count} processors here"
+        more: dict[str, object] = (
+            {"persistent_workers": True} if loader.passes > 1 else {}
         )
+        return loader.written({"num_workers": wanted, **more})
+    share = figures.worker_share
+    waits = workers > 0 and share is not None and share < _IDLE_SHARE
+    if workers > figures.cpu_count and not waits:
+        why = f"{workers} are more than the {figures.cpu_count} processors here"
+        return loader.written({"num_workers": max(wanted, 1)}, why)
     if 0 < workers < wanted:
-        return f"DataLoader(..., num_workers={wanted}): it has {workers}"
+        return loader.written({"num_workers": wanted}, f"it has {workers}")
     if workers and loader.passes > 1 and not loader.persistent_workers:
-        return "DataLoader(..., persistent_workers=True): they are started in each pass"
+        why = "they are started in each pass"
+        return loader.written({"persistent_workers": True}, why)
+    if waits:
+        return (
+            f"Its {workers} workers compute {share:.0%} of the time and wait for the rest "
+            "(disk, network): read from the local disk instead of Drive, or use more of "
+            "them."
+        )
+    busy = share is not None
     return (
-        "All processors work already: do less for each item (resize images once and "
-        "save them, read from the local disk instead of Drive)."
+        ("All processors work already" if busy else "More workers hardly help here")
+        + ": do less for each item (resize images once and save them, read from the "
+        "local disk instead of Drive)."
     )
 
 
@@ -137,7 +152,7 @@ def _about_transfer(figures: LoopFigures, share: float) -> LoopAdvice:
     loader = max(figures.loaders, key=lambda each: each.passes)
     cause = f"{share:.0%} of the time went into sending batches to {figures.device}."
     if loader.num_workers and not loader.pin_memory:
-        return LoopAdvice(cause=cause, fix="DataLoader(..., pin_memory=True)")
+        return LoopAdvice(cause=cause, fix=loader.written({"pin_memory": True}))
     return LoopAdvice(
         cause=cause,
         fix="Send fewer bytes: images as uint8, and .float() in the loop.",

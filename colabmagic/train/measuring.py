@@ -80,6 +80,7 @@ def measured(meter: Meter, device: str) -> dict[str, Any]:
             cpu_count=1 if isinstance(processors, Unknown) else max(1, int(processors)),
             loaders=loaders,
             cached=meter.cached,
+            worker_share=meter.worker_share,
         )
         advice = advise(figures)
     return {

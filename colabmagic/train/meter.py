@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import sys
 import time
+import weakref
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from colabmagic.memory.loaders import arguments, made_anew
+from colabmagic.train.loader_facts import LoaderFacts, WorkerTimes
 from colabmagic.train.rows import is_read_at_once
 
 if TYPE_CHECKING:
@@ -89,37 +92,6 @@ class LoopView(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoaderFacts:
-    """How a loader is set up, for the advice at the end.
-
-    Attributes
-    ----------
-    name
-        The user's name of it; "" where it has none.
-    num_workers
-        Worker processes.
-    pin_memory
-        Whether the user asked for pinned memory.
-    persistent_workers
-        Whether the workers outlive a pass.
-    batch_size
-        None where the loader does not batch, or batches by a sampler.
-    passes
-        How often the cell went through it, begun ones included.
-    at_once
-        Whether its batches are cut out of tensors as a whole, without a worker.
-    """
-
-    name: str
-    num_workers: int
-    pin_memory: bool
-    persistent_workers: bool
-    batch_size: int | None
-    passes: int
-    at_once: bool = False
-
-
 @dataclass(eq=False)
 class Meter:
     """Adds up the times of a cell's loaders.
@@ -169,6 +141,16 @@ class Meter:
     _loaders: dict[int, LoaderFacts] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict)
     _begun: dict[int, float] = field(default_factory=dict)
+    _work: WorkerTimes = field(default_factory=WorkerTimes)
+    _older: dict[str, weakref.ref[Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note which loaders the cell has not made itself."""
+        self._older = {
+            name: weakref.ref(value)
+            for name, value in list(self.namespace.items())
+            if type(value) is DataLoader
+        }
 
     def restart(self) -> None:
         """Forget what was added up: another cell begins."""
@@ -198,6 +180,7 @@ class Meter:
             batch_size=loader.batch_size,
             passes=1 if known is None else known.passes + 1,
             at_once=is_read_at_once(loader),
+            anew=self._anew(self._names[key], loader),
         )
         self._begun[key] = self.clock()
 
@@ -226,6 +209,7 @@ class Meter:
         self._tick = (now, self._batches)
         rate = (self._batches - batches) / max(now - then, 1e-9)
         self._keep(rate)
+        self._work.note(iterator, now)
         if self.busy is not None:
             percent = self.busy()
             if percent is None:
@@ -289,6 +273,11 @@ class Meter:
         """How busy the device was on average; None where nobody told."""
         return sum(self._busy) / len(self._busy) if self._busy else None
 
+    @property
+    def worker_share(self) -> float | None:
+        """How much of their time worker processes computed; None where nobody told."""
+        return self._work.share
+
     def loaders(self) -> tuple[LoaderFacts, ...]:
         """Return the loaders that the cell went through."""
         return tuple(self._loaders.values())
@@ -320,6 +309,14 @@ class Meter:
             seconds=now - self._first,
             memory_bytes=None if self.memory is None else self.memory(),
         )
+
+    def _anew(self, name: str, loader: Any) -> Callable[..., str] | None:  # noqa: ANN401
+        """Return what writes a loader anew, if it is older than the cell."""
+        known = self._older.get(name)
+        if known is None or known() is not loader:
+            return None
+        given = arguments(name, loader)
+        return lambda changes: made_anew(name, given | changes, self.namespace)
 
     def _name_of(self, loader: object) -> str:
         """Return the user's name of a loader."""

@@ -10,12 +10,13 @@ import contextlib
 import functools
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import torch
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from colabmagic.errors import NanLossError
+from colabmagic.memory.children import is_kind
 from colabmagic.train import batch as batches
 from colabmagic.train.belongings import is_users
 from colabmagic.train.reach import Reach
@@ -247,7 +248,7 @@ class NanGuard:
             seen.append(f"now, at step {self._steps}, {name} is not finite")
         elif not seen:
             seen.append("all parameters and gradients are finite")
-        hint = f"{_LOOK}  (the batch of step {found.step})"
+        hint = f"{_LOOK}  # the batch of step {found.step}"
         if found.batch is None:
             hint = "a smaller learning rate"
             if self._batch is not None:
@@ -310,10 +311,11 @@ def _named_parameters(
     for name, value in list(namespace.items()):
         if not is_users(name):
             continue
-        kinds = type(value).__mro__
-        if torch.nn.Module in kinds:
+        if is_kind(value, torch.nn.Module):
             with contextlib.suppress(Exception):  # a method of the user's may fail
                 for inner, each in value.named_parameters():
                     yield f"{name}.{inner}", each
-        elif torch.Tensor in kinds and value.is_leaf and value.requires_grad:
-            yield name, value
+        elif is_kind(value, torch.Tensor):
+            tensor = cast("torch.Tensor", value)
+            if tensor.is_leaf and tensor.requires_grad:
+                yield name, tensor

@@ -90,19 +90,18 @@ def bad_device(text: str, known: tuple[str, ...]) -> BadDeviceError:
         return BadDeviceError(
             "a TPU is no device of PyTorch itself, and not supported",
             seen="devices here: " + ", ".join(known),
-            hint="%%train_on auto, in a runtime with a GPU",
+            hint="%%train_on auto  # in a runtime with a GPU",
         )
     candidates = dict.fromkeys((*known, *WELL_KNOWN_DEVICES))
-    near = difflib.get_close_matches(lower, candidates, n=1, cutoff=0.6)
+    word = lower.rpartition("=")[2].strip("'\" ")  # of `device=cuda`
+    near = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
     hint = f"%%train_on {(*near, *known[-1:], 'auto')[0]}"
     if (
         near
         and near[0] not in known
         and not any(name.partition(":")[0] == near[0] for name in known)
     ):
-        hint = (
-            f"%%train_on auto   (did you mean {near[0]!r}? It is not on this machine)"
-        )
+        hint = f"%%train_on auto  # did you mean {near[0]!r}? It is not on this machine"
     shown = text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 3] + "..."
     return BadDeviceError(
         f"there is no device {shown!r}",

@@ -19,6 +19,7 @@ import torch
 from torch.utils import data as torch_data
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from colabmagic.memory.children import is_kind
 from colabmagic.train import origin
 from colabmagic.train.exchange import no_subclass
 
@@ -420,7 +421,7 @@ def _is_tensors(value: object) -> bool:
     """Tell whether a value is a tensor, or some in a list or tuple."""
     if type(value) in {list, tuple}:
         return all(_is_tensors(each) for each in value[:_LOOKED_AT]) and bool(value)  # type: ignore[index]
-    return torch.Tensor in type.__dict__["__mro__"].__get__(type(value))
+    return is_kind(value, torch.Tensor)
 
 
 def _function_of(kind: type, name: str) -> types.FunctionType | None:

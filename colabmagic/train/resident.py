@@ -114,7 +114,8 @@ class Resident:
         """Return the copy of a tensor; None if there is none and shall be none."""
         if id(tensor) in self.travellers or self.shared(tensor):
             self._note(
-                "the cell uses a dataset's tensor itself; its rows came from the CPU"
+                "off for a dataset whose tensor the cell mentions itself; make the "
+                "dataset in an earlier cell, and name only its loader here"
             )
             return None
         known = self._copies.get(id(tensor))

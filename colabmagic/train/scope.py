@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from colabmagic.memory.children import is_kind
 from colabmagic.train.origin import is_user_file
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def constructs_module(frame: FrameType | None) -> bool:
             return False
         if code.co_name == "__init__" and code.co_argcount:
             owner = frame.f_locals.get(code.co_varnames[0])
-            if torch.nn.Module in type(owner).__mro__:
+            if is_kind(owner, torch.nn.Module):
                 return True
         frame = frame.f_back
         depth += 1

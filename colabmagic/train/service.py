@@ -29,6 +29,7 @@ __all__ = [
     "dry_run",
     "fetch_kept",
     "last_outcome",
+    "running",
     "stand",
     "standing",
     "start",
@@ -134,6 +135,19 @@ class RunningCell:
             if self._finished is None:
                 self._finished = self._finish(result, error)
             return self._finished
+
+    def admit(self, namespace: dict[str, Any], names: tuple[str, ...]) -> None:
+        """Move what a block or function inside uses; it comes home with the rest.
+
+        Parameters
+        ----------
+        namespace
+            Its names and their values.
+        names
+            Those that it mentions.
+        """
+        if self._session is not None:
+            self._session.admit_inner(namespace, names)
 
     def cancel(self, error: BaseException) -> None:
         """Bring everything home before the cell has run, also what ``--keep`` keeps.
@@ -267,6 +281,11 @@ def fetch_kept() -> tuple[str, ...]:
     while _kept:
         notes += _kept.pop().fetch()
     return notes
+
+
+def running() -> RunningCell | None:
+    """Return the cell, block or function that is running; None where none is."""
+    return _running
 
 
 def standing() -> Standing | None:

@@ -11,8 +11,9 @@ import torch
 
 from colabmagic.errors import DeviceFailedError
 from colabmagic.interrupts import deferred_interrupts
+from colabmagic.memory.children import is_kind
 from colabmagic.train import conversions, factories
-from colabmagic.train.belongings import frame_values, is_users, owns
+from colabmagic.train.belongings import described, frame_values, is_users, owns
 from colabmagic.train.budget import refuse_too_much
 from colabmagic.train.collector import paused_collector
 from colabmagic.train.departure import first_line, flatten, guard_graphs, send
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from colabmagic.train.options import TrainOptions
 
 _ABSENT: Final = object()
-_MANY_NAMES: Final = 4
 
 
 class Session:
@@ -144,6 +144,13 @@ class Session:
             self._move_in(reach)
             self._meet(reach)
 
+    def admit_inner(self, namespace: dict[str, Any], names: tuple[str, ...]) -> None:
+        """Move what a block inside uses; it comes home with the rest."""
+        with deferred_interrupts(), paused_collector(), no_subclass():
+            reach = Reach(namespace, devices=[]).names(names)
+            self._move_in(reach)
+            self._meet(reach)
+
     def let_go(self) -> None:
         """Forget what the user has dropped since, so that its memory is free."""
         with paused_collector():
@@ -233,12 +240,7 @@ class Session:
 
     def _described(self, taken: set[int]) -> tuple[str, ...]:
         """Return the names whose values moved, as the user knows them."""
-        names = dict.fromkeys(name.partition(".")[0] for name in self.names)
-        found = [name for name in names if owns(self.namespace.get(name), taken)]
-        if taken and not found:
-            return (f"{len(taken)} tensors",)
-        rest = len(found) - _MANY_NAMES
-        return (*found[:_MANY_NAMES], *((f"{rest} more",) if rest > 0 else ()))
+        return described(self.namespace, self.names, taken)
 
     def _patch(self, reach: Reach) -> None:
         """Change what the cell calls."""
@@ -480,5 +482,5 @@ class Session:
             return [
                 each
                 for each in gc.get_objects()
-                if torch.Tensor in type(each).__mro__ and self.mover.is_away(each)
+                if is_kind(each, torch.Tensor) and self.mover.is_away(each)
             ]

@@ -301,11 +301,10 @@ CASES = [
         "w = torch.ones(3, 2); x = torch.ones(4, 3, device='fake:0')",
         cell="for n in range(2):\n    step(x, w)",
         key="device-mismatch",
-        says=(
-            "`bias` (line 2 of the earlier cell that defines step) is on cpu",
-            "`bias` is `w` of cell line 2",
-        ),
-        commands=("return inputs @ bias.to(inputs.device)",),
+        says=("`w` (cell line 2) is on cpu, `x` is on fake:0",),
+        commands=('step(x, w.to("fake:0"))',),
+        repair="line",
+        line=2,
     ),
     Case(
         name="a captured tensor under train_on",
@@ -462,6 +461,151 @@ CASES = [
         cell="out, _ = rnn(x)",
         key="dtype-mismatch",
         commands=("out, _ = rnn(x.float())",),
+        repair="line",
+        line=1,
+    ),
+    Case(
+        name="float64 into the forward of a class of an earlier cell",
+        before="class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(); self.conv = nn.Conv2d(1, 2, 3)\n"
+        "    def forward(self, x):\n"
+        "        return F.relu(self.conv(x))\n"
+        "model = Net(); images = torch.from_numpy(np.ones((2, 1, 8, 8)))",
+        cell="n = 1\nout = model(images)",
+        key="dtype-mismatch",
+        says=("`images` (cell line 2) is float64, `model` is float32",),
+        commands=("out = model(images.float())",),
+        repair="line",
+        line=2,
+    ),
+    Case(
+        name="another type made inside a forward of an earlier cell",
+        before="class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(); self.fc = nn.Linear(3, 1)\n"
+        "    def forward(self, x):\n"
+        "        x = x.double()\n"
+        "        return self.fc(x)\n"
+        "model = Net()",
+        cell="out = model(torch.ones(2, 3))",
+        key="dtype-mismatch",
+        says=("earlier cell that defines forward) is float64, `self.fc` is float32",),
+        commands=("return self.fc(x.float())",),
+    ),
+    Case(
+        name="labels that the cell itself made floats",
+        before="criterion = nn.CrossEntropyLoss(); model = nn.Linear(3, 2)\n"
+        "X, y = torch.ones(4, 3), torch.zeros(4)",
+        cell="loss = criterion(model(X), y.float())",
+        key="target-dtype",
+        says=("`y.float()` (cell line 1) are float32",),
+        commands=("loss = criterion(model(X), y.long())",),
+        repair="line",
+        line=1,
+    ),
+    Case(
+        name="one-hot labels of whole numbers",
+        before="criterion = nn.CrossEntropyLoss(); model = nn.Linear(3, 2)\n"
+        "X, y = torch.ones(4, 3), torch.zeros(4).long()",
+        cell="hot = F.one_hot(y, 2)\nloss = criterion(model(X), hot)",
+        key="target-dtype",
+        says=("`hot` (cell line 2) are Long", "made in cell line 1 by F.one_hot"),
+        commands=("loss = criterion(model(X), hot.float())",),
+        repair="line",
+        line=2,
+    ),
+    Case(
+        name="one-hot labels written into the loss",
+        before="criterion = nn.CrossEntropyLoss(); model = nn.Linear(3, 2)\n"
+        "X, y = torch.ones(4, 3), torch.zeros(4).long()",
+        cell="loss = criterion(model(X), F.one_hot(y, 2))",
+        key="target-dtype",
+        commands=("loss = criterion(model(X), F.one_hot(y, 2).float())",),
+        repair="line",
+        line=1,
+    ),
+    Case(
+        name="two classes: labels without the column of the scores",
+        before="criterion = nn.BCEWithLogitsLoss(); model = nn.Linear(3, 1)\n"
+        "X, y = torch.ones(4, 3), torch.zeros(4)",
+        cell="loss = criterion(model(X), y)",
+        key="target-shape",
+        says=("has the size [4] for scores of [4, 1]: one dimension too few",),
+        commands=("loss = criterion(model(X), y.unsqueeze(1))",),
+        repair="line",
+        line=1,
+    ),
+    Case(
+        name="two classes: labels with a column that the scores have not",
+        before="criterion = nn.BCELoss(); y = torch.zeros(4, 1)",
+        cell="loss = criterion(torch.ones(4), y)",
+        key="target-shape",
+        commands=("loss = criterion(torch.ones(4), y.squeeze(1))",),
+        repair="line",
+        line=1,
+    ),
+    Case(
+        name="two classes: sizes that have nothing in common",
+        before="criterion = nn.BCEWithLogitsLoss()",
+        cell="loss = criterion(torch.ones(4, 2), torch.ones(4))",
+        key="target-shape",
+        says=("scores [4, 2], labels [4]",),
+    ),
+    Case(
+        name="scores for a loss that takes probabilities",
+        before="criterion = nn.BCELoss(); model = nn.Linear(3, 1); X = torch.ones(4, 3)\n"
+        "nn.init.constant_(model.weight, 3.0)",
+        cell="loss = criterion(model(X), torch.ones(4, 1))",
+        key="not-probabilities",
+        says=("`model(X)` (cell line 1) has values outside",),
+        commands=("loss = criterion(model(X).sigmoid(), torch.ones(4, 1))",),
+        repair="line",
+        line=1,
+    ),
+    Case(
+        name="nan for a loss that takes probabilities",
+        before="criterion = nn.BCELoss(); bad = torch.full((4,), float('nan'))",
+        cell="loss = criterion(bad, torch.ones(4))",
+        key="not-probabilities",
+        says=("the scores hold nan",),
+    ),
+    Case(
+        name="one image without a batch for a batch norm",
+        before="model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))\n"
+        "image = torch.ones(3, 8, 8)",
+        cell="out = model(image)",
+        key="missing-dimension",
+        says=("`image` (cell line 1) has the size [3, 8, 8]", "wants 4", "the batch"),
+        commands=("out = model(image.unsqueeze(0))",),
+        repair="line",
+        line=1,
+    ),
+    Case(
+        name="grey images without channels",
+        before="model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())\n"
+        "images = torch.ones(32, 28, 28)",
+        cell="out = model(images)",
+        key="missing-dimension",
+        says=("`images` (cell line 1)", "the one of the channels is missing"),
+        commands=("out = model(images.unsqueeze(1))",),
+        repair="line",
+        line=1,
+    ),
+    Case(
+        name="one grey image without batch and channels",
+        before="conv = nn.Conv2d(3, 4, 3); images = torch.ones(32, 28, 28)",
+        cell="out = conv(images)",
+        key="missing-dimension",
+        says=("batch, channels, then the image",),
+    ),
+    Case(
+        name="detached already, and on the device",
+        kind="fake",
+        before="zz = torch.ones(3, device='fake:0', requires_grad=True)",
+        cell="array = zz.detach().numpy()",
+        key="numpy-on-device",
+        commands=("array = zz.detach().cpu().numpy()",),
         repair="line",
         line=1,
     ),

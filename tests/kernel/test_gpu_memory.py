@@ -139,9 +139,7 @@ def test_out_of_memory_in_a_cell(kernel: Kernel, first: str) -> None:
     ]
     assert report.startswith("Out of memory: on fake:0  200.0 MB wanted")
     assert "h in step()" in report
-    assert (
-        "loader = torch.utils.data.DataLoader(loader.dataset, batch_size=500" in report
-    )
+    assert "      loader = DataLoader(loader.dataset, batch_size=500" in report
     assert "%xdel old" in report
     assert "%xdel weights" not in report
     (shown,) = reply.errors

@@ -66,6 +66,14 @@ def test_on_until_off(kernel: Kernel) -> None:
     assert "%%train_on" in kernel.run("%train_on").results[0]
 
 
+def test_a_mistyped_line_is_answered_as_a_line(kernel: Kernel) -> None:
+    """With one sign; what was meant may also be to end it."""
+    assert "try:  %train_on off" in kernel.run("%train_on of").shown
+    shown = kernel.run("%train_on fak:1").shown
+    assert "try:  %train_on fake:1" in shown
+    assert "try:  %%train_on fake:1" in kernel.run("%%train_on device=fake:1\n1").shown
+
+
 def test_same_result_as_on_the_cpu(kernel: Kernel) -> None:
     """Training over several cells gives the values of the CPU."""
     kernel.run("import copy; saved = copy.deepcopy(model.state_dict())")

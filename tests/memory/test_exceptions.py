@@ -214,3 +214,17 @@ def test_frames_that_hold_a_loop_are_cleared(monkeypatch: pytest.MonkeyPatch) ->
         assert next(running) is loop
     finally:
         gc.enable()
+
+
+def test_a_metaclass_that_forbids_comparing_is_not_asked() -> None:
+    """Whether its objects are exceptions is seen by identity."""
+
+    class Meta(type):
+        def __eq__(cls, _: object) -> NoReturn:
+            raise AssertionError
+
+        __hash__ = type.__hash__
+
+    odd = Meta("Odd", (), {})()
+    assert not exceptions.is_exception(odd)
+    assert exceptions_in([odd, [odd]]) == {}

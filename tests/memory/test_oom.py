@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from colabmagic.memory import oom
 from colabmagic.memory.oom_view import OutOfMemoryReport
+from colabmagic.report.model import Code
+from tests.explain.cell import run_cell
 
 GIB = 2**30
 MB = 1_000_000
@@ -126,7 +128,7 @@ def test_activations_have_the_names_of_locals(fake: Any) -> None:  # noqa: ANN40
     (found,) = facts.loaders
     assert (found.name, found.batch_size) == ("loader", 1000)
     made = eval(  # noqa: S307 (the line that the user is told to type)
-        found.smaller.partition(" = ")[2], {"torch": torch, "loader": loader}
+        found.smaller[0].partition(" = ")[2], {"torch": torch, "loader": loader}
     )
     assert made.batch_size == 500
     text = OutOfMemoryReport(facts=facts, freed_bytes=5 * MB, is_freed=True).text
@@ -190,8 +192,221 @@ def test_the_line_with_half_the_batch(
     """What the loader has besides stays as it is; the line runs."""
     loader = DataLoader(TensorDataset(torch.zeros(20, 2)), **options)
     (found,) = oom.find_loaders({"loader": loader}, ["loader"], [])
-    assert found.smaller.endswith(expected)
-    exec(found.smaller, {"torch": torch, "loader": loader})  # noqa: S102
+    assert found.smaller[0].endswith(expected)
+    exec(found.smaller[0], {"torch": torch, "loader": loader})  # noqa: S102
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "generator": {"shuffle": True, "generator": torch.Generator()},
+    "replacement": {
+        "sampler": torch.utils.data.RandomSampler(
+            range(20), replacement=True, num_samples=7
+        )
+    },
+    "workers": {
+        "num_workers": 1,
+        "worker_init_fn": print,
+        "persistent_workers": True,
+        "prefetch_factor": 5,
+        "multiprocessing_context": "fork",
+        "timeout": 9,
+    },
+}
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_the_new_loader_is_the_old_one_but_for_the_batch(kind: str) -> None:
+    """Generator, sampler and all that concerns workers stay."""
+    rows = TensorDataset(torch.zeros(20, 2))
+    names = {"loader": DataLoader(rows, 8, **OPTIONS[kind]), "DataLoader": DataLoader}
+    old: Any = names["loader"]
+    (found,) = oom.find_loaders(names, ["loader"], [])
+    (line,) = found.smaller
+    exec(line, names)  # noqa: S102 (as the user pastes it)
+    new: Any = names["loader"]
+    assert (new.batch_size, new is old) == (4, False)
+    for name in (
+        *("dataset", "generator", "num_workers", "worker_init_fn", "timeout"),
+        *("persistent_workers", "prefetch_factor", "multiprocessing_context"),
+    ):
+        assert getattr(new, name) is getattr(old, name), name
+    if kind == "generator":
+        assert new.sampler.generator is old.sampler.generator
+    else:
+        assert type(new.sampler) is type(old.sampler)
+        assert len(new.sampler) == len(old.sampler)
+
+
+HEAD = (
+    "import torch; from torch import nn\n"
+    "from torch.utils.data import DataLoader, TensorDataset\n"
+    "rows = TensorDataset(torch.zeros(5000, 100)); BATCH = 4096\n"
+    "def use(batch, n=99): return torch.cat([batch.to('fake')] * n)\n"
+    "def val(loader):\n"
+    "    for (x,) in loader:\n"
+    "        use(x)\n"
+    "def own():\n"
+    "    mine = DataLoader(rows, batch_size=2048)\n"
+    "    for (x,) in mine:\n"
+    "        use(x)"
+)
+LOOP = "\nfor (x,) in train:\n    use(x)"
+
+
+def advised(fake: Any, *cells: str, limit: int = 20 * MB) -> list[str]:  # noqa: ANN401
+    """Run cells of a notebook; return what the report of the last one advises."""
+    fake.set_limit(0, limit)
+    names: dict[str, Any] = {}
+    for cell in (HEAD, *cells[:-1]):
+        error = run_cell(cell, names)
+        assert error is None, error
+    error = run_cell(cells[-1], names)
+    assert isinstance(error, torch.OutOfMemoryError), error
+    facts = oom.look(error, names, cells[-1])
+    assert facts is not None
+    finding = OutOfMemoryReport(facts=facts).view().findings[0]
+    return [f"> {each}" if isinstance(each, Code) else each for each in finding.fix]
+
+
+HALVE = "halve the batch size of "
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (
+            ["# one\ntrain = DataLoader(rows, batch_size=4096)" + LOOP],
+            [HALVE + "train, 4096 to 2048:", "in cell line 2 write batch_size=2048"],
+        ),
+        (
+            ["train = DataLoader(rows, 4096)" + LOOP],
+            [
+                HALVE + "train, 4096 to 2048:",
+                "in cell line 1 write 2048 in place of 4096",
+            ],
+        ),
+        (
+            ["train = DataLoader(rows, batch_size=BATCH)" + LOOP],
+            [
+                HALVE + "train, 4096 to 2048:",
+                "> BATCH = 2048",
+                "and run this cell again",
+            ],
+        ),
+        (
+            ["size = 4096\ntrain = DataLoader(rows, batch_size=size)" + LOOP],
+            [HALVE + "train, 4096 to 2048:", "in cell line 1 write size = 2048"],
+        ),
+        (
+            ["train = DataLoader(rows, batch_size=BATCH)", LOOP],
+            [
+                HALVE + "train, 4096 to 2048:",
+                "> train = DataLoader(train.dataset, batch_size=2048)",
+            ],
+        ),
+        (
+            ["train = DataLoader(rows, batch_size=BATCH)", "val(train)"],
+            [
+                HALVE + "train, 4096 to 2048:",
+                "> train = DataLoader(train.dataset, batch_size=2048)",
+            ],
+        ),
+        (
+            ["val(DataLoader(rows, batch_size=2048, shuffle=True))"],
+            [
+                HALVE + "loader in val(), 2048 to 1024:",
+                "in cell line 1 write batch_size=1024",
+            ],
+        ),
+        (
+            ["own()"],
+            [
+                HALVE + "mine in own(), 2048 to 1024:",
+                "in line 9 of the cell that defines own write batch_size=1024",
+                "and run that cell again",
+            ],
+        ),
+        (
+            ["make = lambda: DataLoader(rows, 2048)", "val(make())"],
+            [HALVE + "loader in val(), 2048 to 1024, where it is made"],
+        ),
+        (
+            [
+                "loaders = {'train': DataLoader(rows, 4096)}",
+                "for (x,) in loaders['train']:\n    use(x)",
+            ],
+            [
+                HALVE + "loaders['train'], 4096 to 2048:",
+                "> {0} = DataLoader({0}.dataset, batch_size=2048)".format(
+                    "loaders['train']"
+                ),
+            ],
+        ),
+        (
+            [
+                "X = torch.zeros(5000, 100); bs = 4096",
+                "for i in range(0, 5000, bs):\n    use(X[i:i + bs])",
+            ],
+            [HALVE + "bs, 4096 to 2048:", "> bs = 2048", "and run this cell again"],
+        ),
+    ],
+)
+def test_where_half_the_batch_is_written(
+    fake: Any,  # noqa: ANN401
+    cells: list[str],
+    expected: list[str],
+) -> None:
+    """By the user's own name where that helps, else where he wrote the number."""
+    assert advised(fake, *cells)[: len(expected)] == expected
+
+
+def test_a_sum_that_keeps_all_graphs_comes_first(fake: Any) -> None:  # noqa: ANN401
+    """A smaller batch does not help; the model's own weights are not accused."""
+    fixes = advised(
+        fake,
+        "model = nn.Sequential(nn.Linear(100, 500), nn.ReLU(), nn.Linear(500, 2))"
+        ".to('fake')\nx = torch.zeros(500, 100).to('fake')\ntrain = DataLoader(rows, 8)",
+        "total = 0\nfor _ in range(99):\n    total += model(x).exp().sum()\n",
+        limit=9 * MB,
+    )
+    assert fixes[:2] == [
+        "total keeps what computed it, batch for batch; in cell line 3 write:",
+        "> total += model(x).exp().sum().item()",
+    ]
+    text = " ".join(fixes)
+    assert "halve" not in text
+    assert "model keeps" not in text
+
+
+def test_results_are_counted_as_the_user_counts_them(fake: Any) -> None:  # noqa: ANN401
+    """What autograd saved besides is no result of his."""
+    fake.set_limit(0, 9 * MB)
+    names: dict[str, Any] = {}
+    assert run_cell(HEAD + "\nw = torch.ones(500, 500, device='fake')", names) is None
+    assert run_cell("w.requires_grad_(); preds = []", names) is None
+    error = run_cell("while True:\n    preds += [(w * 2).exp().sum()]", names)
+    assert error is not None
+    facts = oom.look(error, names, "")
+    assert facts is not None
+    share = next(each for each in facts.shares if each.name == "preds")
+    assert share.results == len(names["preds"])
+    text = " ".join(OutOfMemoryReport(facts=facts).text.split())
+    assert f"preds keeps {share.results} results" in text
+
+
+def test_calls_inside_libraries_have_one_row(fake: Any) -> None:  # noqa: ANN401
+    """The names of PyTorch's own variables say nothing to the user."""
+    fake.set_limit(0, 14 * MB)
+    names: dict[str, Any] = {}
+    model = "model = nn.Sequential(nn.Linear(100, 500), nn.Linear(500, 900)).to('fake')"
+    assert run_cell(f"{HEAD}\n{model}", names) is None
+    error = run_cell("model(torch.zeros(4000, 100).to('fake') + 1)", names)
+    facts = oom.look(error, names, "") if error else None
+    assert facts is not None
+    shown = OutOfMemoryReport(facts=facts).text
+    assert "calls inside libraries" in shown
+    assert "_call" not in shown
+    assert "args" not in shown
 
 
 def test_loaders_without_a_batch_size_get_no_advice() -> None:
@@ -207,7 +422,7 @@ def test_a_loader_in_an_object_of_the_user_is_found() -> None:
     trainer.loader = DataLoader(TensorDataset(torch.zeros(20, 2)), batch_size=8)
     (found,) = oom.find_loaders({"trainer": trainer}, ["trainer"], [])
     assert (found.name, found.batch_size) == ("trainer.loader", 8)
-    exec(found.smaller, {"torch": torch, "trainer": trainer})  # noqa: S102
+    exec(found.smaller[0], {"torch": torch, "trainer": trainer})  # noqa: S102
     assert trainer.loader.batch_size == 4
 
 

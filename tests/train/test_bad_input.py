@@ -685,6 +685,8 @@ class Meta(type):
         if name in ("__mro__", "__dict__", "__name__", "__qualname__", "__module__"):
             return type.__getattribute__(cls, name)
         touched.append("meta " + name); raise RuntimeError(name)
+    def __eq__(cls, other): touched.append("eq"); raise RuntimeError
+    __hash__ = type.__hash__
     def __instancecheck__(cls, other): touched.append("instancecheck"); raise RuntimeError
     def __subclasscheck__(cls, other): touched.append("subclasscheck"); raise RuntimeError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -147,14 +148,92 @@ def test_what_cannot_be_decorated() -> None:
 
 
 def test_bad_use() -> None:
-    """A wrong device, and a block in itself."""
+    """A wrong device, and two devices at a time."""
     with pytest.raises(BadDeviceError), train.on("moon"):
         pass
-    block = train.on("fake:1", quiet=True)
-    with block, pytest.raises(NestedCellError), block:
-        pass
-    with train.on("fake:1", quiet=True), pytest.raises(NestedCellError):
+    with (
+        train.on("fake:1", quiet=True),
+        pytest.raises(NestedCellError, match=r"train\.on\('fake:0'\)") as caught,
+    ):
         train.on("fake:0").__enter__()
+    assert "%%" not in str(caught.value)
+
+
+def test_a_block_inside_another_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """On the same device it runs as a part of it, also the same block again."""
+    block = train.on("fake:1")
+    x, y, z = torch.ones(2), torch.ones(2), torch.ones(2)
+    with block:
+        places = [x.device.type]
+        with block:
+            places.append(y.device.type)
+        with train.on("auto"):
+            places += [z.device.type, x.device.type]
+    assert places == ["fake"] * 4
+    assert {each.device.type for each in (x, y, z)} == {"cpu"}
+    assert block.outcome is not None
+    assert capsys.readouterr().err.count("done") == 1
+
+
+HELD = torch.ones(2, 3)
+
+
+@train.on("fake:1", quiet=True)
+def evaluate(model: nn.Module) -> str:
+    """Use what only this function mentions."""
+    return str(model(HELD).device)
+
+
+@train.on("fake:1", quiet=True)
+def fit_deep(model: nn.Module, depth: int, x: torch.Tensor) -> list[str]:
+    """Call another one, and itself with something new."""
+    model(x).sum().backward()
+    if not depth:
+        return [evaluate(model)]
+    return [*fit_deep(model, depth - 1, x + 1), str(x.device)]
+
+
+def test_decorated_functions_that_call_each_other() -> None:
+    """All of it runs on the device once, and comes home at the end."""
+    model, x = nn.Linear(3, 1), torch.ones(2, 3)
+    assert fit_deep(model, 2, x) == ["fake:1"] * 3
+    assert model.weight.grad is not None
+    tensors = (model.weight, model.weight.grad, x, HELD)
+    assert {each.device.type for each in tensors} == {"cpu"}
+
+
+def test_a_block_entered_by_a_stack() -> None:
+    """What the code behind it mentions is moved, wherever it stands."""
+    x = torch.ones(2)
+    stack = contextlib.ExitStack()
+    stack.enter_context(train.on("fake:1", quiet=True))
+    place = str(x.device)
+    stack.close()
+    assert (place, str(x.device)) == ("fake:1", "cpu")
+
+
+class Trainer:
+    """Holds a model."""
+
+    def __init__(self) -> None:
+        self.model = nn.Linear(3, 1)
+
+    def fit(self, x: torch.Tensor) -> str:
+        """Use it."""
+        return str(self.model(x).device)
+
+
+def test_partials_and_methods() -> None:
+    """What they give to the function goes there too."""
+    model, x, trainer = nn.Linear(3, 1), torch.ones(2, 3), Trainer()
+    on = train.on("fake:1", quiet=True)
+    fit(model, x)
+    assert on(functools.partial(trainer.fit, x))() == "fake:1"
+    assert on(functools.partial(Trainer.fit, trainer))(x) == "fake:1"
+    assert on(functools.partial(Trainer.fit, x=x))(trainer) == "fake:1"
+    assert on(trainer.fit)(x=x) == "fake:1"
+    assert on(model)(x).device.type == "cpu"
+    assert trainer.model.weight.device.type == x.device.type == "cpu"
 
 
 def test_without_source() -> None:

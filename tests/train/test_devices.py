@@ -72,6 +72,7 @@ def test_another_accelerator_than_this_machines(text: str) -> None:
     assert found.device.type == "cpu"
     assert found.fallback is not None
     assert "This machine's accelerator is fake" in found.fallback
+    assert "write fake as the device" in found.fallback
     with pytest.raises(DeviceUnavailableError) as caught:
         resolve(text, strict=True)
     assert caught.value.hint == "%%train_on fake"

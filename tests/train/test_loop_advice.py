@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from colabmagic.report.model import Code
+from colabmagic.train.loader_facts import LoaderFacts
 from colabmagic.train.loop_advice import LoopFigures, advise
-from colabmagic.train.meter import LoaderFacts
 
 
 def loader(**changes: Any) -> LoaderFacts:  # noqa: ANN401
@@ -103,11 +104,33 @@ def test_the_cause_names_share_device_and_loader() -> None:
     assert found.cause == "61% of the time the loop waited for the loader."
 
 
+@pytest.mark.parametrize(
+    ("share", "says"),
+    [
+        (0.9, "All processors work already: do less for each item"),
+        (None, "More workers hardly help here: do less for each item"),
+        (0.07, "Its 2 workers compute 7% of the time and wait for the rest"),
+    ],
+)
+def test_as_many_workers_as_processors(share: float | None, says: str) -> None:
+    """What they do decides; where nobody knows it, nothing is said of it."""
+    workers = loader(num_workers=2, persistent_workers=True)
+    found = advise(figures(workers, worker_share=share))
+    assert found is not None
+    assert found.fix.startswith(says)
+
+
+def test_a_loader_that_can_be_made_anew_gets_its_whole_line() -> None:
+    """What stands behind it is a remark."""
+    whole = loader(num_workers=1, anew=lambda changes: f"a = make({changes})")
+    found = advise(figures(whole))
+    assert found is not None
+    assert found.fix == "a = make({'num_workers': '2'})  # it has 1"
+    assert isinstance(found.fix, Code)
+
+
 def test_when_all_processors_work() -> None:
     """More workers would not help: less work would."""
-    found = advise(figures(loader(num_workers=2, persistent_workers=True)))
-    assert found is not None
-    assert "less for each item" in found.fix
     found = advise(figures(loader(), device="cpu", cpu_count=1))
     assert found is not None
     assert "num_workers" not in found.fix

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from colabmagic.host.process import cpu_seconds
 from colabmagic.train import meter as meters
+from colabmagic.train.loader_facts import WorkerTimes
 from colabmagic.train.meter import Meter
 from colabmagic.train.patches import Patches
 
@@ -121,6 +126,39 @@ def test_a_long_loop_is_shown_once_a_second(stand: Stand) -> None:
     assert min(gaps) >= 1
     (facts,) = stand.meter.loaders()
     assert (facts.name, facts.passes, facts.num_workers) == ("train_loader", 2, 0)
+    # The cell has made it: a line that makes it anew would do nothing.
+    assert facts.written({"num_workers": 2}) == "DataLoader(..., num_workers=2)"
+
+
+def test_a_loader_of_an_earlier_cell_can_be_made_anew(stand: Stand) -> None:
+    """The line gives the same loader but for what is to change."""
+    names = stand.meter.namespace
+    names["rows"] = DataLoader(Slow(stand.clock, 30, 0.3), batch_size=2, drop_last=True)
+    stand.meter.restart()
+    stand.loop(names["rows"], 0.1)
+    (facts,) = stand.meter.loaders()
+    line = facts.written({"num_workers": 1})
+    exec(line, names)  # noqa: S102 (as the user pastes it)
+    made = names["rows"]
+    assert (made.batch_size, made.drop_last, made.num_workers) == (2, True, 1)
+
+
+def test_what_workers_compute_is_seen_of_their_processes() -> None:
+    """The process of the test stands for one: it sleeps, then it computes."""
+    if cpu_seconds(os.getpid()) is None:
+        pytest.skip("no /proc here")
+    times = WorkerTimes()
+    iterator = SimpleNamespace(_workers=[SimpleNamespace(pid=os.getpid())])
+    times.note(iterator, 0.0)
+    assert times.share is None
+    end = time.process_time() + 0.5
+    while time.process_time() < end:
+        pass
+    times.note(iterator, 1.0)
+    assert times.share is not None
+    assert times.share > 0.3
+    times.note(iterator, 1000.0)
+    assert times.share < 0.1
 
 
 def test_a_loader_without_length_or_name(stand: Stand) -> None:

@@ -67,6 +67,7 @@ def test_it_stops_with_the_step_and_its_batch(
     assert caught.value.what.endswith("at step 12")
     assert "batch of that step holds nan or inf itself" in str(caught.value.seen)
     assert "nan_batch" in caught.value.hint
+    compile(caught.value.hint, "<pasted>", "exec")
     looked_at = -(-13 // every) * every
     assert notebook["done"] == looked_at - 1
     outcome = last_outcome()

@@ -72,17 +72,19 @@ def test_says_that_several_devices_are_too_many(text: str) -> None:
         ("cuad", KNOWN, "%%train_on cuda"),
         ("cuda;1", KNOWN, "%%train_on cuda:1"),
         ("atuo", KNOWN, "%%train_on auto"),
+        ("device=cuda", KNOWN, "%%train_on cuda"),
+        ("device='cpu'", KNOWN, "%%train_on cpu"),
         (
             "mpss",
             KNOWN,
-            "%%train_on auto   (did you mean 'mps'? It is not on this machine)",
+            "%%train_on auto  # did you mean 'mps'? It is not on this machine",
         ),
         ("???", KNOWN, "%%train_on cuda:1"),
         ("???", ("auto", "cpu"), "%%train_on cpu"),
         (
             "cuad",
             ("auto", "cpu"),
-            "%%train_on auto   (did you mean 'cuda'? It is not on this machine)",
+            "%%train_on auto  # did you mean 'cuda'? It is not on this machine",
         ),
     ],
 )

@@ -82,7 +82,7 @@ for x, y in loader:
     torch.manual_seed(0)
     outcome = made.train_on(loop, cache=True)
     assert made["seen"] == plain["seen"]
-    assert any("uses a dataset's tensor itself" in note for note in outcome.notes)
+    assert any("make the dataset in an earlier cell" in each for each in outcome.notes)
 
 
 @pytest.mark.usefixtures("fake")

@@ -100,6 +100,9 @@ def test_only_what_the_cell_names_moves(notebook: Notebook) -> None:
         (("optimizer.step",), ("optimizer",)),
         (("holder",), ("4 tensors",)),
         (("a", "b", "c", "d", "X", "y"), ("a", "b", "c", "d", "2 more")),
+        (("X", "optimizer", "model"), ("model", "optimizer", "X")),
+        (("main",), ("model", "optimizer", "X")),
+        (("trainer.fit",), ("trainer",)),
         ((), ()),
     ],
 )
@@ -109,6 +112,11 @@ def test_what_moved_is_named_as_the_user_knows_it(
     """Names, at most four; hidden tensors are counted."""
     notebook.run(
         "holder = {'deep': [model]}\na, b, c, d = torch.zeros(4).clone().split(1)\n"
+    )
+    notebook.run(
+        "def main():\n    optimizer.zero_grad()\n    return model(X)\n"
+        "class Trainer:\n    def fit(self): return self.net\n"
+        "trainer = Trainer(); trainer.net = nn.Linear(2, 1)"
     )
     notebook.run("a, b, c, d = (torch.zeros(1) for _ in range(4))")
     running = opened(notebook, *names)

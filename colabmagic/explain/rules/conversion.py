@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from colabmagic.explain import values
 from colabmagic.explain.model import Draft
-from colabmagic.explain.operands import Operand, made, operands, place, rewritten
+from colabmagic.explain.operands import (
+    Operand,
+    at_call,
+    made,
+    operands,
+    place,
+    rewritten,
+)
 
 if TYPE_CHECKING:
     from colabmagic.explain.scene import Scene, Spot
@@ -42,10 +49,12 @@ def _converted(scene: Scene, code: str, call: str, more: dict[str, str]) -> Draf
         part = _to_convert(spot, code)
         if part is None:
             continue
+        part = at_call(scene, part)
         if code == "numpy-on-device" and (
             not values.is_tensor(part.value) or values.requires_grad(part.value)
         ):
-            call = ".detach().cpu()"  # also right where there is no history
+            # Also right where there is no history.
+            call = ".cpu()" if part.label.endswith(".detach()") else ".detach().cpu()"
         edit = rewritten(part, lambda text, call=call: f"{text}{call}")  # type: ignore[misc]
         if edit is None:
             break

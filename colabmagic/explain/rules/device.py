@@ -15,6 +15,7 @@ from colabmagic.explain.operands import (
     place,
     rewritten,
     rewritten_all,
+    sides_at_call,
 )
 
 if TYPE_CHECKING:
@@ -124,6 +125,11 @@ def _by_elimination(
 
 def _draft(scene: Scene, culprits: list[Operand], other: Operand, target: str) -> Draft:
     """Explain operands on the CPU that belong to another device."""
+    if len(culprits) == 1:
+        culprit, other = sides_at_call(
+            scene, culprits[0], other, lambda part: part.devices == (target,)
+        )
+        culprits = [culprit]
     culprit = culprits[0]
     names = (*(part.label for part in culprits), other.label)
     common = {

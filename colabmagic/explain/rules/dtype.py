@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from colabmagic.explain import values
 from colabmagic.explain.model import Draft
-from colabmagic.explain.operands import Operand, made, operands, place, rewritten
+from colabmagic.explain.operands import (
+    Operand,
+    argument,
+    at_call,
+    made,
+    operands,
+    place,
+    rewritten,
+    sides_at_call,
+)
 
 if TYPE_CHECKING:
     from colabmagic.explain.scene import Scene
@@ -59,23 +68,18 @@ def target_dtype(scene: Scene) -> Draft | None:
     if match is None or not scene.calls(*_LOSSES):
         return None
     found = next(word for word in match.groups() if word)
-    for spot in scene.users:
-        labels = [
-            part
-            for part in operands(spot)
-            if values.is_tensor(part.value) and part.value is _target(scene)
-        ]
-        if len(labels) != 1:
-            continue
-        (part,) = labels
-        edit = rewritten(part, lambda text: f"{text}.long()")
-        if edit is None or not _are_classes(part.value):
-            break
+    target = _target(scene)
+    part = labels_of(scene, target)
+    if part is not None and values.is_tensor(target) and _are_classes(target):
+        edit = rewritten(part, _long)
+    else:
+        edit = None
+    if part is not None and edit is not None:
         return Draft(
             key="target-dtype.tensor",
             values={
                 "name": part.label,
-                "found": values.dtype_of(part.value),
+                "found": values.dtype_of(target),
                 "place": place(scene, part),
                 "edit": edit,
             },
@@ -83,6 +87,34 @@ def target_dtype(scene: Scene) -> Draft | None:
             names=(part.label,),
         )
     return Draft(key="target-dtype.unseen", values={"found": found})
+
+
+def labels_of(scene: Scene, target: object) -> Operand | None:
+    """Return what the user has given to a loss as labels.
+
+    Parameters
+    ----------
+    scene
+        The error.
+    target
+        The labels, as the loss got them.
+    """
+    for spot in scene.users:
+        labels = [part for part in operands(spot) if part.value is target]
+        if target is not None and len(labels) == 1:
+            return at_call(scene, labels[0])
+    if scene.spot is None or scene.where(scene.spot).kind == "earlier":
+        return None
+    # An expression: the second thing that the loss gets.
+    part = argument(scene.spot, 1, "target")
+    return part if part is not None and part.computed and not part.known else None
+
+
+def _long(text: str) -> str:
+    """Return how labels become whole numbers, in the place of another conversion."""
+    for made_so in (".float()", ".double()", ".half()"):
+        text = text.removesuffix(made_so)
+    return f"{text}.long()"
 
 
 def _are_classes(labels: Any) -> bool:  # noqa: ANN401 (a tensor)
@@ -115,11 +147,18 @@ def dtype_mismatch(scene: Scene) -> Draft | None:
         if len(known) != 2 or len(kinds) != 2:  # noqa: PLR2004 (two sides)
             continue
         culprit, other, kind = _sides(known[0], known[1])
+        wanted = values.dtypes_of(other.value)
+        culprit, other = sides_at_call(
+            scene,
+            culprit,
+            other,
+            lambda part, wanted=wanted: values.dtypes_of(part.value) == wanted,  # type: ignore[misc]
+        )
         common = {
             "name": culprit.label,
             "found": values.dtypes_of(culprit.value)[0],
             "other": other.label,
-            "wanted": values.dtypes_of(other.value)[0],
+            "wanted": wanted[0],
             "place": place(scene, culprit),
         }
         names = (culprit.label, other.label)

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from colabmagic.explain import values
 from colabmagic.explain.model import Draft
-from colabmagic.explain.operands import Operand, made, operands, place, rewritten
+from colabmagic.explain.operands import (
+    Operand,
+    at_call,
+    made,
+    operands,
+    place,
+    rewritten,
+)
 
 if TYPE_CHECKING:
     from colabmagic.explain.scene import Scene
@@ -96,7 +103,7 @@ def embedding_range(scene: Scene) -> Draft | None:
 def _operand(scene: Scene, value: object) -> Operand | None:
     """Return the operand of the user that is this very object."""
     found = (
-        part
+        at_call(scene, part)
         for spot in scene.users
         for part in operands(spot)
         if value is not None and part.value is value

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from colabmagic.explain import values
 from colabmagic.explain.model import Draft
-from colabmagic.explain.operands import Operand, made, operands, place, rewritten
+from colabmagic.explain.operands import (
+    Operand,
+    at_call,
+    made,
+    operands,
+    place,
+    rewritten,
+)
 
 if TYPE_CHECKING:
     from colabmagic.explain.scene import Scene
@@ -22,6 +29,11 @@ _TARGET = re.compile(
     r"|[Ee]xpected target size \[?[\d, ]+\]?, got"
 )
 _LOSSES = ("cross_entropy", "nll_loss")
+_DIMENSIONS = re.compile(
+    r"expected (\d)D(?: or \dD)? input \(got (\d)D input\)"
+    r"|Expected \dD \(unbatched\) or (\d)D \(batched\) input to conv\dd, but got input"
+    r"|expected input\[[\d, ]+\] to have \d+ channels"
+)
 _BATCHES = 2  # dimensions of a matrix
 
 
@@ -90,7 +102,7 @@ def _to_flatten(
     for spot in scene.users:
         for part in operands(spot):
             if part.value is given:
-                return part
+                return at_call(scene, part)
     return None
 
 
@@ -130,7 +142,7 @@ def _edited(
                 part for part in operands(spot)[1:2] if part.computed and not part.known
             ]
             parts = parts if variant == "classes" and scene.users[0] is spot else []
-        for part in parts:
+        for part in [at_call(scene, each) for each in parts]:
             edit = rewritten(part, lambda text: f"{text}.{call}")
             if edit is not None:
                 return Draft(
@@ -144,4 +156,60 @@ def _edited(
                     evidence=made(scene, part),
                     names=(part.label,),
                 )
+    return None
+
+
+def missing_dimension(scene: Scene) -> Draft | None:
+    """Explain images without the dimension of the batch, or of the channels."""
+    if not _DIMENSIONS.search(scene.text):
+        return None
+    layers = [spot.locals.get("self") for spot in scene.libraries]
+    layer = next(filter(values.is_module, layers), None)
+    for part in (part for spot in scene.users for part in operands(spot)):
+        if not values.is_tensor(part.value) or values.is_module(part.value):
+            continue
+        passed = at_call(scene, part)
+        first = _first_layer(passed, layer)
+        if first is None:
+            continue
+        name, wanted, channels = first
+        shape = values.shape_of(passed.value)
+        if len(shape) != wanted - 1:
+            continue
+        variant, number = "batch", 0
+        if shape[0] != channels:
+            variant, number = "channels", 1
+        common = {
+            "name": passed.label,
+            "size": str(list(shape)),
+            "layer": scene.name_of(layer) or name,
+            "wanted": str(wanted),
+        }
+        edit = rewritten(passed, lambda text, at=number: f"{text}.unsqueeze({at})")  # type: ignore[misc]
+        if edit is None or (variant == "channels" and channels != 1):
+            return Draft(key="missing-dimension.seen", values=common)
+        return Draft(
+            key=f"missing-dimension.{variant}",
+            values={**common, "place": place(scene, passed), "edit": edit},
+            evidence=made(scene, passed),
+            names=(passed.label,),
+        )
+    return None
+
+
+def _first_layer(passed: Operand, layer: object) -> tuple[str, int, int] | None:
+    """Return a layer's class, its dimensions and its channels: the first that has any.
+
+    It is looked for in the model that gets the tensor, whose own channels these are.
+    """
+    owners = [part.value for part in operands(passed.spot)]
+    models = [each for each in owners if values.is_module(each)] or [layer]
+    for model in models:
+        for _, part in values.members(model):
+            name = type(part).__name__
+            digit = re.fullmatch(r"(?:Conv|BatchNorm|InstanceNorm)([123])d", name)
+            held = values.attributes(part)
+            channels = held.get("in_channels", held.get("num_features"))
+            if digit is not None and type(channels) is int:
+                return name, int(digit[1]) + 2, channels
     return None

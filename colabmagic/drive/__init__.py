@@ -1,0 +1,1 @@
+"""Google Drive: files that are there, fast, and safe to trust."""

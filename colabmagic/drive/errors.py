@@ -18,10 +18,14 @@
     │   ├── ConnectionFailedError
     │   ├── SessionLostError
     │   └── TargetFullError
-    └── DrivePathError
-        ├── DriveFileNotFoundError (FileNotFoundError)
-        ├── AmbiguousPathError
-        └── NotDownloadableError
+    ├── DrivePathError
+    │   ├── DriveFileNotFoundError (FileNotFoundError)
+    │   ├── AmbiguousPathError
+    │   └── NotDownloadableError
+    └── ArchiveError
+        ├── UnsafeMemberError
+        ├── ArchiveBombError
+        └── CorruptArchiveError
 """
 
 from __future__ import annotations
@@ -125,3 +129,19 @@ class AmbiguousPathError(DrivePathError):
 
 class NotDownloadableError(DrivePathError):
     """The file has no bytes of its own, or its owner forbids it."""
+
+
+class ArchiveError(DriveError):
+    """An archive cannot be unpacked."""
+
+
+class UnsafeMemberError(ArchiveError):
+    """A member would land outside of the folder, or is neither file nor folder."""
+
+
+class ArchiveBombError(ArchiveError):
+    """It would become far larger than it is."""
+
+
+class CorruptArchiveError(ArchiveError):
+    """It is cut off, damaged, encrypted, or of a kind that is not known."""

@@ -56,6 +56,8 @@ class RemoteFile:
         Time of the last change, as RFC 3339.
     drive_id
         Of the shared drive; None in My Drive.
+    trashed
+        Whether it is in the trash.
     """
 
     id: str
@@ -66,6 +68,7 @@ class RemoteFile:
     revision: str | None = None
     modified: str = ""
     drive_id: str | None = None
+    trashed: bool = False
     target_id: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -87,6 +90,7 @@ class RemoteFile:
             revision=meta.get("headRevisionId"),
             modified=meta.get("modifiedTime", ""),
             drive_id=meta.get("driveId"),
+            trashed=bool(meta.get("trashed")),
             target_id=meta.get("shortcutDetails", {}).get("targetId"),
         )
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from colabmagic.errors import DeviceFailedError, DeviceMemoryError, NotSupportedError
+from colabmagic.errors import DeviceFailedError
 from colabmagic.interrupts import deferred_interrupts
-from colabmagic.report.size import in_words
 from colabmagic.train import conversions, factories
 from colabmagic.train.belongings import frame_values, is_users, owns
 from colabmagic.train.budget import refuse_too_much
 from colabmagic.train.collector import paused_collector
+from colabmagic.train.departure import first_line, flatten, guard_graphs, send
 from colabmagic.train.device_memory import device_memory
-from colabmagic.train.exchange import leads_to, no_subclass
+from colabmagic.train.exchange import no_subclass
 from colabmagic.train.loading import Loading, indexed_datasets
 from colabmagic.train.meter import Meter
 from colabmagic.train.modules import Modules
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 _ABSENT: Final = object()
 _MANY_NAMES: Final = 4
-# What every device holds; another type may be why a tensor cannot go there.
-_COMMON_TYPES: Final = frozenset({"torch.float32", "torch.int64", "torch.bool"})
 
 
 class Session:
@@ -210,57 +208,16 @@ class Session:
         """Move everything that the cell reaches."""
         chosen = self.chosen(reach)
         refuse_too_much(chosen, self.mover, self.namespace, self.names)
-        try:
-            taken = self.mover.away(chosen)
-        except torch.OutOfMemoryError as error:
-            size = sum(each.nbytes for each in chosen if each.device.type == "cpu")
-            raise DeviceMemoryError(
-                f"what the cell uses does not fit on {self.device}; nothing was moved",
-                seen=f"{in_words(size)} to move; {_first_line(error)}",
-                hint="free memory, use a smaller model or batch, or %%train_on cpu",
-            ) from error.with_traceback(None)  # whose frames hold what was copied
-        except (RuntimeError, TypeError) as error:  # a type that the device has not
-            kinds = sorted({str(each.dtype) for each in chosen})
-            cell_on_cpu = "%%train_on cpu for this cell"
-            raise NotSupportedError(
-                f"what the cell uses cannot go to {self.device}; nothing was moved",
-                seen=f"{_first_line(error)} (element types: {', '.join(kinds)})",
-                hint=cell_on_cpu
-                if _COMMON_TYPES.issuperset(kinds)
-                else f"convert it, as in X = X.float(), or {cell_on_cpu}",
-            ) from error.with_traceback(None)
+        taken = send(self.mover, chosen)
         if taken:
             self._guard_graphs()
         if self.device.type == "cuda":
-            self._flatten(reach.modules.values(), {id(each) for each in taken})
+            flatten(reach.modules.values(), {id(each) for each in taken}, self.mover)
         self.moved = self._described({id(each) for each in taken})
 
     def _guard_graphs(self) -> None:
         """Refuse a backward pass into a graph of the CPU whose leaves have moved."""
-        travellers = self.mover.travellers
-        leaves = set(travellers)
-        leaves.update(
-            id(each.shadow) for each in travellers.values() if each.shadow is not None
-        )
-        known: dict[Any, bool] = {}
-        for each in travellers.values():
-            # A computed value was copied with its history: the copy is the first node,
-            # so that a refusal uses up nothing of the graph behind it.
-            copy = each.history
-            if copy is not None and leads_to(copy, leaves, known):
-                self._guards.append(copy.register_prehook(_refuse_old_graph))
-
-    def _flatten(self, modules: Iterable[torch.nn.Module], taken: set[int]) -> None:
-        """Lay out the weights of recurrent layers as cuDNN wants them."""
-        for module in modules:
-            if not isinstance(module, torch.nn.RNNBase):
-                continue
-            weights: list[Any] = module._flat_weights  # noqa: SLF001
-            if taken.isdisjoint(map(id, weights)):
-                continue
-            if all(self.mover.is_alone(each) for each in weights):
-                module.flatten_parameters()
-                self.mover.accept_place(weights)
+        self._guards += guard_graphs(self.mover.travellers)
 
     def there(self) -> tuple[tuple[str, ...], int]:
         """Return the user's names whose values are on the device, and their bytes."""
@@ -457,7 +414,7 @@ class Session:
             raise DeviceFailedError(
                 f"{self.device} stopped working: what was moved there has its values "
                 "from before the cell",
-                seen=_first_line(failure),
+                seen=first_line(failure),
                 hint="restart the kernel; the device is lost to this process",
             ) from failure
         self.scope.notes.update(dict.fromkeys(notes))
@@ -525,18 +482,3 @@ class Session:
                 for each in gc.get_objects()
                 if torch.Tensor in type(each).__mro__ and self.mover.is_away(each)
             ]
-
-
-def _refuse_old_graph(_: object) -> None:
-    """Stop a backward pass that would give gradients to tensors that have moved."""
-    raise NotSupportedError(
-        "backward() through a value that was computed on the CPU in an earlier cell",
-        seen="the parameters that it was computed from are on the device now",
-        hint="compute the loss again in this cell, then call backward()",
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    """Return the first line of an error's text."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

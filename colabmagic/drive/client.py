@@ -135,8 +135,11 @@ class Drive:
     save = upload
 
     def stage(
-        self, archive: str, to: str | Path | None = None, **options: Any
-    ) -> Staged:  # noqa: ANN401
+        self,
+        archive: str,
+        to: str | Path | None = None,
+        **options: Any,  # noqa: ANN401 (checked by the function)
+    ) -> Staged:
         """Bring an archive here, unpacked; what is here already is not fetched again.
 
         Parameters

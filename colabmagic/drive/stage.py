@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from colabmagic.drive.files import Files, RemoteFile
 
 _COLAB: Final = Path("/content")
+_PARTIAL: Final = ".colabmagic-partial-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,55 +132,95 @@ def stage(  # noqa: PLR0913 (by keyword)
     done = download(
         files, remote, local, workers=workers, part_bytes=part_bytes, progress=progress
     )
-    made, written, notes = _unpacked(local, name, folder, max_ratio, max_bytes)
-    facts = {
-        "id": remote.id, "md5": done.md5, "path": archive, "files": made, "size": written,
-        "notes": notes,
-    }  # fmt: skip
-    fresh = marker.with_name(marker.name + ".new")
-    fresh.write_text(json.dumps(facts), "utf-8")
-    fresh.replace(marker)
+    _clear(folder)
+    beside = _beside(folder)
+    try:
+        target = _unpacked(local, name, beside, max_ratio, max_bytes)
+        notes = list(target.notes)
+        facts = {
+            "id": remote.id, "md5": done.md5, "path": archive, "files": target.files,
+            "size": target.written_bytes, "notes": notes, "inode": beside.stat().st_ino,
+        }  # fmt: skip
+        # First what tells of the new folder, then the folder: in between, the number of
+        # the old one does not fit, and nothing is taken for what it is not.
+        fresh = marker.with_name(marker.name + ".new")
+        fresh.write_text(json.dumps(facts), "utf-8")
+        fresh.replace(marker)
+        _put_in_place(beside, folder)
+    except BaseException:  # also Ctrl-C: nothing half is left
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
     if not keep_archive:
         local.unlink(missing_ok=True)
     return Staged(
-        path=folder, files=made, size=written, archive_bytes=done.size,
+        path=folder, files=target.files, size=target.written_bytes, archive_bytes=done.size,
         fetched_bytes=done.fetched_bytes, md5=done.md5,
         seconds=time.monotonic() - began, notes=tuple(notes),
     )  # fmt: skip
 
 
 def _unpacked(
-    local: Path, name: str, folder: Path, max_ratio: float, max_bytes: int | None
-) -> tuple[int, int, list[str]]:
-    """Unpack into a folder beside, and put it in place as a whole."""
+    local: Path, name: str, beside: Path, max_ratio: float, max_bytes: int | None
+) -> Target:
+    """Unpack an archive into a fresh folder."""
+    with local.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        with Target(beside, size, max_ratio=max_ratio, max_bytes=max_bytes) as target:
+            unpack(name, file, target)
+    return target
+
+
+def _beside(folder: Path) -> Path:
+    """Make a folder beside another, which is of this process."""
     try:
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        beside.chmod(0o755)
+        made = Path(
+            tempfile.mkdtemp(
+                prefix=f".{folder.name}{_PARTIAL}{os.getpid()}-", dir=folder.parent
+            )
+        )
+        made.chmod(0o755)
     except OSError as error:
         raise TargetFullError(
             f"{folder.parent} cannot be written",
             seen=error.strerror or type(error).__name__,
             hint="another folder: --to",
         ) from None
-    try:
-        with local.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            target = Target(beside, size, max_ratio=max_ratio, max_bytes=max_bytes)
-            with target:
-                unpack(name, file, target)
-        old = None
-        if folder.exists():
-            old = Path(
-                tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)
-            )
-            folder.replace(old / folder.name)
+    return made
+
+
+def _put_in_place(beside: Path, folder: Path) -> None:
+    """Give a folder its name; one that has it goes."""
+    if folder.exists():
+        old = _beside(folder)
+        folder.replace(old / folder.name)
         beside.replace(folder)
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
-    except BaseException:  # also Ctrl-C: nothing half is left
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
-    return target.files, target.written_bytes, list(target.notes)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        beside.replace(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what processes that were killed have left beside a folder."""
+    start = f".{folder.name}{_PARTIAL}"
+    for each in folder.parent.iterdir():
+        process = each.name.removeprefix(start).partition("-")[0]
+        if (
+            each.name.startswith(start)
+            and process.isdecimal()
+            and not _is_alive(int(process))
+        ):
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    """Tell whether a process is there."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _default_folder(name: str) -> Path:
@@ -191,9 +232,9 @@ def _known(marker: Path, folder: Path) -> dict[str, Any] | None:
     """Return what was noted when the folder was made; None if it is not all there."""
     with contextlib.suppress(OSError, ValueError):
         found = json.loads(marker.read_text("utf-8"))
-        keys = {"id", "md5", "path", "files", "size", "notes"}
-        if isinstance(found, dict) and keys <= found.keys() and folder.is_dir():
-            return found
+        keys = {"id", "md5", "path", "files", "size", "notes", "inode"}
+        if isinstance(found, dict) and keys <= found.keys():
+            return found if folder.stat().st_ino == found["inode"] else None
     return None
 
 

@@ -1,0 +1,272 @@
+"""Drive as a library: list, read, download, upload, stage, save."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Self
+
+from colabmagic.drive import budget
+from colabmagic.drive.download import PART_BYTES, WORKERS, Transferred, download
+from colabmagic.drive.errors import DriveError, DriveFileNotFoundError
+from colabmagic.drive.files import FILES, Files, RemoteFile
+from colabmagic.drive.http import Transport
+from colabmagic.drive.stage import Staged, stage
+from colabmagic.drive.upload import upload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from google.auth.credentials import Credentials
+
+
+class Drive:
+    """A connection to Google Drive; `connect` makes it.
+
+    Parameters
+    ----------
+    transport
+        Sends the requests.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._files = Files(transport)
+
+    def __repr__(self) -> str:
+        """Say where it leads; credentials are never shown."""
+        return f"<Drive at {self._files.transport.api_root}>"
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: connections end with their threads."""
+
+    def ls(self, path: str = "MyDrive") -> Iterator[RemoteFile]:
+        """Yield what lies in a folder.
+
+        Parameters
+        ----------
+        path
+            As ``MyDrive/a`` or ``Shareddrives/team/a``.
+        """
+        return self._files.ls(path)
+
+    def stat(self, path: str, *, newest: bool = False) -> RemoteFile:
+        """Return what a path leads to.
+
+        Parameters
+        ----------
+        path
+            As for `ls`.
+        newest
+            Of several files of the same name take the one that changed last.
+
+        Raises
+        ------
+        DriveFileNotFoundError, AmbiguousPathError
+            It leads nowhere, or to several files.
+        """
+        return self._files.stat(path, newest=newest)
+
+    def open(self, path: str) -> io.BufferedReader:
+        """Open a file for reading; only the ranges that are read are fetched.
+
+        Parameters
+        ----------
+        path
+            As for `ls`.
+        """
+        return io.BufferedReader(_Ranges(self._files, self.stat(path)), 2**20)
+
+    def download(
+        self,
+        remote: str,
+        local: str | Path,
+        *,
+        workers: int = WORKERS,
+        part_bytes: int = PART_BYTES,
+        progress: Callable[[int], object] | None = None,
+    ) -> Transferred:
+        """Download a file; it gets its name when its MD5 is the server's.
+
+        Parameters
+        ----------
+        remote
+            Path on Drive.
+        local
+            Path here; a folder takes the file under its own name.
+        workers, part_bytes, progress
+            As for `colabmagic.drive.download.download`.
+        """
+        found = self.stat(remote)
+        target = Path(local)
+        if target.is_dir() or str(local).endswith("/"):
+            target /= PurePosixPath(remote).name
+        return download(
+            self._files, found, target,
+            workers=workers, part_bytes=part_bytes, progress=progress,
+        )  # fmt: skip
+
+    def upload(
+        self,
+        local: str | Path,
+        remote: str,
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> Transferred:
+        """Upload a file; return when the server's MD5 is that of the file.
+
+        Parameters
+        ----------
+        local
+            Path here.
+        remote
+            Path on Drive; with ``/`` at its end, or that of a folder, the file keeps its
+            name. Folders are made.
+        progress
+            Called with a number of bytes that the server has.
+        """
+        source = Path(local)
+        folder, name = self._place(source, remote)
+        return upload(self._files, source, folder, name, progress=progress)
+
+    save = upload
+
+    def stage(
+        self,
+        archive: str,
+        to: str | Path | None = None,
+        **options: Any,  # noqa: ANN401 (checked by the function)
+    ) -> Staged:
+        """Bring an archive here, unpacked; what is here already is not fetched again.
+
+        Parameters
+        ----------
+        archive
+            Path on Drive of a tar or zip.
+        to
+            The folder; left out: of the archive's name, below ``/content`` or here.
+        **options
+            Of `colabmagic.drive.stage.stage`.
+        """
+        return stage(self._files, archive, None if to is None else Path(to), **options)
+
+    def health(self) -> dict[str, Any]:
+        """Return who is logged in, and how full the Drive is, in bytes."""
+        about = self._files.transport.request(
+            "GET",
+            "/drive/v3/about",
+            cost=budget.GET,
+            params={"fields": "user(emailAddress),storageQuota"},
+        ).json()
+        quota = about.get("storageQuota", {})
+        return {
+            "user": about.get("user", {}).get("emailAddress"),
+            "used_bytes": int(quota.get("usage", 0)),
+            "limit_bytes": int(quota["limit"]) if "limit" in quota else None,
+            "trash_bytes": int(quota.get("usageInDriveTrash", 0)),
+        }
+
+    def _place(self, source: Path, remote: str) -> tuple[RemoteFile, str]:
+        """Return the folder and the name that an upload is for."""
+        if remote.endswith("/"):
+            return self._files.folder(remote), source.name
+        try:
+            found = self.stat(remote, newest=True)
+        except DriveFileNotFoundError:
+            found = None
+        if found is not None and found.is_folder:
+            return found, source.name
+        parent, _, name = remote.rpartition("/")
+        return self._files.folder(parent), name
+
+
+class _Ranges(io.RawIOBase):
+    """Reads a file on Drive range by range."""
+
+    def __init__(self, files: Files, remote: RemoteFile) -> None:
+        super().__init__()
+        self._files, self._remote = files, remote
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it can be read anywhere."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place."""
+        base = {
+            io.SEEK_SET: 0,
+            io.SEEK_CUR: self._at,
+            io.SEEK_END: self._remote.size or 0,
+        }
+        self._at = max(0, base[whence] + offset)
+        return self._at
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (writable memory)
+        """Fetch what fills a buffer, as far as the file goes."""
+        end = min(self._at + len(buffer), self._remote.size or 0)
+        if end <= self._at:
+            return 0
+        response = self._files.transport.request(
+            "GET",
+            f"{FILES}/{self._remote.id}",
+            cost=budget.DOWNLOAD,
+            params={"alt": "media", "supportsAllDrives": "true"},
+            headers={
+                "Range": f"bytes={self._at}-{end - 1}",
+                "Accept-Encoding": "identity",
+            },
+        )
+        data = response.content
+        expected = f"bytes {self._at}-{end - 1}/{self._remote.size}"
+        if (
+            response.headers.get("Content-Range") != expected
+            or len(data) != end - self._at
+        ):
+            raise DriveError(
+                f"{self._remote.name} was not sent as it was asked for",
+                seen=response.headers.get("Content-Range", "no Content-Range"),
+                hint="open it again: it may have changed",
+            )
+        buffer[: len(data)] = data
+        self._at = end
+        return len(data)
+
+
+def connect(
+    *, credentials: Credentials | str | None = None, api_root: str | None = None
+) -> Drive:
+    """Connect to Google Drive; nothing is asked yet.
+
+    Parameters
+    ----------
+    credentials
+        Any of google-auth, or a file, or ``adc``; left out: those that are here
+        (`colabmagic.drive.auth.find_credentials`).
+    api_root
+        Where Drive is; Google's own by default.
+
+    Raises
+    ------
+    NoCredentialsError
+        There are none.
+    """
+    from colabmagic.drive.auth import find_credentials  # noqa: PLC0415 (reads files)
+
+    if credentials is None or isinstance(credentials, str):
+        credentials = find_credentials(credentials)
+    transport = Transport(credentials)
+    if api_root is not None:
+        transport.api_root = api_root.rstrip("/")
+    return Drive(transport)

@@ -1,0 +1,147 @@
+"""What can go wrong with Google Drive; each class has a heading in ``docs/drive.md``.
+
+::
+
+    DriveError
+    ├── DriveAuthError
+    │   ├── NoCredentialsError
+    │   ├── InsufficientScopeError
+    │   └── GrantExpiredError
+    ├── DriveQuotaError
+    │   ├── RateLimitedError
+    │   ├── DownloadQuotaError
+    │   ├── StorageQuotaError
+    │   └── DailyLimitError
+    ├── DriveTransferError
+    │   ├── IntegrityError
+    │   ├── ServerFailedError
+    │   ├── ConnectionFailedError
+    │   ├── SessionLostError
+    │   └── TargetFullError
+    ├── DrivePathError
+    │   ├── DriveFileNotFoundError (FileNotFoundError)
+    │   ├── AmbiguousPathError
+    │   └── NotDownloadableError
+    └── ArchiveError
+        ├── UnsafeMemberError
+        ├── ArchiveBombError
+        └── CorruptArchiveError
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from colabmagic.errors import ColabMagicError
+
+
+class DriveError(ColabMagicError, RuntimeError):
+    """Base of what can go wrong with Google Drive.
+
+    Attributes
+    ----------
+    retryable
+        Whether the same may succeed a little later.
+    """
+
+    retryable: ClassVar[bool] = False
+
+
+class DriveAuthError(DriveError):
+    """Google does not know who asks, or that he may."""
+
+
+class NoCredentialsError(DriveAuthError):
+    """There is nothing to log in with."""
+
+
+class InsufficientScopeError(DriveAuthError):
+    """The credentials are good, but not for this."""
+
+
+class GrantExpiredError(DriveAuthError):
+    """The permission was taken back, or has run out."""
+
+
+class DriveQuotaError(DriveError):
+    """A limit of Google's was reached."""
+
+
+class RateLimitedError(DriveQuotaError):
+    """Too many requests in a short time."""
+
+    retryable = True
+
+
+class DownloadQuotaError(DriveQuotaError):
+    """The file was downloaded too often, by anybody, in the last day."""
+
+
+class StorageQuotaError(DriveQuotaError):
+    """The Drive is full."""
+
+
+class DailyLimitError(DriveQuotaError):
+    """The project of the credentials has used up its day."""
+
+
+class DriveTransferError(DriveError):
+    """Bytes did not arrive."""
+
+
+class IntegrityError(DriveTransferError):
+    """What arrived is not what was sent."""
+
+
+class ServerFailedError(DriveTransferError):
+    """Google's server failed, again and again."""
+
+    retryable = True
+
+
+class ConnectionFailedError(DriveTransferError):
+    """The connection broke, again and again."""
+
+    retryable = True
+
+
+class SessionLostError(DriveTransferError):
+    """Google has forgotten an upload that was under way."""
+
+    retryable = True
+
+
+class TargetFullError(DriveTransferError):
+    """The local disk has no room, or cannot be written."""
+
+
+class DrivePathError(DriveError):
+    """A path leads nowhere, or to several files."""
+
+
+class DriveFileNotFoundError(DrivePathError, FileNotFoundError):
+    """There is no such file, or these credentials may not see it."""
+
+
+class AmbiguousPathError(DrivePathError):
+    """Several files have this name: Drive allows that."""
+
+
+class NotDownloadableError(DrivePathError):
+    """The file has no bytes of its own, or its owner forbids it."""
+
+
+class ArchiveError(DriveError):
+    """An archive cannot be unpacked."""
+
+
+class UnsafeMemberError(ArchiveError):
+    """A member would land outside of the folder, or is neither file nor folder."""
+
+
+class ArchiveBombError(ArchiveError):
+    """It would become far larger than it is."""
+
+
+class CorruptArchiveError(ArchiveError):
+    """It is cut off, damaged, encrypted, or of a kind that is not known."""

@@ -1,0 +1,171 @@
+"""What Google's refusals mean: from status and reason to an error of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from colabmagic.drive.errors import (
+    DailyLimitError,
+    DownloadQuotaError,
+    DriveAuthError,
+    DriveError,
+    DriveFileNotFoundError,
+    GrantExpiredError,
+    InsufficientScopeError,
+    NotDownloadableError,
+    RateLimitedError,
+    ServerFailedError,
+    SessionLostError,
+    StorageQuotaError,
+)
+
+if TYPE_CHECKING:
+    import requests
+
+_LATER: Final = "run the cell again in a few minutes"
+_LONGEST: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What a reason means."""
+
+    kind: type[DriveError]
+    what: str
+    hint: str
+
+
+_RATE: Final = _Meaning(RateLimitedError, "Google asks to go slower", _LATER)
+_SERVER: Final = _Meaning(ServerFailedError, "Google's server failed", _LATER)
+_MEANINGS: Final = {
+    "userRateLimitExceeded": _RATE,
+    "rateLimitExceeded": _RATE,
+    "backendError": _SERVER,
+    "internalError": _SERVER,
+    "dailyLimitExceeded": _Meaning(
+        DailyLimitError,
+        "the Google Cloud project of these credentials has used up its day",
+        "go on after midnight Pacific time, or use credentials of another project",
+    ),
+    "sharingRateLimitExceeded": _Meaning(
+        DailyLimitError,
+        "too much was shared from this account today",
+        "go on tomorrow",
+    ),
+    "downloadQuotaExceeded": _Meaning(
+        DownloadQuotaError,
+        "this file was downloaded too often today, by you or others",
+        "make a copy in your own Drive and take that, or wait 24 hours",
+    ),
+    "storageQuotaExceeded": _Meaning(
+        StorageQuotaError,
+        "the Drive is full",
+        "delete files and empty the trash; a service account writes to a shared drive only",
+    ),
+    "teamDriveFileLimitExceeded": _Meaning(
+        StorageQuotaError, "the shared drive is full", "delete files in it"
+    ),
+    "insufficientPermissions": _Meaning(
+        InsufficientScopeError,
+        "the login is good, but not for Drive",
+        "gcloud auth application-default login --scopes=openid,"
+        "https://www.googleapis.com/auth/cloud-platform,"
+        "https://www.googleapis.com/auth/drive",
+    ),
+    "insufficientFilePermissions": _Meaning(
+        InsufficientScopeError,
+        "this account may not do that with this file",
+        "ask its owner for the right, or copy it to your own Drive",
+    ),
+    "appNotAuthorizedToFile": _Meaning(
+        InsufficientScopeError,
+        "this login sees only files that it has made itself",
+        "log in with the scope https://www.googleapis.com/auth/drive",
+    ),
+    "accessNotConfigured": _Meaning(
+        DriveAuthError,
+        "the Drive API is not turned on in the Google Cloud project of these credentials",
+        "turn on “Google Drive API” there, under APIs & Services",
+    ),
+    "domainPolicy": _Meaning(
+        DriveAuthError,
+        "the organisation of this account forbids apps to use Drive",
+        "ask its administrator, or use another account",
+    ),
+    "cannotDownloadAbusiveFile": _Meaning(
+        NotDownloadableError,
+        "Google holds this file for harmful",
+        "acknowledge_abuse=True, if you trust it",
+    ),
+    "fileNotDownloadable": _Meaning(
+        NotDownloadableError,
+        "this is a Google document: it has no bytes of its own",
+        "export it: File > Download in its page, as PDF or Office file",
+    ),
+    "cannotDownloadFile": _Meaning(
+        NotDownloadableError,
+        "the owner has forbidden to download this file",
+        "ask its owner",
+    ),
+    "notFound": _Meaning(
+        DriveFileNotFoundError,
+        "there is no such file, or this account may not see it",
+        "look at the path, and with which account you are logged in",
+    ),
+}
+
+
+def refusal(response: requests.Response) -> DriveError:
+    """Return the error for a response that is no success.
+
+    Parameters
+    ----------
+    response
+        Its body is read.
+    """
+    status = response.status_code
+    reason, message = _reason(response)
+    meaning = _MEANINGS.get(reason) or _by_status(status)
+    seen = f"HTTP {status} {reason}".rstrip()
+    if message:
+        seen += f": {message}"
+    return meaning.kind(meaning.what, seen=seen[:_LONGEST], hint=meaning.hint)
+
+
+def _by_status(status: int) -> _Meaning:
+    """Return what a status means where no reason is known."""
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return _RATE
+    if status == HTTPStatus.UNAUTHORIZED:
+        return _Meaning(
+            GrantExpiredError, "Google does not accept the login", "log in again"
+        )
+    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+        return _MEANINGS["notFound"]
+    if (
+        status == HTTPStatus.REQUEST_TIMEOUT
+        or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
+        return _SERVER
+    return _Meaning(DriveError, "Google refused the request", "look at what was seen")
+
+
+def session_lost(error: DriveError) -> SessionLostError:
+    """Return the error for an upload that the server does not know any more."""
+    return SessionLostError(
+        "Google has forgotten the upload that was under way",
+        seen=error.seen,
+        hint="run the cell again: it begins anew",
+    )
+
+
+def _reason(response: requests.Response) -> tuple[str, str]:
+    """Return reason and message as the body gives them; empty where it does not."""
+    try:
+        error = response.json()["error"]
+        details = (error.get("errors") or [{}])[0]
+        return str(details.get("reason", "")), str(error.get("message", ""))
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return "", ""

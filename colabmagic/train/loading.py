@@ -243,10 +243,10 @@ def indexed_datasets(reached: Iterable[object], *, inside: bool) -> list[object]
         if id(value) in seen:
             continue
         seen.add(id(value))
-        kinds = type(value).__mro__
-        if torch_data.Dataset in kinds:
+        kind = type(value)  # not `in` its bases: a metaclass may have forbidden ``==``
+        if issubclass(kind, torch_data.Dataset):
             found.append(value)
-        if inside and (torch_data.Dataset in kinds or torch_data.DataLoader in kinds):
+        if inside and issubclass(kind, torch_data.Dataset | torch_data.DataLoader):
             attributes = vars(value)
             pending.append(attributes.get("dataset"))
             pending += attributes.get("datasets") or ()

@@ -63,7 +63,7 @@ class Modules:
     def _watch_lazy(self, module: nn.Module) -> None:
         """Replace the hook that a lazy module of an earlier cell has taken already."""
         hook = module.__dict__.get("_initialize_hook")
-        if LazyModuleMixin not in type(module).__mro__ or hook is None:
+        if hook is None or not issubclass(type(module), LazyModuleMixin):
             return
         infer = LazyModuleMixin._infer_parameters.__get__(module)  # noqa: SLF001
         if module._forward_pre_hooks.get(hook.id) != infer:  # noqa: SLF001

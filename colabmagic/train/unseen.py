@@ -110,7 +110,7 @@ class Unseen:
     def watch_statistics(self, modules: Iterable[torch.nn.Module]) -> None:
         """Distrust running means and variances: torch counts no change of them."""
         for module in modules:
-            if _NormBase not in type(module).__mro__:
+            if not issubclass(type(module), _NormBase):
                 continue
             buffers = vars(module).get("_buffers", {})
             for name in ("running_mean", "running_var"):

@@ -13,7 +13,7 @@ COLAB_PYTHON ?= $(shell .ci/find_python 3.13 3.12)
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 # One thread per process: the tests run in two, and torch would take all cores in each.
-TEST_ENV := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
+TEST_ENV := OMP_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 
 .PHONY: help demo test lint types layers tests venvs browser bench corpus wheel \

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Final
 from traitlets import Bool, Enum, Set, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
-from colabmagic.errors import BadDeviceError
-
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -55,6 +53,7 @@ class ColabMagic(Configurable):
     @validate("device")
     def _known_device(self, proposal: dict[str, str]) -> str:
         """Refuse what names no kind of device; whether one is here, a cell will tell."""
+        from colabmagic.errors import BadDeviceError  # noqa: PLC0415 (lazy)
         from colabmagic.train.options import (  # noqa: PLC0415 (lazy)
             WELL_KNOWN_DEVICES,
             DeviceSpec,

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that asks for a kernel in each of them, all of one in one worker."""
+    """Run each test that asks for a kernel in each of them, all of one in one worker.
+
+    A module may name its ``KERNELS``, where fewer tell as much.
+    """
     if "kernel_name" in metafunc.fixturenames:
         metafunc.parametrize(
             "kernel_name",
             [
                 pytest.param(name, marks=pytest.mark.xdist_group(f"kernel {name}"))
-                for name in INTERPRETERS
+                for name in getattr(metafunc.module, "KERNELS", INTERPRETERS)
             ],
             scope="session",
         )

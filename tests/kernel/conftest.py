@@ -15,19 +15,26 @@ if TYPE_CHECKING:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that asks for a kernel in each of them, all of one in one worker.
-
-    A module may name its ``KERNELS``, where fewer tell as much.
-    """
+    """Run each test that asks for a kernel in some, all of one in one worker."""
     if "kernel_name" in metafunc.fixturenames:
         metafunc.parametrize(
             "kernel_name",
             [
                 pytest.param(name, marks=pytest.mark.xdist_group(f"kernel {name}"))
-                for name in getattr(metafunc.module, "KERNELS", INTERPRETERS)
+                for name in _kernels(with_torch="needs_torch" in metafunc.fixturenames)
             ],
             scope="session",
         )
+
+
+def _kernels(*, with_torch: bool) -> list[str]:
+    """Return the newest kernel, and of the two with Colab's versions the one that fits.
+
+    ``.venv-old`` has torch; ``.venv-colab`` has Colab's Python, where that is here.
+    """
+    has_colabs = INTERPRETERS[".venv-colab"].exists()
+    left_out = ".venv-colab" if with_torch or not has_colabs else ".venv-old"
+    return [name for name in INTERPRETERS if name != left_out]
 
 
 @pytest.fixture(scope="session")

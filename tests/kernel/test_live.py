@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-KERNELS = ("default", ".venv-colab")  # the newest, and Colab's versions
 Message = dict[str, Any]
 
 START = "from colabmagic.magics import _live\nview = _live.start({every}, {length})"

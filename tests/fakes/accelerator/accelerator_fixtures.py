@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -49,9 +48,6 @@ def _register() -> types.ModuleType:
     import torch._dynamo
 
     assert torch._dynamo
-    # Torch's own objects are not looked through again by each collection of a test.
-    gc.collect()
-    gc.freeze()
     return fake
 
 

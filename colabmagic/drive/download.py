@@ -342,7 +342,7 @@ class _Download:
         """Fetch one range; if it cannot be had, the others need not be asked for."""
         try:
             self._fetch(number, start, end)
-        except BaseException:
+        except BaseException:  # whatever it is: the whole download has failed
             self._stop.set()
             raise
 

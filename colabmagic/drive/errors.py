@@ -6,7 +6,15 @@
     ├── DriveAuthError
     │   ├── NoCredentialsError
     │   ├── InsufficientScopeError
-    │   └── GrantExpiredError
+    │   ├── GrantExpiredError
+    │   └── ConsentDeclinedError
+    ├── DriveMountError
+    │   ├── MountpointError
+    │   ├── MountFailedError
+    │   ├── MountDeadError
+    │   ├── MountHungError
+    │   ├── MountPolicyError
+    │   └── MountUnsupportedError
     ├── DriveQuotaError
     │   ├── RateLimitedError
     │   ├── DownloadQuotaError
@@ -22,10 +30,11 @@
     │   ├── DriveFileNotFoundError (FileNotFoundError)
     │   ├── AmbiguousPathError
     │   └── NotDownloadableError
-    └── ArchiveError
-        ├── UnsafeMemberError
-        ├── ArchiveBombError
-        └── CorruptArchiveError
+    ├── ArchiveError
+    │   ├── UnsafeMemberError
+    │   ├── ArchiveBombError
+    │   └── CorruptArchiveError
+    └── MissingPackageError (ImportError)
 """
 
 from __future__ import annotations
@@ -61,6 +70,44 @@ class InsufficientScopeError(DriveAuthError):
 
 class GrantExpiredError(DriveAuthError):
     """The permission was taken back, or has run out."""
+
+
+class ConsentDeclinedError(DriveAuthError):
+    """The user, or Google for him, said no in the window that asks for permission."""
+
+
+class DriveMountError(DriveError):
+    """Drive is not there as a folder."""
+
+
+class MountpointError(DriveMountError):
+    """The folder cannot be one: a space, a link, files in it; known before consent."""
+
+
+class MountFailedError(DriveMountError):
+    """Mounting was tried, and failed or never ended."""
+
+    retryable = True
+
+
+class MountDeadError(DriveMountError):
+    """The folder is in the mount table, and nothing answers behind it."""
+
+    retryable = True
+
+
+class MountHungError(DriveMountError):
+    """The folder does not answer in time."""
+
+    retryable = True
+
+
+class MountPolicyError(DriveMountError):
+    """The organisation, or Colab Enterprise, does not allow it."""
+
+
+class MountUnsupportedError(DriveMountError):
+    """This machine cannot show Drive as a folder."""
 
 
 class DriveQuotaError(DriveError):
@@ -145,3 +192,7 @@ class ArchiveBombError(ArchiveError):
 
 class CorruptArchiveError(ArchiveError):
     """It is cut off, damaged, encrypted, or of a kind that is not known."""
+
+
+class MissingPackageError(DriveError, ImportError):
+    """A package is wanted that is not installed; the hint installs it."""

@@ -52,6 +52,8 @@ def moved(batch: Any, device: torch.device, *, non_blocking: bool = False) -> An
     if kind is list and len(batch) == 2:  # noqa: PLR2004 (inputs and targets: the most usual)
         first, second = batch
         if type(first) is type(second) is torch.Tensor and first is not second:
+            if not non_blocking:  # parsing the keyword takes a third of a call
+                return [_to(first, device), _to(second, device)]
             return [
                 _to(first, device, non_blocking=non_blocking),
                 _to(second, device, non_blocking=non_blocking),

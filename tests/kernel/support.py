@@ -37,6 +37,21 @@ _OUTPUTS = frozenset({"stream", "error", "execute_result", "display_data"})
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
+def ours(text: str) -> list[str]:
+    """Return the lines that show a frame of ours; the checkout may lie in any folder.
+
+    Parameters
+    ----------
+    text
+        What a person reads.
+    """
+    folders = (str(ROOT), str(ROOT).replace(str(Path.home()), "~", 1))
+    lines = text.splitlines()
+    for folder in folders:
+        lines = [line.replace(folder, "") for line in lines]
+    return [line for line in lines if "colabmagic" in line]
+
+
 @dataclasses.dataclass
 class Reply:
     """What a front end gets for one cell."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kernel.support import ours
+
 if TYPE_CHECKING:
     from tests.kernel.support import Kernel
 
@@ -93,7 +95,7 @@ def test_an_error_in_the_training_loop(kernel: Kernel) -> None:
     assert reply.ename == "AttributeError"
     (text,) = reply.errors
     assert "---> 11     optimizer.stop()" in text
-    assert "colabmagic" not in text
+    assert not ours(text)
 
 
 @pytest.mark.usefixtures("needs_torch")

@@ -1,4 +1,4 @@
-"""Fixtures: a Jupyter server per theme, one browser, one page and notebook per test."""
+"""Fixtures: a Jupyter server and a browser per module, a page and notebook per test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.jupyter import THEMES, JupyterServer, find_chromium, running_browser
+from tests.browser.jupyter import JupyterServer, find_chromium, running_browser
 from tests.browser.lab import PageLog
 
 if TYPE_CHECKING:
@@ -43,15 +43,13 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="module", params=list(THEMES))
+@pytest.fixture(scope="module")
 def server(
-    request: pytest.FixtureRequest,
     browser: Browser,  # noqa: ARG001 (no server without a browser)
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[JupyterServer]:
-    """Run each test once per theme, with one server for each."""
-    root = tmp_path_factory.mktemp(f"server-{request.param}")
-    started = JupyterServer(root, request.param)
+    """Serve notebooks; the page changes the theme, so that each is run once."""
+    started = JupyterServer(tmp_path_factory.mktemp("server"), "light")
     yield started
     started.close()
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
+from tests.browser.jupyter import THEMES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -36,6 +38,9 @@ SAVE = "() => window.jupyterapp.commands.execute('docmanager:save')"
 IS_SAVED = "() => !window.jupyterapp.shell.currentWidget.context.model.dirty"
 TRUSTED_CELLS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
     .filter(cell => cell.type === 'code').map(cell => cell.trusted)"""
+CHANGE_THEME = """theme =>
+    window.jupyterapp.commands.execute('apputils:change-theme', {theme})"""
+THEME_IS_LIGHT = "is => document.body.dataset.jpThemeLight === is"
 SHOW_NOTEBOOK_ONLY = """() => {
     window.jupyterapp.shell.collapseLeft();
     window.jupyterapp.shell.collapseRight();
@@ -91,9 +96,11 @@ CONTRASTS = """root => {
     return found;
 }"""
 
-# Errors of the front end itself, seen without any extension.
+# Errors of the front end itself, seen without any extension; the last one is of themes
+# that change while the style of the one before still loads.
 FRONT_END_NOISE = re.compile(
     r"Cannot read properties of undefined \(reading 'schema'\)|Command '.*registered"
+    r"|Failed to execute 'removeChild' on 'Node'"
 )
 FINISHED_PROMPT = re.compile(r"\[\d+\]:")
 
@@ -187,6 +194,17 @@ def unreadable(element: Locator, least: float = 4.5) -> Iterable[tuple[str, floa
     contrasts = element.evaluate(CONTRASTS)
     assert contrasts, "no text is visible there"
     return [(text, round(ratio, 2)) for text, ratio in contrasts if ratio < least]
+
+
+def in_each_theme(page: Page) -> Iterator[str]:
+    """Show the open page in light and in dark, one after the other; yield which it is."""
+    for theme, name in THEMES.items():
+        if page_is_dark(page) == (theme == "dark"):
+            yield theme
+            continue
+        page.evaluate(CHANGE_THEME, name)
+        page.wait_for_function(THEME_IS_LIGHT, arg=str(theme == "light").lower())
+        yield theme
 
 
 def page_is_dark(page: Page) -> bool:

@@ -36,12 +36,13 @@ def test_an_example(
     path = server.add_notebook(EXAMPLES / f"{name}.ipynb")
     lab.open_lab(page, server, path)
     done = lab.run_all_cells(page)
-    lab.screenshot(page, f"{name}-{server.theme}")
     errors = lab.red_outputs(page)
     expect(errors).to_have_count(1 if name == "out_of_memory" else 0)
-    for first_words in REPORTS[name]:
-        report = lab.output_with(done, re.compile(first_words))
-        expect(report).to_be_visible()
-        assert lab.unreadable(report) == []
+    for theme in lab.in_each_theme(page):
+        lab.screenshot(page, f"{name}-{theme}")
+        for first_words in REPORTS[name]:
+            report = lab.output_with(done, re.compile(first_words))
+            expect(report).to_be_visible()
+            assert lab.unreadable(report) == []
     assert page_log.errors == []
     assert page_log.foreign_requests == []

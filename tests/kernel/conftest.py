@@ -94,6 +94,8 @@ def device_kernel(interpreter_path: str, needs_torch: None) -> Iterator[Kernel]:
     with Kernel(interpreter_path) as kernel:
         reply = kernel.run(kernel_code(), timeout_s=300)
         assert reply.status == "ok", reply.shown
+        # What torch has made is not looked through again by each `%reset`.
+        kernel.run("import gc, torch._dynamo\ngc.collect()\ngc.freeze()")
         reply = kernel.run("%load_ext colabmagic")
         assert reply.status == "ok", reply.shown
         yield kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -48,12 +49,18 @@ def _register() -> types.ModuleType:
     import torch._dynamo
 
     assert torch._dynamo
+    # Torch's own objects are not looked through again by each collection of a test.
+    gc.collect()
+    gc.freeze()
     return fake
 
 
 @pytest.fixture
 def fake(registered_fake: types.ModuleType) -> Iterator[types.ModuleType]:
-    """Give ``torch.fake`` with fresh counters and no faults, and heal it afterwards."""
+    """Give ``torch.fake`` empty, with fresh counters and no faults; heal it afterwards."""
+    devices = range(registered_fake.device_count())
+    if any(registered_fake.stats(number)["current"] for number in devices):
+        gc.collect()  # the error of a test before holds its tensors in a ring
     registered_fake.heal()
     yield registered_fake
     registered_fake.heal()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import ipaddress
+import os
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import urlsplit
 
 from colabmagic.drive import budget
 from colabmagic.drive.download import PART_BYTES, WORKERS, Transferred, download
 from colabmagic.drive.errors import DriveError, DriveFileNotFoundError
-from colabmagic.drive.files import FILES, Files, RemoteFile
+from colabmagic.drive.files import FILES, FOLDER, Files, RemoteFile
 from colabmagic.drive.http import Transport
 from colabmagic.drive.stage import Staged, stage
 from colabmagic.drive.upload import upload
@@ -19,6 +23,13 @@ if TYPE_CHECKING:
 
     from google.auth.credentials import Credentials
 
+    from colabmagic.drive.pack import Packed
+
+
+API_ROOT_VARIABLE: Final = "COLABMAGIC_DRIVE_API_ROOT"
+_ROOTS: Final = frozenset({"MyDrive", "My Drive", "Shareddrives", "Shared drives"})
+_SHARED: Final = frozenset({"Shareddrives", "Shared drives"})
+
 
 class Drive:
     """A connection to Google Drive; `connect` makes it.
@@ -27,10 +38,18 @@ class Drive:
     ----------
     transport
         Sends the requests.
+    drive_id
+        A shared drive in which paths begin that name no root.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, drive_id: str | None = None) -> None:
         self._files = Files(transport)
+        self._drive_id = drive_id
+
+    @property
+    def files(self) -> Files:
+        """Return what finds files by path, with the transport under it."""
+        return self._files
 
     def __repr__(self) -> str:
         """Say where it leads; credentials are never shown."""
@@ -49,9 +68,12 @@ class Drive:
         Parameters
         ----------
         path
-            As ``MyDrive/a`` or ``Shareddrives/team/a``.
+            As ``MyDrive/a`` or ``Shareddrives/team/a``; ``Shareddrives`` alone lists the
+            shared drives.
         """
-        return self._files.ls(path)
+        if path.strip("/") in _SHARED:
+            return self._shared_drives()
+        return self._files.ls(self.path(path))
 
     def stat(self, path: str, *, newest: bool = False) -> RemoteFile:
         """Return what a path leads to.
@@ -68,7 +90,7 @@ class Drive:
         DriveFileNotFoundError, AmbiguousPathError
             It leads nowhere, or to several files.
         """
-        return self._files.stat(path, newest=newest)
+        return self._files.stat(self.path(path), newest=newest)
 
     def open(self, path: str) -> io.BufferedReader:
         """Open a file for reading; only the ranges that are read are fetched.
@@ -80,13 +102,14 @@ class Drive:
         """
         return io.BufferedReader(_Ranges(self._files, self.stat(path)), 2**20)
 
-    def download(
+    def download(  # noqa: PLR0913 (by keyword)
         self,
         remote: str,
         local: str | Path,
         *,
         workers: int = WORKERS,
         part_bytes: int = PART_BYTES,
+        newest: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> Transferred:
         """Download a file; it gets its name when its MD5 is the server's.
@@ -99,8 +122,10 @@ class Drive:
             Path here; a folder takes the file under its own name.
         workers, part_bytes, progress
             As for `colabmagic.drive.download.download`.
+        newest
+            As for `stat`.
         """
-        found = self.stat(remote)
+        found = self.stat(remote, newest=newest)
         target = Path(local)
         if target.is_dir() or str(local).endswith("/"):
             target /= PurePosixPath(remote).name
@@ -130,7 +155,10 @@ class Drive:
         """
         source = Path(local)
         folder, name = self._place(source, remote)
-        return upload(self._files, source, folder, name, progress=progress)
+        done = upload(self._files, source, folder, name, progress=progress)
+        into_folder = remote.endswith("/") or PurePosixPath(remote).name != name
+        path = f"{remote.rstrip('/')}/{name}" if into_folder else remote
+        return dataclasses.replace(done, path=path)
 
     save = upload
 
@@ -151,7 +179,29 @@ class Drive:
         **options
             Of `colabmagic.drive.stage.stage`.
         """
-        return stage(self._files, archive, None if to is None else Path(to), **options)
+        to = None if to is None else Path(to)
+        return stage(self._files, self.path(archive), to, **options)
+
+    def pack(
+        self,
+        folder: str | Path,
+        remote: str,
+        **options: Any,  # noqa: ANN401 (checked by the function)
+    ) -> Packed:
+        """Put a folder on Drive as one archive: many small files at once.
+
+        Parameters
+        ----------
+        folder
+            Path here.
+        remote
+            Path on Drive, ending in ``.tar``, ``.tar.gz`` or ``.tar.zst``.
+        **options
+            Of `colabmagic.drive.pack.pack`.
+        """
+        from colabmagic.drive.pack import pack  # noqa: PLC0415 (rarely asked for)
+
+        return pack(self._files, Path(folder), self.path(remote), **options)
 
     def health(self) -> dict[str, Any]:
         """Return who is logged in, and how full the Drive is, in bytes."""
@@ -169,8 +219,41 @@ class Drive:
             "trash_bytes": int(quota.get("usageInDriveTrash", 0)),
         }
 
+    def path(self, path: str) -> str:
+        """Return a path with its root: inside the shared drive, if one was named.
+
+        Parameters
+        ----------
+        path
+            As for `ls`, or without a root.
+        """
+        first = path.strip("/").partition("/")[0]
+        if self._drive_id is None or first in _ROOTS:
+            return path
+        return f"Shareddrives/{self._drive_id}/{path.lstrip('/')}"
+
+    def _shared_drives(self) -> Iterator[RemoteFile]:
+        """Yield the shared drives, as folders."""
+        params: dict[str, Any] = {
+            "pageSize": 100,
+            "fields": "nextPageToken,drives(id,name)",
+        }
+        while True:
+            page = self._files.transport.request(
+                "GET", "/drive/v3/drives", cost=budget.LIST, params=params
+            ).json()
+            for each in page.get("drives", []):
+                yield RemoteFile(
+                    id=each["id"], name=each["name"], mime_type=FOLDER,
+                    drive_id=each["id"],
+                )  # fmt: skip
+            if not page.get("nextPageToken"):
+                return
+            params["pageToken"] = page["nextPageToken"]
+
     def _place(self, source: Path, remote: str) -> tuple[RemoteFile, str]:
         """Return the folder and the name that an upload is for."""
+        remote = self.path(remote)
         if remote.endswith("/"):
             return self._files.folder(remote), source.name
         try:
@@ -245,17 +328,22 @@ class _Ranges(io.RawIOBase):
 
 
 def connect(
-    *, credentials: Credentials | str | None = None, api_root: str | None = None
+    *,
+    credentials: Credentials | str | None = None,
+    api_root: str | None = None,
+    drive_id: str | None = None,
 ) -> Drive:
     """Connect to Google Drive; nothing is asked yet.
 
     Parameters
     ----------
     credentials
-        Any of google-auth, or a file, or ``adc``; left out: those that are here
-        (`colabmagic.drive.auth.find_credentials`).
+        Any of google-auth, or a file, or ``secret:NAME``, or ``adc``; left out: those that
+        are here (`colabmagic.drive.auth.find_credentials`).
     api_root
-        Where Drive is; Google's own by default.
+        Where Drive is; left out: ``COLABMAGIC_DRIVE_API_ROOT``, else Google's own.
+    drive_id
+        The id of a shared drive, in which paths begin that name no root.
 
     Raises
     ------
@@ -264,9 +352,30 @@ def connect(
     """
     from colabmagic.drive.auth import find_credentials  # noqa: PLC0415 (reads files)
 
+    api_root = api_root or os.environ.get(API_ROOT_VARIABLE) or None
+    if api_root is not None:
+        _refuse_unsafe(api_root)
     if credentials is None or isinstance(credentials, str):
         credentials = find_credentials(credentials)
     transport = Transport(credentials)
     if api_root is not None:
         transport.api_root = api_root.rstrip("/")
-    return Drive(transport)
+    return Drive(transport, drive_id)
+
+
+def _refuse_unsafe(api_root: str) -> None:
+    """Refuse an address that would carry the login through the network unencrypted."""
+    parts = urlsplit(api_root)
+    host = parts.hostname or ""
+    try:
+        is_here = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_here = host == "localhost"
+    if not host or not (
+        parts.scheme == "https" or (parts.scheme == "http" and is_here)
+    ):
+        raise DriveError(
+            "this address of Drive is not safe: the login would go out unencrypted",
+            seen=f"{parts.scheme or 'no scheme'}://{host}",
+            hint=f"an address with https:// in {API_ROOT_VARIABLE} or api_root=",
+        )

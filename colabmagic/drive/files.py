@@ -237,7 +237,7 @@ class Files:
             ).json()
             for each in page.get("drives", []):
                 known.append(each["name"])
-                if each["name"] == name:
+                if name in {each["name"], each["id"]}:
                     found.append(each["id"])
             token = page.get("nextPageToken")
             if not token:

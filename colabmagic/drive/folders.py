@@ -1,0 +1,267 @@
+"""Drive as a folder: which way there is here, and what is the same for both.
+
+On Colab Google's own program shows Drive; elsewhere ours does, by FUSE, read-only.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from colabmagic.drive.errors import DriveError, MountUnsupportedError
+from colabmagic.drive.report import MountReport
+from colabmagic.drive.state_report import StatusReport
+from colabmagic.host.detect import detect
+from colabmagic.host.facts import HostKind
+from colabmagic.report.model import Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from colabmagic.drive.client import Drive
+    from colabmagic.drive.service import Plan
+    from colabmagic.drive.watch import Watcher
+
+_PENDING_S: Final = 5.0
+_MOST_PENDING: Final = 100
+
+
+def choose(
+    mode: str, path: Path, env: Mapping[str, str] | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """Return ``colab``, ``fuse`` or ``api``, and why there is no folder.
+
+    Parameters
+    ----------
+    mode
+        As asked for; ``auto`` takes the best that works here.
+    path
+        Where the folder is wanted.
+    env
+        Environment variables; those of the process where left out.
+
+    Raises
+    ------
+    MountUnsupportedError
+        What was asked for does not work here.
+    """
+    host = detect(env)
+    on_colab = host.kind is HostKind.COLAB
+    if mode == "api":
+        return "api", ()
+    if mode == "colab" or (
+        mode == "auto" and on_colab and host.variant != "enterprise"
+    ):
+        if not on_colab:
+            raise MountUnsupportedError(
+                "--mode colab works on Colab alone",
+                seen=f"this is {host.name}",
+                hint="%mount_drive --mode auto",
+            )
+        return "colab", ()
+    reason = _no_fuse(path)
+    if reason is None:
+        return "fuse", ()
+    if mode == "fuse":
+        raise MountUnsupportedError(
+            "Drive cannot be a folder here",
+            seen=reason,
+            hint="%mount_drive --mode api, then --stage, --save, --ls",
+        )
+    return "api", (f"no folder, because {reason}",)
+
+
+def _no_fuse(path: Path) -> str | None:
+    """Return why there can be no folder of ours; None if there can."""
+    from colabmagic.drive import fuse  # noqa: PLC0415 (not on Colab)
+
+    reason: str | None = fuse.can_mount()
+    if reason is not None:
+        return reason
+    above = path
+    while not above.exists() and above != above.parent:
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        return f"{above} cannot be written by you: another folder, such as ~/drive"
+    return None
+
+
+def mount_colab(plan: Plan) -> MountReport:
+    """Mount by Google's own program."""
+    from colabmagic.drive import colab  # noqa: PLC0415 (on Colab alone)
+
+    done = colab.mount(
+        plan.path,
+        readonly=plan.readonly,
+        force=plan.force,
+        timeout_s=plan.timeout_s,
+        move_aside=plan.move_aside,
+    )
+    return MountReport(
+        mode="colab", path=done.path, reused=done.reused, readonly=done.readonly,
+        moved_aside=done.moved_aside, notes=done.notes,
+    )  # fmt: skip
+
+
+def mount_fuse(plan: Plan, drive: Drive) -> MountReport:
+    """Mount by FUSE."""
+    from colabmagic.drive import fuse, mounts  # noqa: PLC0415 (not on Colab)
+
+    there = mounts.mount_at(plan.path)
+    if there is not None and not plan.force and _is_alive(plan.path):
+        return MountReport(mode="fuse", path=plan.path, reused=True, readonly=True)
+    if there is not None:
+        fuse.unmount(plan.path)
+    fuse.mount(drive, plan.path)
+    return MountReport(mode="fuse", path=plan.path, readonly=True)
+
+
+def _is_alive(path: Path) -> bool:
+    """Tell whether a mount answers."""
+    from colabmagic.drive.probe import Health, probe  # noqa: PLC0415 (rarely asked for)
+
+    return probe(path).health is Health.ALIVE
+
+
+def watch(
+    plan: Plan, mode: str, path: Path, notify: Callable[[str], object]
+) -> Watcher:
+    """Start to look after a mount."""
+    from colabmagic.drive.vm_clock import VmClock  # noqa: PLC0415 (only with a folder)
+    from colabmagic.drive.watch import Watcher  # noqa: PLC0415
+
+    def remount() -> object:
+        from colabmagic.drive import service  # noqa: PLC0415 (in a circle)
+
+        again = replace(plan, path=path, force=True, move_aside=False)
+        return (
+            mount_colab(again)
+            if mode == "colab"
+            else mount_fuse(again, service.client())
+        )
+
+    since = time.time()
+    watcher = Watcher(
+        path,
+        remount=remount,
+        notify=notify,
+        pending=lambda: pending(path, since)[0],
+        clock=VmClock() if mode == "colab" else None,
+    )
+    watcher.start()
+    return watcher
+
+
+def pending(path: Path, since_s: float) -> tuple[tuple[Path, ...], bool]:
+    """Return what Drive has not uploaded yet, and whether that could be asked.
+
+    Parameters
+    ----------
+    path
+        The mount.
+    since_s
+        Of its files, those written since then; Unix time.
+    """
+    from colabmagic.drive.pending import pending_writes  # noqa: PLC0415 (on Colab alone)
+
+    try:
+        return tuple(pending_writes(path, since_s, _MOST_PENDING)), True
+    except DriveError:
+        return (), False
+
+
+def unmount(path: Path, mode: str, timeout_s: float) -> None:
+    """Take a mount away.
+
+    Parameters
+    ----------
+    path
+        The mount.
+    mode
+        How it was mounted.
+    timeout_s
+        How long Drive's own uploads may take.
+    """
+    inside = _working_directory_below(path)
+    if inside:
+        os.chdir(path.parent)  # else it stays busy
+    if mode == "fuse":
+        from colabmagic.drive import fuse  # noqa: PLC0415 (not on Colab)
+
+        fuse.unmount(path)
+    else:
+        from colabmagic.drive import colab  # noqa: PLC0415 (on Colab alone)
+
+        colab.flush_and_unmount(timeout_s)
+
+
+def _working_directory_below(path: Path) -> bool:
+    """Tell whether the working directory is below a folder; it may be dead."""
+    try:
+        return Path.cwd().is_relative_to(path)
+    except OSError:
+        return True
+
+
+def status(path: Path, since_s: float, watcher: Watcher | None) -> StatusReport:
+    """Return how a folder is.
+
+    Parameters
+    ----------
+    path
+        The mount.
+    since_s
+        When it was mounted, as Unix time.
+    watcher
+        Its watcher, if one runs.
+    """
+    from colabmagic.drive.probe import probe  # noqa: PLC0415 (only with a folder)
+    from colabmagic.drive.vm_clock import VmClock  # noqa: PLC0415
+
+    seen = probe(path)
+    told = None if watcher is None else watcher.status()
+    clock = VmClock()
+    age, left = clock.age_s(), clock.left_s()
+    is_alive = seen.health.name == "ALIVE"
+    files, known = pending(path, since_s) if is_alive else ((), False)
+    return StatusReport(
+        mode=None, path=path, health=seen.health.name.lower(), seen=seen.seen,
+        watched=told is not None and told.running,
+        probes=told.probes if told else 0,
+        healed=told.healed if told else 0,
+        failed=told.failed if told else 0,
+        events=told.events if told else (),
+        vm_age_s=None if isinstance(age, Unknown) else age,
+        vm_left_s=None if isinstance(left, Unknown) else left,
+        pending=files, pending_known=known,
+    )  # fmt: skip
+
+
+def status_of_others() -> StatusReport:
+    """Return what is mounted that this process has not mounted itself."""
+    from colabmagic.drive import mounts  # noqa: PLC0415 (rarely asked for)
+
+    found = mounts.drive_mounts()
+    if not found:
+        return StatusReport(mode=None)
+    first = found[0]
+    is_colab = "colabmagic" not in first.kind and "colabmagic" not in first.source
+    note = (
+        "it was mounted by another program; %mount_drive takes it over, and watches it"
+    )
+    return replace(
+        status(first.path, time.time(), None),
+        mode="colab" if is_colab else "fuse",
+        notes=(note,),
+    )
+
+
+def boot_time() -> float:
+    """Return when this machine began, as Unix time; 0 where that is not known."""
+    from colabmagic.drive.vm_clock import VmClock  # noqa: PLC0415 (rarely asked for)
+
+    age = VmClock().age_s()
+    return 0.0 if isinstance(age, Unknown) else time.time() - age

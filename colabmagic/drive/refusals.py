@@ -14,6 +14,7 @@ from colabmagic.drive.errors import (
     DriveFileNotFoundError,
     GrantExpiredError,
     InsufficientScopeError,
+    IntegrityError,
     NotDownloadableError,
     RateLimitedError,
     ServerFailedError,
@@ -39,6 +40,11 @@ class _Meaning:
 
 _RATE: Final = _Meaning(RateLimitedError, "Google asks to go slower", _LATER)
 _SERVER: Final = _Meaning(ServerFailedError, "Google's server failed", _LATER)
+_SHORTER: Final = _Meaning(
+    IntegrityError,
+    "the file became shorter while it was downloaded",
+    "run the cell again: it begins anew with what is there now",
+)
 _MEANINGS: Final = {
     "userRateLimitExceeded": _RATE,
     "rateLimitExceeded": _RATE,
@@ -117,6 +123,7 @@ _MEANINGS: Final = {
     "fileIdInUse": _Meaning(
         DriveError, "a file with this id is there already", "run the cell again"
     ),
+    "requestedRangeNotSatisfiable": _SHORTER,
     "notFound": _Meaning(
         DriveFileNotFoundError,
         "there is no such file, or this account may not see it",
@@ -150,6 +157,8 @@ def _by_status(status: int) -> _Meaning:
         return _Meaning(
             GrantExpiredError, "Google does not accept the login", "log in again"
         )
+    if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        return _SHORTER
     if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
         return _MEANINGS["notFound"]
     if (

@@ -171,7 +171,16 @@ class _Upload:
                 f"{len(found)} files are called {self.name!r} in that folder",
                 hint="delete all but one on drive.google.com, or choose another name",
             )
-        return found[0] if found else None
+        one = found[0] if found else None
+        if one is not None and one.target_id is not None:
+            one = self.files.by_id(one.target_id)
+        if one is not None and (one.is_document or one.is_folder):
+            raise DrivePathError(
+                f"{self.name!r} in that folder is no file that can be replaced",
+                seen=one.mime_type,
+                hint="choose another name",
+            )
+        return one
 
     def _run(self, present: RemoteFile | None) -> dict[str, Any]:
         """Upload it as a new file, or as the new content of one; return its resource."""

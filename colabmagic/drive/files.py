@@ -15,6 +15,7 @@ from colabmagic.drive.errors import (
     DrivePathError,
     NotDownloadableError,
 )
+from colabmagic.drive.http import has_object
 from colabmagic.drive.listing import search, shared_drives
 from colabmagic.drive.remote import FIELDS, FILES, FOLDER, RemoteFile, root_of
 
@@ -131,13 +132,13 @@ class Files:
 
     def by_id(self, file_id: str) -> RemoteFile:
         """Return the file with an id."""
-        response = self.transport.request(
+        meta = self.transport.json(
             "GET",
             f"{FILES}/{file_id}",
             cost=budget.GET,
             params={"fields": FIELDS, "supportsAllDrives": "true"},
         )
-        return RemoteFile.read(response.json())
+        return RemoteFile.read(meta)
 
     def folder(self, path: str) -> RemoteFile:
         """Return a folder, made with those above it if it is not there.
@@ -160,9 +161,7 @@ class Files:
 
     def named(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
         """Return all files of a name in a folder, the newest first."""
-        found = self._named(folder, name)
-        if not found and (made := self._made_here(folder, name)):
-            found = [made]
+        found = self._named(folder, name) or self._made_here(folder, name)
         return sorted(found, key=lambda each: each.modified, reverse=True)
 
     def note_made(self, folder: RemoteFile, name: str, file_id: str) -> None:
@@ -180,19 +179,17 @@ class Files:
             while len(self._made) > _MOST_FOLDERS:
                 self._made.popitem(last=False)
 
-    def _made_here(self, folder: RemoteFile, name: str) -> RemoteFile | None:
-        """Return a file that was made here, if it still is what it was."""
-        with self._lock:
-            file_id = self._made.get((folder.id, name))
+    def _made_here(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
+        """Return the file that was made here, if it still is what it was."""
+        file_id = self._made.get((folder.id, name))
         if file_id is None:
-            return None
+            return []
         try:
             found = self.by_id(file_id)
         except DriveFileNotFoundError:
-            return None
-        there = found.name == name and not found.trashed
-        parents = {folder.id} if folder.id != "root" else found.parents
-        return found if there and parents & found.parents else None
+            return []
+        moved = folder.id not in found.parents and folder.id != "root"
+        return [] if found.name != name or found.trashed or moved else [found]
 
     def export(self, path: str, kind: str, *, newest: bool = False) -> bytes:
         """Return a Google document in another format; Google makes 10 MB at most.
@@ -225,6 +222,7 @@ class Files:
             cost=budget.DOWNLOAD,
             params={"mimeType": mime_type},
             accepted={_NOT_POSSIBLE},
+            whole=lambda response: "Content-Type" in response.headers,
         )
         if response.status_code == _NOT_POSSIBLE:
             raise NotDownloadableError(
@@ -256,6 +254,7 @@ class Files:
             params={"fields": FIELDS, "supportsAllDrives": "true"},
             json={"id": file_id, "name": name or remote.name, "parents": [folder.id]},
             accepted={_CONFLICT},
+            whole=has_object,
         )
         if response.status_code == _CONFLICT:  # an attempt that was not heard made it
             return self.by_id(file_id)
@@ -360,9 +359,9 @@ class Files:
         with self._lock:
             if self._ids:
                 return self._ids.pop()
-        page = self.transport.request(
+        page = self.transport.json(
             "GET", f"{FILES}/generateIds", cost=budget.GET, params={"count": _IDS}
-        ).json()
+        )
         with self._lock:
             self._ids.extend(page["ids"])
             return self._ids.pop()
@@ -376,6 +375,7 @@ class Files:
             params={"fields": FIELDS, "supportsAllDrives": "true"},
             json=body,
             accepted={_CONFLICT},
+            whole=has_object,
         )
         if response.status_code == _CONFLICT:
             return self.by_id(file_id)

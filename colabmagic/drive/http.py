@@ -123,6 +123,7 @@ class Transport:
         params: Mapping[str, Any] | None = None,
         attempts: int | None = None,
         accepted: Container[int] = (),
+        whole: Callable[[requests.Response], bool] | None = None,
         **options: Any,  # noqa: ANN401 (of requests)
     ) -> requests.Response:
         """Send a request until it is answered; a refusal that stays is an error.
@@ -141,6 +142,9 @@ class Transport:
             How often it is tried; left out: as often as this transport does.
         accepted
             Statuses that are an answer too.
+        whole
+            Tells whether a success has come in full: headers that are cut off still look
+            like an answer.
         **options
             For ``requests``: ``json``, ``data``, ``headers``, ``stream``.
 
@@ -166,14 +170,35 @@ class Transport:
                 error: DriveError = failed
             else:
                 status = response.status_code
-                if status in _OK or status == _RESUME_INCOMPLETE or status in accepted:
+                if status in accepted or status == _RESUME_INCOMPLETE:
+                    return response
+                if status in _OK and (whole is None or whole(response)):
                     return response
                 with response:
                     error, asked = read_refusal(response), retry_after(response)
+                if status in _OK:
+                    error = connection_failed(EOFError(), self.api_root)
             if not error.retryable or attempt + 1 == count:
                 raise error
             self.waits.wait(attempt, asked)
         raise AssertionError("no attempt was allowed")
+
+    def json(
+        self,
+        method: str,
+        where: str,
+        **options: Any,  # noqa: ANN401 (of `request`)
+    ) -> dict[str, Any]:
+        """Send a request as `request` does, and return the object that it is answered with.
+
+        Parameters
+        ----------
+        method, where, **options
+            Of `request`.
+        """
+        response = self.request(method, where, whole=has_object, **options)
+        found: dict[str, Any] = response.json()
+        return found
 
     def once(
         self,
@@ -285,12 +310,9 @@ def connection_failed(error: BaseException, url: str) -> ConnectionFailedError:
     url
         What was asked for.
     """
-    host = urlsplit(url).hostname
-    text = str(error)
-    what, hint = (
-        f"the connection to {host} broke",
-        "run the cell again: it goes on where it stopped",
-    )
+    host, text = urlsplit(url).hostname, str(error)
+    what = f"the connection to {host} broke"
+    hint = "run the cell again: it goes on where it stopped"
     if "Failed to resolve" in text or "Name or service" in text:
         what = f"{host} is not found"
         hint = "turn the internet on: on Kaggle under Settings of the notebook"
@@ -317,6 +339,20 @@ def _expired(error: Exception) -> GrantExpiredError:
         seen=reason,
         hint="log in again; a consent screen in “Testing” ends each login after 7 days",
     )
+
+
+def has_object(response: requests.Response) -> bool:
+    """Tell whether a JSON object has come in full.
+
+    Parameters
+    ----------
+    response
+        A success.
+    """
+    try:
+        return isinstance(response.json(), dict)
+    except ValueError:
+        return False
 
 
 def read_refusal(response: requests.Response) -> DriveError:

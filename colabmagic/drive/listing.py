@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive import budget
 from colabmagic.drive.errors import DriveError, ServerFailedError
+from colabmagic.drive.http import has_object
 from colabmagic.drive.remote import FIELDS, FILES, RemoteFile, root_of
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def _page(transport: Transport, params: dict[str, Any]) -> dict[str, Any] | None
             cost=budget.LIST,
             params=params,
             accepted={_BAD_TOKEN} if again else (),
+            whole=has_object,
         )
         if response.status_code == _BAD_TOKEN:
             return None
@@ -100,9 +102,9 @@ def shared_drives(transport: Transport) -> Iterator[RemoteFile]:
         params = {"pageSize": 100, "fields": "nextPageToken,drives(id,name)"}
         if token:
             params["pageToken"] = token
-        page = transport.request(
+        page = transport.json(
             "GET", "/drive/v3/drives", cost=budget.LIST, params=params
-        ).json()
+        )
         for each in page.get("drives", []):
             yield root_of(each["id"], each["name"])
         token = page.get("nextPageToken")

@@ -25,7 +25,12 @@ from colabmagic.drive.errors import (
     SessionLostError,
 )
 from colabmagic.drive.files import FILES, Files, RemoteFile
-from colabmagic.drive.http import read_refusal, retry_after
+from colabmagic.drive.http import (
+    connection_failed,
+    has_object,
+    read_refusal,
+    retry_after,
+)
 from colabmagic.drive.refusals import session_lost
 
 if TYPE_CHECKING:
@@ -235,18 +240,16 @@ class _Upload:
             json=body,
             headers={"X-Upload-Content-Length": str(self.size)},
             accepted={HTTPStatus.CONFLICT},
+            whole=lambda response: "Location" in response.headers,
         )
         if response.status_code == HTTPStatus.CONFLICT and present is None:
             return self._made()
-        address = response.headers.get("Location")
-        if not address:
-            raise read_refusal(response)
-        return address
+        return str(response.headers["Location"])
 
     def _made(self) -> dict[str, Any] | None:
         """Return the resource of the file, if an attempt has made it."""
         try:
-            response = self.files.transport.request(
+            return self.files.transport.json(
                 "GET",
                 f"{FILES}/{self._new_id}",
                 cost=budget.GET,
@@ -254,8 +257,6 @@ class _Upload:
             )
         except DriveFileNotFoundError:
             return None
-        meta: dict[str, Any] = response.json()
-        return meta
 
     def _send(self, address: str) -> dict[str, Any]:
         """Send chunk after chunk; after each trouble the server says what it has."""
@@ -271,6 +272,10 @@ class _Upload:
                 self._fail(error)
                 position = None
                 continue
+            if response.status_code in _DONE and not has_object(response):
+                self._fail(connection_failed(EOFError(), address))
+                position = None
+                continue
             if response.status_code in _DONE:
                 self._report(self.size)
                 meta: dict[str, Any] = response.json()
@@ -278,7 +283,7 @@ class _Upload:
             if response.status_code == _INCOMPLETE:
                 reached = _reached(response)
                 if position is not None and reached <= position and self.size:
-                    self._fail(ConnectionFailedError("nothing arrived", hint="again"))
+                    self._fail(connection_failed(EOFError(), address))
                 else:
                     self._failures = 0
                 position = reached

@@ -147,12 +147,10 @@ def login(  # noqa: PLR0913 (by keyword, and each an option)
     target = out or token_path(env)
     interrupted, reason = False, ""
     try:
-        if ask is None or (open_browser and browser_is_here(env)):
-            attempt, answer = _by_redirect(
-                client, scope, show, timeout_s, port, open_browser=open_browser
-            )
-        else:
-            attempt, answer = _by_paste(client, scope, show, ask, port)
+        attempt, answer = _consent(
+            client, scope, show, ask, timeout_s, port,
+            open_browser=open_browser and (ask is None or browser_is_here(env)),
+        )  # fmt: skip
         _check_consent(answer)
         credentials = _exchange(attempt, answer)
         reason = _keep(credentials, target)
@@ -194,6 +192,30 @@ def browser_is_here(env: Mapping[str, str]) -> bool:
 
 
 # --- consent ----------------------------------------------------------------------
+
+
+def _consent(  # noqa: PLR0913, PLR0917 (inside)
+    client: OAuthClient,
+    scope: str,
+    show: Callable[[str], object],
+    ask: Callable[[str], str] | None,
+    timeout_s: float,
+    port: int,
+    *,
+    open_browser: bool,
+) -> tuple[_Attempt, Hidden]:
+    """Return the answer of Google's page, by the first way that works."""
+    if ask is None or open_browser:
+        try:
+            return _by_redirect(
+                client, scope, show, timeout_s, port, open_browser=open_browser
+            )
+        except LoginFailedError as error:
+            if ask is None:
+                raise
+            show(f"{error.what}; there is another way.")
+    assert ask is not None
+    return _by_paste(client, scope, show, ask, port)
 
 
 def _by_redirect(  # noqa: PLR0913 (inside)

@@ -76,14 +76,13 @@ def read_client(path: Path) -> OAuthClient:
     kind = next((kind for kind in ("installed", "web") if kind in info), None)
     if kind is None:
         raise _not_a_client(info, name)
-    inner = info[kind]
-    if not isinstance(inner, Hidden):
+    if not isinstance(info[kind], Hidden):
         raise LoginFailedError(
             f"{name} is damaged",
             seen=f"its entry {kind!r} holds no entries",
             hint="download it again: " + MAKE_ONE,
         )
-    return _client(inner, kind, name)
+    return _client(info[kind], kind, name)
 
 
 def _client(inner: Hidden, kind: str, name: str) -> OAuthClient:

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from colabmagic.drive import budget
 from colabmagic.drive.download import PART_BYTES, WORKERS, Transferred, download
 from colabmagic.drive.errors import DriveError, DriveFileNotFoundError
-from colabmagic.drive.files import FILES, FOLDER, Files, RemoteFile
+from colabmagic.drive.files import FILES, Files, RemoteFile
 from colabmagic.drive.http import Transport
+from colabmagic.drive.listing import shared_drives
 from colabmagic.drive.stage import Staged, stage
 from colabmagic.drive.upload import upload
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 
 API_ROOT_VARIABLE: Final = "COLABMAGIC_DRIVE_API_ROOT"
-_ROOTS: Final = frozenset({"MyDrive", "My Drive", "Shareddrives", "Shared drives"})
 _SHARED: Final = frozenset({"Shareddrives", "Shared drives"})
 
 
@@ -43,8 +43,7 @@ class Drive:
     """
 
     def __init__(self, transport: Transport, drive_id: str | None = None) -> None:
-        self._files = Files(transport)
-        self._drive_id = drive_id
+        self._files = Files(transport, drive_id=drive_id)
 
     @property
     def files(self) -> Files:
@@ -72,8 +71,8 @@ class Drive:
             shared drives.
         """
         if path.strip("/") in _SHARED:
-            return self._shared_drives()
-        return self._files.ls(self.path(path))
+            return shared_drives(self._files.transport)
+        return self._files.ls(path)
 
     def stat(self, path: str, *, newest: bool = False) -> RemoteFile:
         """Return what a path leads to.
@@ -90,7 +89,7 @@ class Drive:
         DriveFileNotFoundError, AmbiguousPathError
             It leads nowhere, or to several files.
         """
-        return self._files.stat(self.path(path), newest=newest)
+        return self._files.stat(path, newest=newest)
 
     def open(self, path: str) -> io.BufferedReader:
         """Open a file for reading; only the ranges that are read are fetched.
@@ -180,7 +179,7 @@ class Drive:
             Of `colabmagic.drive.stage.stage`.
         """
         to = None if to is None else Path(to)
-        return stage(self._files, self.path(archive), to, **options)
+        return stage(self._files, archive, to, **options)
 
     def pack(
         self,
@@ -201,7 +200,7 @@ class Drive:
         """
         from colabmagic.drive.pack import pack  # noqa: PLC0415 (rarely asked for)
 
-        return pack(self._files, Path(folder), self.path(remote), **options)
+        return pack(self._files, Path(folder), remote, **options)
 
     def health(self) -> dict[str, Any]:
         """Return who is logged in, and how full the Drive is, in bytes."""
@@ -219,41 +218,8 @@ class Drive:
             "trash_bytes": int(quota.get("usageInDriveTrash", 0)),
         }
 
-    def path(self, path: str) -> str:
-        """Return a path with its root: inside the shared drive, if one was named.
-
-        Parameters
-        ----------
-        path
-            As for `ls`, or without a root.
-        """
-        first = path.strip("/").partition("/")[0]
-        if self._drive_id is None or first in _ROOTS:
-            return path
-        return f"Shareddrives/{self._drive_id}/{path.lstrip('/')}"
-
-    def _shared_drives(self) -> Iterator[RemoteFile]:
-        """Yield the shared drives, as folders."""
-        params: dict[str, Any] = {
-            "pageSize": 100,
-            "fields": "nextPageToken,drives(id,name)",
-        }
-        while True:
-            page = self._files.transport.request(
-                "GET", "/drive/v3/drives", cost=budget.LIST, params=params
-            ).json()
-            for each in page.get("drives", []):
-                yield RemoteFile(
-                    id=each["id"], name=each["name"], mime_type=FOLDER,
-                    drive_id=each["id"],
-                )  # fmt: skip
-            if not page.get("nextPageToken"):
-                return
-            params["pageToken"] = page["nextPageToken"]
-
     def _place(self, source: Path, remote: str) -> tuple[RemoteFile, str]:
         """Return the folder and the name that an upload is for."""
-        remote = self.path(remote)
         if remote.endswith("/"):
             return self._files.folder(remote), source.name
         try:

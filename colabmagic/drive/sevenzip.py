@@ -122,7 +122,9 @@ def _factory(
     class Member(py7zr.io.Py7zIO):  # type: ignore[misc, name-defined]
         """Hands the content of a member on."""
 
-        def __init__(self, out: MemberFile | io.BytesIO, end: Callable[[], None]) -> None:
+        def __init__(
+            self, out: MemberFile | io.BytesIO, end: Callable[[], None]
+        ) -> None:
             self._out, self._end, self._size = out, end, 0
 
         def write(self, s: bytes | bytearray) -> int:
@@ -167,4 +169,3 @@ def _factory(
             return Member(out, out.close)
 
     return Factory()
-

@@ -55,6 +55,10 @@ GCLOUD: Final = (
     "--scopes=openid,https://www.googleapis.com/auth/cloud-platform,"
     "https://www.googleapis.com/auth/drive"
 )
+ADD_SECRET: Final = (
+    "add it under the key symbol (Colab), Add-ons > Secrets (Kaggle), or as an environment "
+    "variable, and let this notebook read it"
+)
 LOGIN: Final = "%mount_drive --login --client FILE"
 _GIVEN_FILE: Final = "GOOGLE_APPLICATION_CREDENTIALS"
 _SECRET: Final = "secret:"  # noqa: S105 (a prefix)
@@ -175,8 +179,7 @@ def _given(given: str, place: _Place) -> Found:
             raise NoCredentialsError(
                 f"there is no secret called {name[:LONGEST]!r}",
                 seen=f"asked: {_keeper(place)}",
-                hint="add it under the key symbol (Colab), Add-ons > Secrets (Kaggle), "
-                "or as an environment variable, and let this notebook read it",
+                hint=ADD_SECRET,
             )
         return found
     return _from_file(Path(given).expanduser(), place, "the file that was given")
@@ -211,7 +214,7 @@ def _colab(place: _Place) -> Found:
     if place.interactive:
         from colabmagic.drive import colab  # noqa: PLC0415 (knows google.colab)
 
-        colab.authenticate()
+        colab.authenticate(env=place.env, sysroot=place.sysroot)
     return _default(place, "Colab's login")
 
 

@@ -142,7 +142,6 @@ def login(  # noqa: PLR0913 (by keyword, and each an option)
         The file is no client, nothing came back in time, or it was something else.
     """
     client = read_client(Path(client_file).expanduser())
-    env = os.environ if env is None else env
     scope = WRITE if write else READ
     target = out or token_path(env)
     interrupted, reason = False, ""
@@ -176,14 +175,15 @@ def _keep(credentials: Credentials, target: Path) -> str:
     return ""
 
 
-def browser_is_here(env: Mapping[str, str]) -> bool:
+def browser_is_here(env: Mapping[str, str] | None = None) -> bool:
     """Tell whether a browser on this machine is likely to be the user's.
 
     Parameters
     ----------
     env
-        Environment variables.
+        Environment variables; those of the process where left out.
     """
+    env = os.environ if env is None else env
     if detect(env).is_managed or any(env.get(name) for name in _ELSEWHERE):
         return False
     if sys.platform.startswith("linux"):

@@ -141,8 +141,10 @@ def download(  # noqa: PLR0913 (by keyword)
             transport, remote, journal, workers, acknowledge_abuse,
             progress or _ignore, arrived,
         )  # fmt: skip
+        md5 = "none"
         try:
-            md5 = job.run()
+            with contextlib.suppress(IntegrityError):  # it is another file by now
+                md5 = job.run()
             if md5 == remote.md5:
                 journal.publish(target)
                 return Transferred(
@@ -309,6 +311,8 @@ class _Download:
             whole = response.status_code == requests.codes.ok
             if whole and (start, end) != (0, self.journal.size):
                 return 0  # it ignored the range
+            if _total(response) not in {None, str(self.journal.size)}:
+                raise IntegrityError("the file has changed", hint="run it again")
             if not whole and not is_range(response, start, end, self.journal.size):
                 return 0
             if response.status_code not in {requests.codes.ok, requests.codes.partial}:
@@ -334,6 +338,12 @@ class _Download:
                 if self._stop.is_set():
                     break
         return position - start
+
+
+def _total(response: requests.Response) -> str | None:
+    """Return the size of the whole file, as an answer has it."""
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return match[3] if match is not None else None
 
 
 def is_range(response: requests.Response, start: int, end: int, size: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -319,4 +319,9 @@ def _plain(value: object) -> Any:  # noqa: ANN401 (plain data has no closer type
         return str(value)
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
+    if is_dataclass(value):  # what is kept for ourselves is not shown either
+        shown = [each.name for each in fields(value) if each.repr]
+        return {name: _plain(getattr(value, name)) for name in shown}
+    if isinstance(value, frozenset):
+        return sorted(value)
     return to_plain(value)

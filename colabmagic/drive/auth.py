@@ -288,10 +288,9 @@ def _default(place: _Place, source: str) -> Found:
 def _from_secret(name: str, place: _Place, *, quiet: bool = False) -> Found | None:
     """Return what a secret of the platform holds; None where there is none of the name."""
     keeper = _keeper(place)
-    read = {"Colab": _colab_secret, "Kaggle": _kaggle_secret}.get(keeper)
     kept: list[str] = []  # not a name of ours: a traceback may show names
     try:
-        kept += filter(None, [read(name) if read else place.env.get(name)])
+        kept += filter(None, [_secret(name, keeper, place)])
     except DriveError:
         if not quiet:
             raise
@@ -308,11 +307,15 @@ def _keeper(place: _Place) -> str:
     return names.get(kind, "the environment")
 
 
-def _colab_secret(name: str) -> str | None:
-    """Return a secret of Colab."""
-    from colabmagic.drive import colab  # noqa: PLC0415 (knows google.colab)
+def _secret(name: str, keeper: str, place: _Place) -> str | None:
+    """Return what a secret holds."""
+    if keeper == "Kaggle":
+        return _kaggle_secret(name)
+    if keeper == "Colab":
+        from colabmagic.drive import colab  # noqa: PLC0415 (knows google.colab)
 
-    return colab.secret(name)
+        return colab.secret(name, sysroot=place.sysroot)
+    return place.env.get(name)
 
 
 def _kaggle_secret(name: str) -> str | None:

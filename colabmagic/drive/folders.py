@@ -218,45 +218,43 @@ def status(path: Path, since_s: float, watcher: Watcher | None) -> StatusReport:
     watcher
         Its watcher, if one runs.
     """
-    from colabmagic.drive.probe import probe  # noqa: PLC0415 (only with a folder)
+    from colabmagic.drive.probe import Health, probe  # noqa: PLC0415 (with a folder)
     from colabmagic.drive.vm_clock import VmClock  # noqa: PLC0415
 
     seen = probe(path)
     told = None if watcher is None else watcher.status()
     clock = VmClock()
     age, left = clock.age_s(), clock.left_s()
-    is_alive = seen.health.name == "ALIVE"
-    files, known = pending(path, since_s) if is_alive else ((), False)
+    is_alive, on_colab = seen.health is Health.ALIVE, clock.on_colab
+    files, known = pending(path, since_s) if is_alive and on_colab else ((), False)
     return StatusReport(
-        mode=None, path=path, health=seen.health.name.lower(), seen=seen.seen,
+        mode=None, path=path, health=seen.health.value, seen=seen.seen,
         watched=told is not None and told.running,
         probes=told.probes if told else 0,
         healed=told.healed if told else 0,
         failed=told.failed if told else 0,
         events=told.events if told else (),
-        vm_age_s=None if isinstance(age, Unknown) else age,
+        vm_age_s=None if isinstance(age, Unknown) or not on_colab else age,
         vm_left_s=None if isinstance(left, Unknown) else left,
         pending=files, pending_known=known,
     )  # fmt: skip
 
 
 def status_of_others() -> StatusReport:
-    """Return what is mounted that this process has not mounted itself."""
+    """Return what Colab has mounted without this process; nothing where there is none.
+
+    A folder that another process shows by FUSE is that process's own affair.
+    """
     from colabmagic.drive import mounts  # noqa: PLC0415 (rarely asked for)
 
-    found = mounts.drive_mounts()
+    if detect().kind is not HostKind.COLAB:
+        return StatusReport(mode=None)
+    found = [row for row in mounts.drive_mounts() if row.kind == "fuse.drive"]
     if not found:
         return StatusReport(mode=None)
-    first = found[0]
-    is_colab = "colabmagic" not in first.kind and "colabmagic" not in first.source
-    note = (
-        "it was mounted by another program; %mount_drive takes it over, and watches it"
-    )
-    return replace(
-        status(first.path, time.time(), None),
-        mode="colab" if is_colab else "fuse",
-        notes=(note,),
-    )
+    note = "it was mounted by drive.mount; %mount_drive takes it over, and watches it"
+    report = status(found[-1].path, time.time(), None)
+    return replace(report, mode="colab", notes=(note,))
 
 
 def boot_time() -> float:

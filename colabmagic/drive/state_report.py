@@ -192,7 +192,7 @@ class StatusReport(DriveReport):
         if self.vm_age_s is not None:
             found.append(Field(label="VM age", value=in_time(self.vm_age_s)))
         if self.vm_left_s is not None:
-            left = f"about {in_time(self.vm_left_s)} (free Colab: 12 h at most)"
+            left = f"about {in_time(self.vm_left_s)} at the latest"
             found.append(Field(label="VM left", value=left))
         return found
 

@@ -61,9 +61,8 @@ def connected(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> Iterator[Kern
     """Yield the kernel with a login for that Drive, in a folder of the test."""
     login = {
         "type": "authorized_user",
-        "token": TOKEN,
-        "expiry": "2099-01-01T00:00:00Z",
         "refresh_token": "SECRET-R",
+        "token_uri": f"{drive.url}/token",
         "client_id": "an-id",
         "client_secret": "SECRET-C",
     }
@@ -174,7 +173,7 @@ def test_errors_are_three_lines(connected: Kernel, tmp_path: Path) -> None:
         '%mount_drive --save none.pt "MyDrive/"': "there is no file none.pt",
         '%mount_drive --save folder "MyDrive/"': "%mount_drive --pack",
         '%mount_drive --pack none "MyDrive/x.tar"': "there is no folder none",
-        "%mount_drive --mode api --creds none.json": "none.json cannot be read",
+        "%mount_drive --mode api --creds none.json": "'none.json' cannot be read",
         "%mount_drive --mode api --cd x": "--cd needs Drive as a folder",
         "%mount_drive --mode colab": "works on Colab alone",
         "%mount_drive --sync": "there is no folder of Drive here",

@@ -10,6 +10,7 @@ from typing import Final
 
 from colabmagic.drive.child import ask, program
 from colabmagic.drive.errors import MountFailedError
+from colabmagic.drive.words import shown
 
 TABLE: Final = Path("/proc/self/mounts")
 _DEVICES: Final = Path("/proc/self/mountinfo")
@@ -155,19 +156,6 @@ def inside(path: str, mountpoint: Path) -> bool:
         Where it is mounted.
     """
     return path == str(mountpoint) or path.startswith(f"{mountpoint}/")
-
-
-def shown(name: object) -> str:
-    """Return a file name as it may be shown: nothing in it controls a terminal.
-
-    Parameters
-    ----------
-    name
-        A path, or any text from outside.
-    """
-    return "".join(
-        char if char.isprintable() else ascii(char)[1:-1] for char in str(name)
-    )
 
 
 def _holds(above: Path, path: Path) -> bool:

@@ -11,11 +11,14 @@ import os
 import time
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.child import Answer, ask, program
-from colabmagic.drive.mounts import device_at, mount_at, shown
+from colabmagic.drive.mounts import device_at, mount_at
+from colabmagic.drive.words import shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TIMEOUT_S: Final = 2.0
 _ASK: Final = ("--cached=never", "--printf=%F", "--")

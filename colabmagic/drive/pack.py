@@ -20,6 +20,7 @@ from colabmagic.drive import zstd
 from colabmagic.drive.archives import require
 from colabmagic.drive.errors import DrivePathError, IntegrityError, TargetFullError
 from colabmagic.drive.journal import refuse_full
+from colabmagic.drive.steps import step
 from colabmagic.drive.upload import upload
 from colabmagic.report.progress import SILENT, Progress
 from colabmagic.report.text import clean
@@ -103,8 +104,7 @@ def pack(
             )
             archive = Path(work) / "archive"
             refuse_full(archive, 0 if opener else content.size)
-            progress.start(f"pack {clean(name)}", content.size)
-            with archive.open("xb") as out:
+            with step(progress, "pack", name, content.size), archive.open("xb") as out:
                 content.write(out, opener, progress.advance)
         except OSError as error:
             raise TargetFullError(
@@ -112,12 +112,10 @@ def pack(
                 seen=f"{error.strerror or type(error).__name__}: {tempfile.gettempdir()}",
                 hint="free room, or set TMPDIR to a folder on a larger disk",
             ) from None
-        progress.finish(f"{len(content.files):,} files")
         size = archive.stat().st_size
-        progress.start(f"upload {clean(name)}", size)
-        target = files.folder(parent)
-        done = upload(files, archive, target, name, progress=progress.advance)
-        progress.finish()
+        with step(progress, "upload", name, size):
+            target = files.folder(parent)
+            done = upload(files, archive, target, name, progress=progress.advance)
     return Packed(
         path=remote, files=len(content.files), size=content.size, archive_bytes=size,
         md5=done.md5, seconds=time.monotonic() - began, notes=tuple(content.notes()),
@@ -153,7 +151,7 @@ def _opener(name: str) -> Callable[[IO[bytes]], IO[bytes]] | None:
         (".tar.gz", ".tgz"): lambda out: gzip.GzipFile(
             "", "wb", _GZIP_LEVEL, out, mtime=0
         ),
-        (".tar.xz", ".txz"): lambda out: lzma.LZMAFile(out, "wb"),
+        (".tar.xz", ".txz"): lambda out: lzma.LZMAFile(out, "wb"),  # noqa: SIM115 (who packs closes it)
         (".tar.bz2", ".tbz2"): lambda out: bz2.BZ2File(out, "wb"),
         (".tar.zst", ".tzst"): zstd.writer,
     }
@@ -178,6 +176,7 @@ class _Content:
     links: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, folder: Path, stack: contextlib.ExitStack) -> _Content:
@@ -193,6 +192,12 @@ class _Content:
         stack.callback(os.close, root)
         content = cls(root)
         content._walk()
+        if content.odd:
+            raise DrivePathError(
+                f"{len(content.odd):,} names in {folder} mean something else elsewhere",
+                seen=_some(content.odd),
+                hint="rename them: no backslash, no control characters, no C: at the start",
+            )
         if content.unreadable:
             raise DrivePathError(
                 f"{len(content.unreadable):,} files of {folder} cannot be read",
@@ -220,7 +225,7 @@ class _Content:
             name = waiting.pop()
             try:
                 with _opened(self.root, name, _FOLDER) as descriptor:
-                    found = sorted(os.listdir(descriptor))
+                    found = sorted(os.listdir(descriptor))  # noqa: PTH208 (has no path)
                     kinds = {each: os.lstat(each, dir_fd=descriptor) for each in found}
                     readable = {
                         each: os.access(each, os.R_OK, dir_fd=descriptor)
@@ -232,7 +237,9 @@ class _Content:
                 continue
             for each, status in kinds.items():
                 path = f"{name}/{each}" if name else each
-                if stat.S_ISDIR(status.st_mode):
+                if _is_odd(path):
+                    self.odd.append(path)
+                elif stat.S_ISDIR(status.st_mode):
                     self.folders.append(path)
                     waiting.append(path)
                 elif stat.S_ISLNK(status.st_mode):
@@ -283,7 +290,7 @@ class _Content:
             ) as file:  # fmt: skip
                 if not _same(os.fstat(descriptor), status):
                     raise _changed(name)
-                archive.addfile(member, _Counted(file, progress))  # type: ignore[arg-type]
+                archive.addfile(member, _Counted(name, file, progress))  # type: ignore[arg-type]
                 if not _same(os.fstat(descriptor), status):
                     raise _changed(name)
         except (FileNotFoundError, PermissionError):
@@ -293,14 +300,16 @@ class _Content:
 class _Counted:
     """A file whose reads are told; the archive holds what was there, or there is none."""
 
-    def __init__(self, file: IO[bytes], progress: Callable[[int], object]) -> None:
-        self._file, self._progress = file, progress
+    def __init__(
+        self, name: str, file: IO[bytes], progress: Callable[[int], object]
+    ) -> None:
+        self._name, self._file, self._progress = name, file, progress
 
     def read(self, size: int) -> bytes:
         """Read, and tell."""
         data = self._file.read(size)
         if len(data) < size:
-            raise _changed(self._file.name)
+            raise _changed(self._name)
         self._progress(len(data))
         return data
 
@@ -319,6 +328,15 @@ def _opened(root: int, name: str, flags: int) -> Iterator[int]:
         yield current
     finally:
         os.close(current)
+
+
+def _is_odd(path: str) -> bool:
+    """Tell whether a name would be refused when the archive is unpacked."""
+    return (
+        "\\" in path
+        or path[1:2] == ":"
+        or any(letter < " " or letter == "\x7f" for letter in path)
+    )
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:

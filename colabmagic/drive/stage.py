@@ -28,13 +28,12 @@ from colabmagic.drive.errors import (
 from colabmagic.drive.journal import refuse_full, unwritable
 from colabmagic.drive.members import MAX_RATIO, Links
 from colabmagic.drive.reader import open_ranges
+from colabmagic.drive.steps import step
 from colabmagic.drive.unpacking import Limits, Unpacking
 from colabmagic.report.progress import SILENT, Progress
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from colabmagic.drive.files import Files, RemoteFile
     from colabmagic.drive.members import Target
 
@@ -207,7 +206,7 @@ class _Stage:
         job = Unpacking(self.name, remote.size or 0, self.folder, self.limits)
         try:
             done = self._fetched(remote, local, job, here=here)
-            with self._step("unpack", remote.size or 0):
+            with step(self.progress, "unpack", self.name, job.size):
                 if job.made is None:
                     job.begin(local.open("rb"))
                 target = job.result(self.progress)
@@ -235,7 +234,7 @@ class _Stage:
         """Download the archive, unless it is here, and unpack a tar meanwhile."""
         if here:
             return None
-        with self._step("download", remote.size or 0):
+        with step(self.progress, "download", self.name, remote.size):
             done = download(
                 self.files, remote, local,
                 workers=self.workers, part_bytes=self.part_bytes,
@@ -244,15 +243,6 @@ class _Stage:
             )  # fmt: skip
         job.size = done.size  # it may have changed meanwhile
         return done
-
-    @contextlib.contextmanager
-    def _step(self, what: str, total: int) -> Iterator[None]:
-        """Tell the begin and the end of a step."""
-        self.progress.start(f"{what} {clean(self.name)}", total)
-        try:
-            yield
-        finally:
-            self.progress.finish()
 
     def _local(self) -> Path:
         """Return where the archive is until it is unpacked, or stays."""

@@ -20,7 +20,7 @@ _CONSENT: Final = (
         "and 7 days are over.",
         seen="invalid_grant",
         fix=(
-            "%mount_drive --login --client client.json",
+            "%mount_drive --login --client FILE",
             (
                 "So that it lasts: Google Cloud console > APIs & Services > OAuth consent screen > "
                 "Publish app. Fewer than 100 users need no verification."
@@ -182,7 +182,7 @@ _FILES: Final = (
         seen="storageQuotaExceeded, though your Drive has room",
         fix=(
             "Upload to a shared drive that it is a member of: Shareddrives/NAME/…",
-            "Or log in as yourself: %mount_drive --login --client client.json.",
+            "Or log in as yourself: %mount_drive --login --client FILE.",
         ),
     ),
     Failure(
@@ -242,8 +242,8 @@ _DOCTORS: Final = (
         fix=(
             "If a file was read: make a copy in your own Drive, or wait 24 hours.",
             (
-                "If many small files were written: the message “storage quota” is false then; write "
-                "to /content, and save one archive."
+                "If many small files were written: a message of “storage quota” is false then; "
+                "write to /content, and save one archive."
             ),
         ),
         severity=Severity.WARN,

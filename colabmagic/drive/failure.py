@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from colabmagic.report.model import Severity
+from colabmagic.report.model import Code, Severity
 
 if TYPE_CHECKING:
     from colabmagic.drive.errors import DriveError
@@ -63,5 +63,5 @@ class Failure:
 
 def _step(fix: str) -> str:
     """Return a step; what is to be typed as it stands looks like it."""
-    is_command = fix.startswith(("%", "!", "python ", "gcloud ")) and ": " not in fix
-    return f"`{fix}`" if is_command else fix
+    is_command = isinstance(fix, Code) or fix.startswith(("%", "!"))
+    return f"`{fix}`" if is_command and ": " not in fix else fix

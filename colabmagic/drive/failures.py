@@ -6,9 +6,10 @@ from typing import Final
 
 from colabmagic.drive import errors
 from colabmagic.drive.failure import Failure
+from colabmagic.report.model import Code
 
-_LOGIN: Final = "%mount_drive --login --client client.json"
-_GCLOUD: Final = (
+_LOGIN: Final = "%mount_drive --login --client FILE"
+_GCLOUD: Final = Code(
     "gcloud auth application-default login --client-id-file=client.json "
     "--scopes=openid,https://www.googleapis.com/auth/cloud-platform,"
     "https://www.googleapis.com/auth/drive"
@@ -49,17 +50,18 @@ _AUTH: Final = (
             _LOGIN,
             "Or name a file: %mount_drive --creds FILE, a service account's key or a login.",
             "Or a secret of Colab or Kaggle: %mount_drive --creds secret:NAME.",
-            f"Or gcloud's login: {_GCLOUD}",
+            _GCLOUD,
         ),
     ),
     Failure(
         code="scope-missing",
         error=errors.InsufficientScopeError,
-        title="The login is good, but not for this: the right to use Drive, or to write, is missing.",
+        title="The login is good, but not for this: it may not use Drive, or not write.",
         seen="Google says insufficientPermissions, or the login's own file names less",
         fix=(
-            f"{_LOGIN}: tick the box for Google Drive there.",
-            f"For gcloud's login: {_GCLOUD}",
+            _LOGIN,
+            "Tick the box for Google Drive in Google's window.",
+            _GCLOUD,
             "For one file only: ask its owner for the right, or copy it to your own Drive.",
         ),
     ),
@@ -96,7 +98,8 @@ _AUTH: Final = (
         seen="the client's file is not one, its port is taken, no browser came back in time, or "
         "the address that was pasted is of another login",
         fix=(
-            f"{_LOGIN} again; use only the newest link that is shown.",
+            _LOGIN,
+            "Use only the newest link that is shown.",
             "Where the browser is on another machine: paste the whole address it ends at.",
             (
                 "On your own PC: python -m colabmagic drive login --client client.json "

@@ -119,11 +119,8 @@ _MOUNTING: Final = (
         title="Drive did not read its first folder in time: there are too many files at the top "
         "of My Drive.",
         seen="“timed out” in drive_fs.txt, newer than this mount",
-        fix=(
-            f"{_MOUNT} --timeout 900: a second try often passes, for part is read already.",
-            "Move files from the top of My Drive into subfolders.",
-            f"Without a mount: {_API}.",
-        ),
+        fix=f"{_MOUNT} --timeout 900",
+            "A second try often passes, for part is read already.",
     ),
     Failure(
         code="mount-quota",
@@ -131,7 +128,7 @@ _MOUNTING: Final = (
         marks=("QUOTA_EXCEEDED", "limit of Google's is reached"),
         title="Drive could not be mounted, for a limit of Google's is reached.",
         seen="QUOTA_EXCEEDED in drive_fs.txt, newer than this mount",
-        fix=("Wait up to 24 hours; to try again at once makes it longer.", f"{_API}"),
+        fix=("Wait up to 24 hours; to try again at once makes it longer.", _API),
     ),
     Failure(
         code="mount-io-error",
@@ -166,7 +163,7 @@ _MOUNTING: Final = (
         marks=("/dev/fuse", "fusermount"),
         title="This machine does not let programs show folders of their own (FUSE).",
         seen="/dev/fuse is missing, or closed to this user; on Kaggle always",
-        fix=(f"{_API}: list, stage and save work without it.",),
+        fix=(_API, "Listing, staging and saving work without it."),
         severity=Severity.INFO,
     ),
 )
@@ -265,7 +262,7 @@ _DOCTORS: Final = (
         title="The organisation of this account does not allow Colab's mount.",
         seen="“domain policy” in drive_fs.txt",
         fix=(
-            f"{_API}",
+            _API,
             "Its administrator: https://support.google.com/a/answer/7496409",
         ),
     ),

@@ -151,7 +151,8 @@ _MOUNT_FAILURES: Final = (
         seen="a look at it from another process took longer than 2 s",
         fix=(
             "Wait a minute: a burst of writes, or a folder of many files, ends by itself.",
-            f"{_REMOUNT}: this loses what is not uploaded yet.",
+            _REMOUNT,
+            "The last line loses what is not uploaded yet.",
         ),
     ),
     Failure(
@@ -160,7 +161,7 @@ _MOUNT_FAILURES: Final = (
         title="The organisation of this account, or Colab Enterprise, does not allow mounting.",
         seen="“The domain policy has disabled Drive File Stream”, or VERTEX_PRODUCT",
         fix=(
-            f"{_API}: Drive without a mount.",
+            _API,
             "The administrator can allow it: https://support.google.com/a/answer/7496409",
         ),
     ),
@@ -169,7 +170,10 @@ _MOUNT_FAILURES: Final = (
         error=errors.MountUnsupportedError,
         title="Drive cannot be shown as a folder on this machine.",
         seen="this is not Colab, and there is no /dev/fuse or no package for it",
-        fix=(f"{_API}: list, stage and save work without a mount.",),
+        fix=(
+            _API,
+            "Listing, staging and saving work without a mount.",
+        ),
     ),
 )
 _QUOTA: Final = (
@@ -322,6 +326,7 @@ _ARCHIVE: Final = (
                 "Make the archive anew, with plain files in it: %mount_drive --pack DIR "
                 "MyDrive/data.tar.zst."
             ),
+            "Links that stay inside of its folder can be had: --links.",
             "Do not trust an archive from a stranger that does this.",
         ),
     ),
@@ -331,10 +336,8 @@ _ARCHIVE: Final = (
         title="The archive would become far larger than it is.",
         seen="the ratio, or the size, is beyond the limit; nothing was kept",
         fix=(
-            (
-                "If you trust it, raise the limit: colabmagic.drive.connect().stage(ARCHIVE, "
-                "max_ratio=1000)."
-            ),
+            "%mount_drive --stage ARCHIVE --max-ratio 1000",
+            "Only if you trust it, and the disk has the room.",
         ),
     ),
     Failure(
@@ -345,7 +348,7 @@ _ARCHIVE: Final = (
         fix=(
             "Upload it again: it was damaged before it came to Drive.",
             (
-                "zip, tar, tar.gz, tar.bz2, tar.xz and tar.zst can be read; one with a password "
+                "zip, tar, tar.gz, tar.xz, tar.zst and 7z can be read; one with a password "
                 "cannot."
             ),
         ),

@@ -119,8 +119,12 @@ _MOUNTING: Final = (
         title="Drive did not read its first folder in time: there are too many files at the top "
         "of My Drive.",
         seen="“timed out” in drive_fs.txt, newer than this mount",
-        fix=f"{_MOUNT} --timeout 900",
+        fix=(
+            f"{_MOUNT} --timeout 900",
             "A second try often passes, for part is read already.",
+            "Move files from the top of My Drive into subfolders.",
+            f"Without a mount: {_API}.",
+        ),
     ),
     Failure(
         code="mount-quota",

@@ -55,7 +55,7 @@ GCLOUD: Final = (
     "--scopes=openid,https://www.googleapis.com/auth/cloud-platform,"
     "https://www.googleapis.com/auth/drive"
 )
-ADD_SECRET: Final = (
+TO_ADD_ONE: Final = (
     "add it under the key symbol (Colab), Add-ons > Secrets (Kaggle), or as an environment "
     "variable, and let this notebook read it"
 )
@@ -179,7 +179,7 @@ def _given(given: str, place: _Place) -> Found:
             raise NoCredentialsError(
                 f"there is no secret called {name[:LONGEST]!r}",
                 seen=f"asked: {_keeper(place)}",
-                hint=ADD_SECRET,
+                hint=TO_ADD_ONE,
             )
         return found
     return _from_file(Path(given).expanduser(), place, "the file that was given")

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.causes import CAUSES
-from colabmagic.drive.errors import DriveError
 from colabmagic.drive.failures import BY_CLASS
-from colabmagic.report.model import Finding
+from colabmagic.report.model import Code, Finding
 
 if TYPE_CHECKING:
+    from colabmagic.drive.errors import DriveError
     from colabmagic.drive.failure import Failure
 
 FAILURES: Final[dict[type[DriveError], Failure]] = {
@@ -63,7 +63,10 @@ def explain(error: DriveError) -> Finding:
     """
     failure = recognise(error)
     evidence = (f"{type(error).__name__}: {error.what}", error.seen or "")
-    fixes = (error.hint, *(fix for fix in failure.fix if fix not in error.hint))
+    fixes = (
+        *_steps(error.hint),
+        *(fix for fix in failure.fix if fix not in error.hint),
+    )
     return Finding(
         code=failure.code,
         severity=failure.severity,
@@ -71,6 +74,12 @@ def explain(error: DriveError) -> Finding:
         evidence=tuple(filter(None, evidence)),
         fix=(*fixes, f"more: {failure.anchor}"),
     )
+
+
+def _steps(hint: str) -> tuple[str, ...]:
+    """Return the steps of a hint; a long command stays on a line of its own."""
+    first, _, command = hint.partition(", or: ")
+    return (first, Code(command)) if command else (hint,)
 
 
 def finding(code: str, *evidence: str, fix: tuple[str, ...] = ()) -> Finding:

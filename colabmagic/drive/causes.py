@@ -20,7 +20,7 @@ _CONSENT: Final = (
         "and 7 days are over.",
         seen="invalid_grant",
         fix=(
-            "%mount_drive --login --client client.json",
+            "%mount_drive --login --client FILE",
             (
                 "So that it lasts: Google Cloud console > APIs & Services > OAuth consent screen > "
                 "Publish app. Fewer than 100 users need no verification."
@@ -120,7 +120,8 @@ _MOUNTING: Final = (
         "of My Drive.",
         seen="“timed out” in drive_fs.txt, newer than this mount",
         fix=(
-            f"{_MOUNT} --timeout 900: a second try often passes, for part is read already.",
+            f"{_MOUNT} --timeout 900",
+            "A second try often passes, for part is read already.",
             "Move files from the top of My Drive into subfolders.",
             f"Without a mount: {_API}.",
         ),
@@ -131,7 +132,7 @@ _MOUNTING: Final = (
         marks=("QUOTA_EXCEEDED", "limit of Google's is reached"),
         title="Drive could not be mounted, for a limit of Google's is reached.",
         seen="QUOTA_EXCEEDED in drive_fs.txt, newer than this mount",
-        fix=("Wait up to 24 hours; to try again at once makes it longer.", f"{_API}"),
+        fix=("Wait up to 24 hours; to try again at once makes it longer.", _API),
     ),
     Failure(
         code="mount-io-error",
@@ -166,7 +167,7 @@ _MOUNTING: Final = (
         marks=("/dev/fuse", "fusermount"),
         title="This machine does not let programs show folders of their own (FUSE).",
         seen="/dev/fuse is missing, or closed to this user; on Kaggle always",
-        fix=(f"{_API}: list, stage and save work without it.",),
+        fix=(_API, "Listing, staging and saving work without it."),
         severity=Severity.INFO,
     ),
 )
@@ -182,7 +183,7 @@ _FILES: Final = (
         seen="storageQuotaExceeded, though your Drive has room",
         fix=(
             "Upload to a shared drive that it is a member of: Shareddrives/NAME/…",
-            "Or log in as yourself: %mount_drive --login --client client.json.",
+            "Or log in as yourself: %mount_drive --login --client FILE.",
         ),
     ),
     Failure(
@@ -242,8 +243,8 @@ _DOCTORS: Final = (
         fix=(
             "If a file was read: make a copy in your own Drive, or wait 24 hours.",
             (
-                "If many small files were written: the message “storage quota” is false then; write "
-                "to /content, and save one archive."
+                "If many small files were written: a message of “storage quota” is false then; "
+                "write to /content, and save one archive."
             ),
         ),
         severity=Severity.WARN,
@@ -265,7 +266,7 @@ _DOCTORS: Final = (
         title="The organisation of this account does not allow Colab's mount.",
         seen="“domain policy” in drive_fs.txt",
         fix=(
-            f"{_API}",
+            _API,
             "Its administrator: https://support.google.com/a/answer/7496409",
         ),
     ),

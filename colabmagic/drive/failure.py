@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from colabmagic.report.model import Severity
+from colabmagic.report.model import Code, Severity
 
 if TYPE_CHECKING:
     from colabmagic.drive.errors import DriveError
+
+# A command in the midst of words.
+COMMAND: Final = re.compile(
+    r"(?:%mount_drive|python -m colabmagic)"
+    r"(?: (?:--[\w-]+|api|drive|login|\d+|[A-Z]+\b|[\w./:-]*[./:][\w/-]+))*"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,7 @@ class Failure:
 
 
 def _step(fix: str) -> str:
-    """Return a step; what is to be typed as it stands looks like it."""
-    is_command = fix.startswith(("%", "!", "python ", "gcloud ")) and ": " not in fix
-    return f"`{fix}`" if is_command else fix
+    """Return a step; what is to be typed looks like it."""
+    if isinstance(fix, Code) or fix.startswith(("%", "!")):
+        return f"`{fix}`"
+    return COMMAND.sub(r"`\g<0>`", fix)

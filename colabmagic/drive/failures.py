@@ -6,9 +6,10 @@ from typing import Final
 
 from colabmagic.drive import errors
 from colabmagic.drive.failure import Failure
+from colabmagic.report.model import Code
 
-_LOGIN: Final = "%mount_drive --login --client client.json"
-_GCLOUD: Final = (
+_LOGIN: Final = "%mount_drive --login --client FILE"
+_GCLOUD: Final = Code(
     "gcloud auth application-default login --client-id-file=client.json "
     "--scopes=openid,https://www.googleapis.com/auth/cloud-platform,"
     "https://www.googleapis.com/auth/drive"
@@ -49,17 +50,18 @@ _AUTH: Final = (
             _LOGIN,
             "Or name a file: %mount_drive --creds FILE, a service account's key or a login.",
             "Or a secret of Colab or Kaggle: %mount_drive --creds secret:NAME.",
-            f"Or gcloud's login: {_GCLOUD}",
+            _GCLOUD,
         ),
     ),
     Failure(
         code="scope-missing",
         error=errors.InsufficientScopeError,
-        title="The login is good, but not for this: the right to use Drive, or to write, is missing.",
+        title="The login is good, but not for this: it may not use Drive, or not write.",
         seen="Google says insufficientPermissions, or the login's own file names less",
         fix=(
-            f"{_LOGIN}: tick the box for Google Drive there.",
-            f"For gcloud's login: {_GCLOUD}",
+            _LOGIN,
+            "Tick the box for Google Drive in Google's window.",
+            _GCLOUD,
             "For one file only: ask its owner for the right, or copy it to your own Drive.",
         ),
     ),
@@ -96,7 +98,8 @@ _AUTH: Final = (
         seen="the client's file is not one, its port is taken, no browser came back in time, or "
         "the address that was pasted is of another login",
         fix=(
-            f"{_LOGIN} again; use only the newest link that is shown.",
+            _LOGIN,
+            "Use only the newest link that is shown.",
             "Where the browser is on another machine: paste the whole address it ends at.",
             (
                 "On your own PC: python -m colabmagic drive login --client client.json "
@@ -148,7 +151,8 @@ _MOUNT_FAILURES: Final = (
         seen="a look at it from another process took longer than 2 s",
         fix=(
             "Wait a minute: a burst of writes, or a folder of many files, ends by itself.",
-            f"{_REMOUNT}: this loses what is not uploaded yet.",
+            _REMOUNT,
+            "The last line loses what is not uploaded yet.",
         ),
     ),
     Failure(
@@ -157,7 +161,7 @@ _MOUNT_FAILURES: Final = (
         title="The organisation of this account, or Colab Enterprise, does not allow mounting.",
         seen="“The domain policy has disabled Drive File Stream”, or VERTEX_PRODUCT",
         fix=(
-            f"{_API}: Drive without a mount.",
+            _API,
             "The administrator can allow it: https://support.google.com/a/answer/7496409",
         ),
     ),
@@ -166,7 +170,10 @@ _MOUNT_FAILURES: Final = (
         error=errors.MountUnsupportedError,
         title="Drive cannot be shown as a folder on this machine.",
         seen="this is not Colab, and there is no /dev/fuse or no package for it",
-        fix=(f"{_API}: list, stage and save work without a mount.",),
+        fix=(
+            _API,
+            "Listing, staging and saving work without a mount.",
+        ),
     ),
 )
 _QUOTA: Final = (
@@ -319,6 +326,7 @@ _ARCHIVE: Final = (
                 "Make the archive anew, with plain files in it: %mount_drive --pack DIR "
                 "MyDrive/data.tar.zst."
             ),
+            "Links that stay inside of its folder can be had: --links.",
             "Do not trust an archive from a stranger that does this.",
         ),
     ),
@@ -328,10 +336,8 @@ _ARCHIVE: Final = (
         title="The archive would become far larger than it is.",
         seen="the ratio, or the size, is beyond the limit; nothing was kept",
         fix=(
-            (
-                "If you trust it, raise the limit: colabmagic.drive.connect().stage(ARCHIVE, "
-                "max_ratio=1000)."
-            ),
+            "%mount_drive --stage ARCHIVE --max-ratio 1000",
+            "Only if you trust it, and the disk has the room.",
         ),
     ),
     Failure(
@@ -342,7 +348,7 @@ _ARCHIVE: Final = (
         fix=(
             "Upload it again: it was damaged before it came to Drive.",
             (
-                "zip, tar, tar.gz, tar.bz2, tar.xz and tar.zst can be read; one with a password "
+                "zip, tar, tar.gz, tar.xz, tar.zst and 7z can be read; one with a password "
                 "cannot."
             ),
         ),

@@ -258,7 +258,9 @@ def _by_paste(
     )
     seen = ""
     for _ in range(_ANSWERS):
-        answer = _taken_apart(lambda: ask("The whole address: "))
+        answer = _taken_apart(
+            lambda: ask("The whole address (it is not shown as you paste it): ")
+        )
         if "code" not in answer and "error" not in answer:
             seen = "it has neither code nor error"
             show("This is not the whole address: it has “code=” in it. Once more:")

@@ -260,7 +260,7 @@ def test_a_secret_of_kaggle(
     assert caught.value.render() == [
         "NoCredentialsError: there is no secret called 'mine'",
         "  seen: asked: Kaggle",
-        f"  try:  {auth.ADD_SECRET}",
+        f"  try:  {auth.TO_ADD_ONE}",
     ]
     assert MARK not in everything(caught.value)
 

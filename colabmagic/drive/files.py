@@ -9,13 +9,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive import budget
+from colabmagic.drive.answers import has_object
 from colabmagic.drive.errors import (
     AmbiguousPathError,
     DriveFileNotFoundError,
     DrivePathError,
     NotDownloadableError,
 )
-from colabmagic.drive.http import has_object
 from colabmagic.drive.listing import search, shared_drives
 from colabmagic.drive.remote import FIELDS, FILES, FOLDER, RemoteFile, root_of
 

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
+import re
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import requests
-from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
+from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession, Request
 from requests.adapters import HTTPAdapter
 
+from colabmagic.drive.answers import (
+    connection_failed,
+    failure,
+    has_object,
+    read_refusal,
+    retry_after,
+)
 from colabmagic.drive.budget import FREE, UnitBudget
-from colabmagic.drive.errors import ConnectionFailedError, DriveError, GrantExpiredError
-from colabmagic.drive.refusals import refusal
+from colabmagic.drive.errors import ConnectionFailedError, DriveError
+
+__all__ = [
+    "API_ROOT",
+    "Transport",
+    "Waits",
+    "connection_failed",
+    "has_object",
+    "read_refusal",
+    "retry_after",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
@@ -33,11 +49,29 @@ CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 20.0  # between two pieces of an answer
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 32.0
-_LONGEST_ASKED_S: Final = 300.0  # of a server's Retry-After
 _CONNECTIONS: Final = 32  # kept open by a session
 _GOOGLE: Final = ".googleapis.com"
+_KEY: Final = re.compile(r"(upload_id=)[^&\s\"']+")
 _OK: Final = range(200, 300)
 _RESUME_INCOMPLETE: Final = 308
+
+
+class _WithoutKeys(logging.Filter):
+    """Takes the key of an upload out of what the libraries log of addresses."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record; it is logged in any case."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                _KEY.sub(r"\1…", each) if isinstance(each, str) else each
+                for each in record.args
+            )
+        return True
+
+
+_WITHOUT_KEYS: Final = _WithoutKeys()
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_WITHOUT_KEYS)
 
 
 class Waits:
@@ -216,25 +250,20 @@ class Transport:
             The credentials are not renewed.
         """
         url = self._url(where)
-        with self._lock:
-            self.requests_made += 1
         try:
-            self._renew()
-            with self._session() as session:
-                response: requests.Response = session.request(  # type: ignore[no-untyped-call]
-                    method,
-                    url,
-                    timeout=(CONNECT_TIMEOUT_S, self.read_timeout_s),
-                    allow_redirects=False,  # else 308 would be followed
-                    **options,
-                )
+            token = self._renewed()
+            response = self._sent(method, url, options)
+            if response.status_code == requests.codes.unauthorized:
+                response.close()
+                self._renewed(refused=token)
+                response = self._sent(method, url, options)
         except (requests.RequestException, GoogleAuthError, OSError) as caught:
-            failure = _failure(caught, url)
+            failed = failure(caught, url)
         else:
             return response
         # Not raised where it was caught: the text of that one may hold a token or the key
         # of an upload, and would stay in reach as the context of ours.
-        raise failure
+        raise failed
 
     def retried(self) -> None:
         """Count one more attempt."""
@@ -262,14 +291,35 @@ class Transport:
             )
         return where
 
-    def _renew(self) -> None:
-        """Renew the login in one thread, if it has run out."""
-        if self.credentials.valid:
-            return
-        with self._renewal:
-            if not self.credentials.valid:
-                with requests.Session() as session:
-                    self.credentials.refresh(Request(session))  # type: ignore[no-untyped-call]
+    def _sent(
+        self, method: str, url: str, options: Mapping[str, Any]
+    ) -> requests.Response:
+        """Send a request, and return the answer to it."""
+        with self._lock:
+            self.requests_made += 1
+        with self._session() as session:
+            response: requests.Response = session.request(  # type: ignore[no-untyped-call]
+                method,
+                url,
+                timeout=(CONNECT_TIMEOUT_S, self.read_timeout_s),
+                allow_redirects=False,  # else 308 would be followed
+                **options,
+            )
+        return response
+
+    def _renewed(self, refused: str | None = None) -> str | None:
+        """Return a token that is good; renew the login in one thread, if it has run out.
+
+        One that the server has refused is renewed unless another thread has done so.
+        """
+        if not self.credentials.valid or refused is not None:
+            with self._renewal:
+                current = self.credentials.token
+                if not self.credentials.valid or refused == current:
+                    with requests.Session() as session:
+                        self.credentials.refresh(Request(session))  # type: ignore[no-untyped-call]
+        token: str | None = self.credentials.token
+        return token
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[AuthorizedSession]:
@@ -277,7 +327,9 @@ class Transport:
         try:
             session = self._idle.pop()
         except IndexError:
-            session = AuthorizedSession(self.credentials)  # type: ignore[no-untyped-call]
+            session = AuthorizedSession(  # type: ignore[no-untyped-call]
+                self.credentials, refresh_status_codes=()
+            )  # it would drop the answer unread, and each thread would renew
             adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
@@ -285,114 +337,3 @@ class Transport:
             yield session
         finally:
             self._idle.append(session)
-
-
-def _failure(error: Exception, url: str) -> DriveError:
-    """Return our error for one of the libraries', without what is secret in it."""
-    if isinstance(error, GoogleAuthError) and not isinstance(error, TransportError):
-        if isinstance(error, RefreshError) and error.retryable:
-            return ConnectionFailedError(
-                "Google did not renew the login",
-                seen=type(error).__name__,
-                hint="run the cell again in a minute",
-            )
-        return _expired(error)
-    return connection_failed(error, url)
-
-
-def connection_failed(error: BaseException, url: str) -> ConnectionFailedError:
-    """Return the error for a connection that broke, without what is secret.
-
-    Parameters
-    ----------
-    error
-        What ``requests`` raised.
-    url
-        What was asked for.
-    """
-    host, text = urlsplit(url).hostname, str(error)
-    what = f"the connection to {host} broke"
-    hint = "run the cell again: it goes on where it stopped"
-    if "Failed to resolve" in text or "Name or service" in text:
-        what = f"{host} is not found"
-        hint = "turn the internet on: on Kaggle under Settings of the notebook"
-    elif "CERTIFICATE_VERIFY_FAILED" in text:
-        what = f"{host} does not prove to be Google"
-        hint = (
-            "look at the clock of this machine (`date`), and ask who runs the network"
-        )
-    return ConnectionFailedError(what, seen=type(error).__name__, hint=hint)
-
-
-def _expired(error: Exception) -> GrantExpiredError:
-    """Return the error for credentials that are not renewed."""
-    text = str(error)
-    reason = "invalid_grant" if "invalid_grant" in text else type(error).__name__
-    if "JWT" in text:  # of a service account: it bears the time of this machine
-        return GrantExpiredError(
-            "Google does not accept the key of the service account",
-            seen=f"{reason}: Invalid JWT",
-            hint="set the clock of this machine right (`date`); else make a new key",
-        )
-    return GrantExpiredError(
-        "Google does not renew the login any more",
-        seen=reason,
-        hint="log in again; a consent screen in “Testing” ends each login after 7 days",
-    )
-
-
-def has_object(response: requests.Response) -> bool:
-    """Tell whether a JSON object has come in full.
-
-    Parameters
-    ----------
-    response
-        A success.
-    """
-    try:
-        return isinstance(response.json(), dict)
-    except ValueError:
-        return False
-
-
-def read_refusal(response: requests.Response) -> DriveError:
-    """Return the error for a refusal; if its text does not arrive, by its status alone.
-
-    Parameters
-    ----------
-    response
-        Its body is read, if it has not been.
-    """
-    try:
-        return refusal(response)
-    except (requests.RequestException, OSError):
-        response._content = b""  # noqa: SLF001 (there is no other way to say so)
-    return refusal(response)
-
-
-def retry_after(response: requests.Response) -> float | None:
-    """Return how many seconds the server asks to wait; None where it does not.
-
-    Parameters
-    ----------
-    response
-        With ``Retry-After`` in seconds or as a date, which is compared with the server's
-        own clock.
-    """
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return min(float(text), _LONGEST_ASKED_S)
-    then = _date(text)
-    if then is None:
-        return None
-    now = _date(response.headers.get("Date", "")) or datetime.now(UTC)
-    return min(max(0.0, (then - now).total_seconds()), _LONGEST_ASKED_S)
-
-
-def _date(text: str) -> datetime | None:
-    """Return the moment that a header names."""
-    try:
-        found = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError):
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive import budget
+from colabmagic.drive.answers import has_object
 from colabmagic.drive.errors import DriveError, ServerFailedError
-from colabmagic.drive.http import has_object
 from colabmagic.drive.remote import FIELDS, FILES, RemoteFile, root_of
 
 if TYPE_CHECKING:

@@ -14,6 +14,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive import budget
+from colabmagic.drive.answers import (
+    connection_failed,
+    has_object,
+    read_refusal,
+    retry_after,
+)
 from colabmagic.drive.download import Transferred
 from colabmagic.drive.errors import (
     AmbiguousPathError,
@@ -25,12 +31,6 @@ from colabmagic.drive.errors import (
     SessionLostError,
 )
 from colabmagic.drive.files import FILES, Files, RemoteFile
-from colabmagic.drive.http import (
-    connection_failed,
-    has_object,
-    read_refusal,
-    retry_after,
-)
 from colabmagic.drive.refusals import session_lost
 
 if TYPE_CHECKING:

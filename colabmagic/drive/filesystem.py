@@ -27,9 +27,9 @@ from colabmagic.drive.errors import (
     DrivePathError,
     MissingPackageError,
 )
-from colabmagic.drive.files import SHORTCUT
 from colabmagic.drive.pack import count_hint
 from colabmagic.drive.reader import open_ranges
+from colabmagic.drive.remote import SHORTCUT
 from colabmagic.drive.upload import upload
 
 try:

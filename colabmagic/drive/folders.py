@@ -9,9 +9,9 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.drive.errors import DriveError, MountUnsupportedError
+from colabmagic.drive.errors import MountHungError, MountUnsupportedError
 from colabmagic.drive.report import MountReport
 from colabmagic.drive.state_report import StatusReport
 from colabmagic.host.detect import detect
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from colabmagic.drive.service import Plan
     from colabmagic.drive.watch import Watcher
 
-_PENDING_S: Final = 5.0
 _MOST_PENDING: Final = 100
 
 
@@ -127,9 +126,23 @@ def _is_alive(path: Path) -> bool:
 
 
 def watch(
-    plan: Plan, mode: str, path: Path, notify: Callable[[str], object]
+    plan: Plan,
+    mode: str,
+    path: Path,
+    notify: Callable[[str], object],
+    wait_for: Callable[[], str | None],
 ) -> Watcher:
-    """Start to look after a mount."""
+    """Start to look after a mount.
+
+    Parameters
+    ----------
+    plan, mode, path
+        How it was mounted.
+    notify
+        Tells the user; called in the watcher's thread.
+    wait_for
+        Returns why the user cannot be asked for permission now.
+    """
     from colabmagic.drive.vm_clock import VmClock  # noqa: PLC0415 (only with a folder)
     from colabmagic.drive.watch import Watcher  # noqa: PLC0415
 
@@ -143,38 +156,29 @@ def watch(
             else mount_fuse(again, service.client())
         )
 
-    since = time.time()
+    def not_uploaded() -> tuple[Path, ...]:
+        from colabmagic.drive.pending import look_for_pending  # noqa: PLC0415 (on Colab)
+
+        found = look_for_pending(path, limit=_MOST_PENDING)
+        if found.trouble is not None:  # then the watcher goes by what it knew before
+            raise MountHungError("its files cannot be asked", hint=found.trouble)
+        return found.paths
+
+    on_colab = mode == "colab"  # elsewhere the folder is read-only, and nobody is asked
+    more: dict[str, Any] = {
+        "pending": not_uploaded,
+        "clock": VmClock(),
+        "wait_for": wait_for,
+    }
     watcher = Watcher(
-        path,
-        remount=remount,
-        notify=notify,
-        pending=lambda: pending(path, since)[0],
-        clock=VmClock() if mode == "colab" else None,
+        path, remount=remount, notify=notify, **(more if on_colab else {})
     )
     watcher.start()
     return watcher
 
 
-def pending(path: Path, since_s: float) -> tuple[tuple[Path, ...], bool]:
-    """Return what Drive has not uploaded yet, and whether that could be asked.
-
-    Parameters
-    ----------
-    path
-        The mount.
-    since_s
-        Of its files, those written since then; Unix time.
-    """
-    from colabmagic.drive.pending import pending_writes  # noqa: PLC0415 (on Colab alone)
-
-    try:
-        return tuple(pending_writes(path, since_s, _MOST_PENDING)), True
-    except DriveError:
-        return (), False
-
-
-def unmount(path: Path, mode: str, timeout_s: float) -> None:
-    """Take a mount away.
+def unmount(path: Path, mode: str, timeout_s: float) -> tuple[str, ...]:
+    """Take a mount away; return what the user should know.
 
     Parameters
     ----------
@@ -185,9 +189,10 @@ def unmount(path: Path, mode: str, timeout_s: float) -> None:
     timeout_s
         How long Drive's own uploads may take.
     """
-    inside = _working_directory_below(path)
-    if inside:
+    notes = []
+    if _working_directory_below(path):
         os.chdir(path.parent)  # else it stays busy
+        notes.append(f"the working directory was in Drive; it is {path.parent} now")
     if mode == "fuse":
         from colabmagic.drive import fuse  # noqa: PLC0415 (not on Colab)
 
@@ -195,7 +200,8 @@ def unmount(path: Path, mode: str, timeout_s: float) -> None:
     else:
         from colabmagic.drive import colab  # noqa: PLC0415 (on Colab alone)
 
-        colab.flush_and_unmount(timeout_s)
+        notes += colab.flush_and_unmount(timeout_s)
+    return tuple(notes)
 
 
 def _working_directory_below(path: Path) -> bool:
@@ -206,18 +212,17 @@ def _working_directory_below(path: Path) -> bool:
         return True
 
 
-def status(path: Path, since_s: float, watcher: Watcher | None) -> StatusReport:
+def status(path: Path, watcher: Watcher | None) -> StatusReport:
     """Return how a folder is.
 
     Parameters
     ----------
     path
         The mount.
-    since_s
-        When it was mounted, as Unix time.
     watcher
         Its watcher, if one runs.
     """
+    from colabmagic.drive.pending import look_for_pending  # noqa: PLC0415
     from colabmagic.drive.probe import Health, probe  # noqa: PLC0415 (with a folder)
     from colabmagic.drive.vm_clock import VmClock  # noqa: PLC0415
 
@@ -226,7 +231,9 @@ def status(path: Path, since_s: float, watcher: Watcher | None) -> StatusReport:
     clock = VmClock()
     age, left = clock.age_s(), clock.left_s()
     is_alive, on_colab = seen.health is Health.ALIVE, clock.on_colab
-    files, known = pending(path, since_s) if is_alive and on_colab else ((), False)
+    waiting = (
+        look_for_pending(path, limit=_MOST_PENDING) if is_alive and on_colab else None
+    )
     return StatusReport(
         mode=None, path=path, health=seen.health.value, seen=seen.seen,
         watched=told is not None and told.running,
@@ -236,7 +243,8 @@ def status(path: Path, since_s: float, watcher: Watcher | None) -> StatusReport:
         events=told.events if told else (),
         vm_age_s=None if isinstance(age, Unknown) or not on_colab else age,
         vm_left_s=None if isinstance(left, Unknown) else left,
-        pending=files, pending_known=known,
+        pending=() if waiting is None else waiting.paths,
+        pending_known=waiting is not None and waiting.complete,
     )  # fmt: skip
 
 
@@ -253,7 +261,7 @@ def status_of_others() -> StatusReport:
     if not found:
         return StatusReport(mode=None)
     note = "it was mounted by drive.mount; %mount_drive takes it over, and watches it"
-    report = status(found[-1].path, time.time(), None)
+    report = status(found[-1].path, None)
     return replace(report, mode="colab", notes=(note,))
 
 

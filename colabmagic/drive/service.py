@@ -139,6 +139,7 @@ def mount(
     plan: Plan,
     *,
     notify: Callable[[str], object] = lambda _: None,
+    wait_for: Callable[[], str | None] = lambda: None,
     env: Mapping[str, str] | None = None,
 ) -> MountReport:
     """Make Drive be there: as a folder where that works, else by its API.
@@ -149,6 +150,8 @@ def mount(
         What is asked for.
     notify
         Called, in another thread, with what the watcher has to tell.
+    wait_for
+        Returns why the user cannot be asked for permission now; called there too.
     env
         Environment variables; those of the process where left out.
 
@@ -169,12 +172,13 @@ def mount(
     is_api = mode == "api"
     report = _connect(plan, notes) if is_api else _as_folder(plan, mode, notes)
     mounted = _Mounted(plan, mode, report.path, time.time(), report)
-    if _STATE.mounted is not None and report.reused:
-        mounted.since_s = _STATE.mounted.since_s
+    if report.reused:  # files may have been written before
+        before = _STATE.mounted
+        mounted.since_s = before.since_s if before else folders.boot_time()
     _STATE.mounted = mounted
     if report.path is not None:
         if plan.watch is not False:
-            mounted.watcher = folders.watch(plan, mode, report.path, notify)
+            mounted.watcher = folders.watch(plan, mode, report.path, notify, wait_for)
         if plan.folder is not None:
             report = replace(report, folder=_enter(report.path, plan.folder))
     mounted.report = replace(
@@ -260,7 +264,7 @@ def status(access: Access | None = None) -> StatusReport:
     if mounted.path is None:
         return StatusReport(mode=mounted.mode, account=account, notes=tuple(notes))
     return replace(
-        folders.status(mounted.path, mounted.since_s, mounted.watcher),
+        folders.status(mounted.path, mounted.watcher),
         mode=mounted.mode, account=account, notes=tuple(notes),
     )  # fmt: skip
 
@@ -335,12 +339,14 @@ def unmount(*, timeout_s: float | None = None) -> DoneReport:
     mode = mounted.mode if mounted else found.mode if found else None
     path = mounted.path if mounted else found.path if found else None
     watched = _stop_watching()
+    told: tuple[str, ...] = ()
     if path is not None:
         try:
-            folders.unmount(path, mode or "colab", timeout_s or _FLUSH_S)
+            told = folders.unmount(path, mode or "colab", timeout_s or _FLUSH_S)
         except BaseException:
-            if watched is not None:
-                watched.start()  # it is still there
+            if mounted is not None and watched is not None:  # it is still there
+                mounted.watcher = watched
+                watched.start()
             raise
     _STATE.mounted = _STATE.client = _STATE.client_key = None
     if mode is None:
@@ -349,9 +355,9 @@ def unmount(*, timeout_s: float | None = None) -> DoneReport:
         return DoneReport(
             verb="unmount", verdict="DISCONNECTED", summary="there was no folder"
         )
-    told = "all was uploaded" if mode == "colab" else ""
+    summary = f"{path}; all was uploaded" if mode == "colab" else str(path)
     return DoneReport(
-        verb="unmount", verdict="UNMOUNTED", path=path, summary=f"{path} {told}".strip()
+        verb="unmount", verdict="UNMOUNTED", path=path, summary=summary, notes=told
     )
 
 

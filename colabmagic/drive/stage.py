@@ -88,6 +88,7 @@ def stage(  # noqa: PLR0913 (by keyword)
     max_bytes: int | None = None,
     links: Links = "refuse",
     keep_archive: bool = False,
+    newest: bool = False,
     progress: Progress = SILENT,
 ) -> Staged:
     """Download an archive, unpack it, and give the folder its name when all is right.
@@ -114,6 +115,8 @@ def stage(  # noqa: PLR0913 (by keyword)
         ``inside``: make the links that stay inside of the folder; else they are refused.
     keep_archive
         Leave the archive beside the folder.
+    newest
+        Of several files of the same name take the one that changed last.
     progress
         Is told of the download and of unpacking, in the calling thread. What it raises
         ends them; what has come is kept for the next run.
@@ -142,7 +145,7 @@ def stage(  # noqa: PLR0913 (by keyword)
     job = _Stage(
         files, archive, name, folder, workers, part_bytes,
         Limits(max_ratio=max_ratio, max_bytes=max_bytes, links=links),
-        keep_archive, progress,
+        keep_archive, progress, newest,
     )  # fmt: skip
     found = None if refresh else job.hit()
     if found is not None:
@@ -168,6 +171,7 @@ class _Stage:
     limits: Limits
     keep_archive: bool
     progress: Progress
+    newest: bool = False
 
     def __post_init__(self) -> None:
         self.began = time.monotonic()
@@ -177,7 +181,7 @@ class _Stage:
     def hit(self) -> Staged | None:
         """Return what is here, if it is what Drive has: one request."""
         known = _known(self.marker, self.folder)
-        self.remote = remote = _remote(self.files, self.archive, self.name, known)
+        self.remote = remote = self._found(known)
         if known is None or (known["id"], known["md5"]) != (remote.id, remote.md5):
             return None
         return Staged(
@@ -186,13 +190,22 @@ class _Stage:
             seconds=time.monotonic() - self.began, notes=tuple(known["notes"]),
         )  # fmt: skip
 
+    def _found(self, known: dict[str, Any] | None) -> RemoteFile:
+        """Return the file on Drive: by its id, if it is known from the last time."""
+        if known is not None and known["path"] == self.archive and not self.newest:
+            with contextlib.suppress(DriveError):
+                found = self.files.by_id(str(known["id"]))
+                if not found.trashed and found.name == self.name:
+                    return found
+        return self.files.stat(self.archive, newest=self.newest)
+
     def wait_for_other(self) -> None:
         """Say that another process makes this folder."""
         self.progress.start(f"wait for who is making {clean(self.folder.name)}")
 
     def run(self) -> Staged:
         """Download and unpack; nothing half is left, whatever happens."""
-        self.remote = remote = self.remote or self.files.stat(self.archive)
+        self.remote = remote = self.remote or self._found(None)
         refuse_without_bytes(remote)
         partial.clear(self.folder)
         local = self._local()
@@ -317,18 +330,6 @@ def _known(marker: Path, folder: Path) -> dict[str, Any] | None:
         if isinstance(found, dict) and keys <= found.keys():
             return found if folder.stat().st_ino == found["inode"] else None
     return None
-
-
-def _remote(
-    files: Files, archive: str, name: str, known: dict[str, Any] | None
-) -> RemoteFile:
-    """Return the file on Drive: by its id, if it is known from the last time."""
-    if known is not None and known["path"] == archive:
-        with contextlib.suppress(DriveError):
-            found = files.by_id(str(known["id"]))
-            if not found.trashed and found.name == name:
-                return found
-    return files.stat(archive)
 
 
 def _is_content(local: Path, remote: RemoteFile) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from colabmagic.drive.pack import count_hint
 from colabmagic.drive.report import TITLE, DriveReport, in_time, note, typed
-from colabmagic.report.model import Code, Field, Finding, Report, Severity, Table
+from colabmagic.report.model import Field, Finding, Report, Severity, Table
 from colabmagic.report.size import in_words
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from colabmagic.drive.files import RemoteFile
     from colabmagic.drive.report import Account
 
-MANY_FILES: Final = 10_000  # in one folder: Drive as a folder times out around there
 _MOST_ROWS: Final = 50
 
 
@@ -52,8 +52,9 @@ class ListReport(DriveReport):
                     "more", f"{len(self.entries) - _MOST_ROWS:,} more: .entries has all"
                 )
             )
-        if len(self.entries) > MANY_FILES:
-            findings.append(many_files(self.path, len(self.entries)))
+        hint = count_hint(self.path, len(self.entries))
+        if hint is not None:
+            findings.append(note("many-files", hint, Severity.WARN))
         return Report(
             title=f"{TITLE} --ls",
             verdict=self.path,
@@ -289,25 +290,3 @@ _STATES: Final = {
     "unproven": "not proven",
     "failed": "not there",
 }
-
-
-def many_files(path: str, count: int) -> Finding:
-    """Return the warning for a folder with very many files.
-
-    Parameters
-    ----------
-    path
-        On Drive.
-    count
-        How many are in it.
-    """
-    return Finding(
-        code="many-files",
-        severity=Severity.WARN,
-        title=f"{path} holds {count:,} files: as a folder that is slow, and can time out",
-        evidence=("Google lets about 27 files a second be downloaded",),
-        fix=(
-            "pack a local copy into one archive, and stage that:",
-            Code('%mount_drive --pack FOLDER "MyDrive/NAME.tar.zst"'),
-        ),
-    )

@@ -134,7 +134,7 @@ def sync(  # noqa: PLR0913 (by keyword)
         With the state of each file.
     """
     began = time.monotonic()
-    progress.start("Looking for files that were written")
+    progress.start("look for files that were written")
     try:
         written = find_written(root, since_s, scan_s=scan_s)
         notes = []
@@ -176,7 +176,7 @@ def _prove(  # noqa: PLR0913, PLR0917 (one call)
     """Ask the server for each file until it has it, or the wait is over; then upload."""
     proven: dict[str, SyncedFile] = {}
     end = time.monotonic() + wait_s
-    progress.start("Comparing with the server", len(written))
+    progress.start("compare with the server", len(written))
     while True:
         for each in written:
             if each["path"] not in proven and (state := _compare(each, drive)):
@@ -187,7 +187,7 @@ def _prove(  # noqa: PLR0913, PLR0917 (one call)
             break
         sleep(min(_EVERY_S, left))
     missing = [each for each in written if each["path"] not in proven]
-    progress.start("Uploading", sum(each["size"] for each in missing))
+    progress.start("upload", sum(each["size"] for each in missing))
     for each in missing:
         proven[each["path"]] = _upload(root, each, drive, progress)
     return [proven[each["path"]] for each in written]

@@ -103,7 +103,7 @@ def save(
             hint="look at its name",
         )
     drive = client(access)
-    progress.start(f"Uploading {source.name}", source.stat().st_size)
+    progress.start(f"upload {source.name}", source.stat().st_size)
     try:
         done = drive.save(source, remote, progress=progress.advance)
     finally:
@@ -150,6 +150,7 @@ def pack(
     return WorkReport(
         verb="pack", path=str(done.path), files=done.files, bytes=done.size,
         transferred_bytes=done.archive_bytes, md5=done.md5, seconds=done.seconds,
+        notes=done.notes,
         requests=counts.requests, retries=counts.retries,
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ itself. A thread never prints: that would land in whichever cell runs.
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 import uuid
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from colabmagic.drive.report import DriveReport, MountReport
 
 _MOST: Final = 50
+_KERNELS: Final = frozenset({"ipykernel", "google"})
+_READERS: Final = frozenset(
+    {"raw_input", "getpass", "_input_request", "_poll_process", "read_reply_from_input"}
+)
 _OPEN: Final[list[Notices]] = []  # those of the kernel's mount, or nothing
 
 
@@ -168,3 +173,19 @@ def show(report: DriveReport, display: Callable[..., object]) -> None:
             display(bundle, raw=True, display_id=notices.display_id)
             return
     display(report)
+
+
+def keyboard_in_use() -> str | None:
+    """Return why nobody can be asked now: a cell that reads the keyboard.
+
+    On Colab the question for permission and ``input()`` read the same socket: each would
+    take the other's answer.
+    """
+    main = threading.main_thread().ident
+    frame = sys._current_frames().get(main or 0)  # noqa: SLF001 (no other way)
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if module in _KERNELS and frame.f_code.co_name in _READERS:
+            return "a cell waits for the keyboard"
+        frame = frame.f_back
+    return None

@@ -213,7 +213,9 @@ def _mount(shell: InteractiveShell, options: argparse.Namespace) -> Document:
     )
     notices = _drive_notices.open_new(shell)
     try:
-        done = service.mount(plan, notify=notices.notify)
+        done = service.mount(
+            plan, notify=notices.notify, wait_for=_drive_notices.keyboard_in_use
+        )
     except BaseException:
         if service.watcher() is None:
             _drive_notices.close(shell)

@@ -1,4 +1,4 @@
-"""Drive by Colab's own means; nothing else imports ``google.colab``.
+"""Drive as a folder by Colab's own means.
 
 ``google.colab.drive.mount`` asks for permission, ends whatever mount there is, and only
 then looks at the folder. Here all that can be known is known before; a mount that works
@@ -8,32 +8,24 @@ is used again; and what goes wrong gets its cause.
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive import drive_log, preflight
 from colabmagic.drive.aside import put_back, set_aside
+from colabmagic.drive.colab_account import authenticate, secret
+from colabmagic.drive.colab_package import part
 from colabmagic.drive.deadline import DeadlinePassed, deadline
 from colabmagic.drive.drive_log import clean
 from colabmagic.drive.errors import (
-    DriveAuthError,
     DriveError,
     MountFailedError,
     MountUnsupportedError,
-    NoCredentialsError,
 )
-from colabmagic.drive.mount_failures import (
-    Attempt,
-    class_names,
-    consent_failure,
-    mount_failure,
-    nobody_answered,
-    secret_failure,
-)
+from colabmagic.drive.mount_failures import Attempt, mount_failure
 from colabmagic.drive.mounts import MountPoint, inside
 from colabmagic.drive.own_use import working_directory
 from colabmagic.drive.probe import Health, look
@@ -51,8 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+__all__ = ["Mounted", "authenticate", "flush_and_unmount", "mount", "secret"]
+
 _ROOT: Final = Path("/")
-_SECRET_TIMEOUT_S: Final = 30.0  # Colab itself waits 10 s, and for its lock without end
 # What Colab's mount may take besides the two waits that get our time limit: it gives its
 # program 30 s more, and once in a while waits 150 s for a prompt that never comes.
 _MOUNT_SPARE_S: Final = 180.0
@@ -275,7 +268,7 @@ def _mount_anew(wish: _Wish, standing: Standing) -> list[str]:
             elapsed_s=0,
             log=drive_log.LogFindings(),
         )
-        raise mount_failure(error, attempt) from error
+        raise mount_failure(error, attempt) from None
 
 
 def _mount_once(wish: _Wish) -> list[str]:
@@ -291,7 +284,7 @@ def _mount_once(wish: _Wish) -> list[str]:
     heard: list[str] = []
     try:
         with heard_stdout() as heard, deadline(2 * wish.timeout_s + _MOUNT_SPARE_S):
-            _module("drive").mount(
+            part("drive").mount(
                 str(wish.path),
                 force_remount=wish.force,
                 timeout_ms=int(wish.timeout_s * 1000),
@@ -306,7 +299,7 @@ def _mount_once(wish: _Wish) -> list[str]:
             elapsed_s=time.monotonic() - started,
             log=drive_log.read_log(written),
         )
-        raise mount_failure(error, attempt) from error
+        raise mount_failure(error, attempt) from None
     _check_it_works(wish, heard)
     return _news(heard)
 
@@ -374,120 +367,18 @@ def _flush(timeout_s: float) -> list[str]:
     """Call Colab's flush; return what it said."""
     try:
         with heard_stdout() as heard, deadline(timeout_s + _FLUSH_SPARE_S):
-            _module("drive").flush_and_unmount(
-                timeout_ms=int(max(1.0, timeout_s) * 1000)
-            )
+            part("drive").flush_and_unmount(timeout_ms=int(max(1.0, timeout_s) * 1000))
     except NotImplementedError as error:
         raise MountUnsupportedError(
             "Colab cannot upload and unmount on this machine",
             seen=clean(str(error)),
             hint="%mount_drive --sync uploads by itself",
-        ) from error
-    except (Exception, DeadlinePassed) as error:
+        ) from None
+    except (Exception, DeadlinePassed) as error:  # noqa: BLE001 (whatever it was)
         raise MountFailedError(
             "Drive could not be unmounted in good order; files may be missing on it",
             seen=f"{type(error).__name__}: {clean(str(error))}",
             hint="%mount_drive --sync compares with the server, and uploads what is not "
             "there",
-        ) from error
+        ) from None
     return heard
-
-
-def secret(name: str, *, sysroot: Path = _ROOT) -> str | None:
-    """Return a secret that the user keeps in Colab; None where there is none.
-
-    Parameters
-    ----------
-    name
-        Of the secret.
-    sysroot
-        Where the file system begins.
-
-    Raises
-    ------
-    NoCredentialsError
-        It is there, and this notebook does not get it.
-    """
-    if not (sysroot / "var/colab/hostname").exists():
-        return None  # elsewhere the package may be there, with nobody to answer
-    try:
-        with deadline(_SECRET_TIMEOUT_S):
-            found = _module("userdata").get(name)
-    except ImportError:
-        return None
-    except (Exception, DeadlinePassed) as error:  # noqa: BLE001 (each gets its words)
-        failure = secret_failure(error, name)
-    else:
-        return str(found)
-    if failure is not None:
-        raise failure  # from None: Colab's error may know more than may be shown
-    return None
-
-
-def authenticate(
-    *,
-    timeout_s: float = 300,
-    env: Mapping[str, str] = os.environ,
-    sysroot: Path = _ROOT,
-) -> None:
-    """Have Colab ask the user, so that Google's own libraries are logged in.
-
-    Parameters
-    ----------
-    timeout_s
-        For the user's answer: Colab itself would wait for ever.
-    env, sysroot
-        The environment, and where the file system begins.
-
-    Raises
-    ------
-    ConsentDeclinedError
-        The user said no, or nothing.
-    NoCredentialsError
-        This is no machine of Colab, or the log-in came to nothing.
-    """
-    _raise_if(_refuse_authenticate(env, sysroot))
-    started = time.monotonic()
-    try:
-        with heard_stdout(), deadline(timeout_s):
-            _module("auth").authenticate_user()
-    except (Exception, DeadlinePassed) as error:
-        elapsed = time.monotonic() - started
-        raise _authenticate_failure(error, elapsed) from error
-
-
-def _refuse_authenticate(env: Mapping[str, str], sysroot: Path) -> DriveError | None:
-    """Say why Colab has nobody to log in here, or None."""
-    facts = preflight.colab_facts(env, sysroot)
-    if facts.enterprise:
-        return NoCredentialsError(
-            "Colab Enterprise logs nobody in to Drive",
-            seen="VERTEX_PRODUCT=COLAB_ENTERPRISE",
-            hint="%mount_drive --mode api --creds FILE, of a service account",
-        )
-    if not facts.hostname:
-        return NoCredentialsError(
-            "only a machine of Colab can ask you by Colab's means",
-            seen="/var/colab/hostname is not there",
-            hint="%mount_drive --login --client FILE, or --creds FILE",
-        )
-    return None
-
-
-def _authenticate_failure(error: BaseException, elapsed_s: float) -> DriveAuthError:
-    """Return our error for one of ``authenticate_user``."""
-    names, again = class_names(error), "%mount_drive --mode api"
-    if "MessageError" in names:
-        return consent_failure(error, again)
-    if "DeadlinePassed" in names:
-        return nobody_answered(elapsed_s, again)
-    return NoCredentialsError(
-        "Colab's log-in came to nothing",
-        seen=f"{type(error).__name__}: {clean(str(error))}",
-        hint=f"{again} again; or --creds FILE",
-    )
-
-
-def _module(name: str) -> Any:  # noqa: ANN401 (Google's, without types)
-    """Import a part of ``google.colab``, by name: off Colab there is none to check."""
-    return importlib.import_module(f"google.colab.{name}")

@@ -6,18 +6,17 @@ import contextlib
 import importlib
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.fakes.colab import colab_inside
 from tests.fakes.colab.pages import PROFILES, REFUSAL, Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["PROFILES", "REFUSAL", "Machine", "Page", "importable"]
 
-FOLDER = Path(__file__).parent
-_ROOT_VARIABLE = "FAKE_COLAB_ROOT"
 # What `umount` of the machine does; the real one would find no mount.
 _UMOUNT = """#!{python} -IS
 import os, sys
@@ -57,7 +56,7 @@ class Machine:
         umount.write_text(
             _UMOUNT.format(
                 python=sys.executable,
-                package=str(FOLDER / "google/colab"),
+                package=str(colab_inside.FOLDER / "google/colab"),
                 root=str(root),
             )
         )
@@ -80,14 +79,8 @@ class Machine:
 
     @property
     def env(self) -> dict[str, str]:
-        """The variables that a kernel of Colab has, as far as Drive needs them."""
-        return {
-            _ROOT_VARIABLE: str(self.root),
-            "COLAB_RELEASE_TAG": "release-colab_20250902-060000_RC00",
-            "HOME": str(self.home),
-            "TBE_EPHEM_CREDS_ADDR": "127.0.0.1:8009",
-            "USE_AUTH_EPHEM": "1",
-        }
+        """The variables that a kernel of it has."""
+        return colab_inside.environment(self.root)
 
     def behave(self, **how: Any) -> None:  # noqa: ANN401 (plain JSON)
         """Say how the machine is to behave; see the double's `_machine`."""
@@ -108,14 +101,15 @@ class Machine:
     def kernel_code(self) -> str:
         """Return what makes a kernel one of this machine."""
         return (
-            "import os, sys\n"
-            f"os.environ.update({self.env!r})\n"
-            f"sys.path.insert(0, {str(FOLDER)!r})\n"
-            "from pathlib import Path\n"
-            "from colabmagic.drive import colab\n"
-            "for function in (colab.mount, colab.flush_and_unmount, colab.secret,\n"
-            "                 colab.authenticate):\n"
-            f"    function.__kwdefaults__['sysroot'] = Path({str(self.root)!r})\n"
+            f"import sys; sys.path.insert(0, {str(colab_inside.FOLDER)!r})\n"
+            f"import colab_inside; colab_inside.enter({str(self.root)!r})\n"
+        )
+
+    def kernel_undo_code(self) -> str:
+        """Return what makes it an ordinary one again."""
+        return (
+            "import sys, colab_inside; colab_inside.leave()\n"
+            f"del sys.modules['colab_inside']; sys.path.remove({str(colab_inside.FOLDER)!r})\n"
         )
 
 
@@ -123,33 +117,15 @@ class Machine:
 def importable(page: Page) -> Iterator[Any]:
     """Make the double importable in this process; yield its `_message`.
 
-    ``google`` is a namespace shared with google-auth: with our folder on `sys.path` it
-    finds the double too. Where another package made it an ordinary one, its path is
-    extended instead.
-
     Parameters
     ----------
     page
         Answers instead of a front end.
     """
-    sys.path.insert(0, str(FOLDER))
-    google = sys.modules.get("google")
-    path = getattr(google, "__path__", None)
-    extended = isinstance(path, list)
-    if extended:
-        path.append(str(FOLDER / "google"))
-    importlib.invalidate_caches()
+    colab_inside.add_package()
     try:
         message = importlib.import_module("google.colab._message")
         message.page = page
-        message.asked.clear()
         yield message
     finally:
-        sys.path.remove(str(FOLDER))
-        if extended:
-            path.remove(str(FOLDER / "google"))
-        for name in [n for n in sys.modules if n.split(".")[:2] == ["google", "colab"]]:
-            del sys.modules[name]
-        google = sys.modules.get("google")
-        if google is not None and hasattr(google, "colab"):
-            del google.colab
+        colab_inside.remove_package()

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.own_use import WorkingDirectory, open_files
-from colabmagic.drive.probe import TIMEOUT_S, Health, Probe, probe
+from colabmagic.drive.probe import Health, Probe, probe
 from colabmagic.drive.words import in_words, named, quoted, shown
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from colabmagic.drive.vm_clock import VmClock
 
 INTERVAL_S: Final = 10.0
+WATCH_TIMEOUT_S: Final = 1.8  # a mount that hangs is found within interval + 2 s
 _PENDING_EVERY_S: Final = 60.0
 _FIRST_BACKOFF_S: Final = 10.0
 _LONGEST_BACKOFF_S: Final = 300.0
@@ -113,7 +114,7 @@ class Watcher:
         notify: Callable[[str], object],
         pending: Callable[[], Sequence[Path]] = _nothing_pending,
         interval_s: float = INTERVAL_S,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float = WATCH_TIMEOUT_S,
         clock: VmClock | None = None,
         wait_for: Callable[[], str | None] = _always,
     ) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.own_use import WorkingDirectory, open_files
-from colabmagic.drive.probe import TIMEOUT_S, Health, Probe, probe
+from colabmagic.drive.probe import Health, Probe, probe
 from colabmagic.drive.words import in_words, named, quoted, shown
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from colabmagic.drive.vm_clock import VmClock
 
 INTERVAL_S: Final = 10.0
+WATCH_TIMEOUT_S: Final = 1.8  # a mount that hangs is found within interval + 2 s
 _PENDING_EVERY_S: Final = 60.0
 _FIRST_BACKOFF_S: Final = 10.0
 _LONGEST_BACKOFF_S: Final = 300.0
@@ -113,7 +114,7 @@ class Watcher:
         notify: Callable[[str], object],
         pending: Callable[[], Sequence[Path]] = _nothing_pending,
         interval_s: float = INTERVAL_S,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float = WATCH_TIMEOUT_S,
         clock: VmClock | None = None,
         wait_for: Callable[[], str | None] = _always,
     ) -> None:
@@ -290,12 +291,10 @@ class Watcher:
 
     def _writes_at_risk(self) -> str | None:
         """Return why a mount that hangs is left alone: writes that a remount would kill."""
-        try:
-            waiting: tuple[Path, ...] | None = tuple(self._pending_of())
-        except Exception:  # noqa: BLE001 (nothing in the mount can be looked at)
-            waiting = self._known_pending
-        else:
-            waiting = tuple(dict.fromkeys((*waiting, *(self._known_pending or ()))))
+        waiting = None if self._known_pending is None else list(self._known_pending)
+        with contextlib.suppress(Exception):  # then only what was known before counts
+            found = self._pending_of()
+            waiting = list(dict.fromkeys([*found, *(waiting or ())]))
         if waiting is None:
             return (
                 "nobody knows whether writes still wait in it. They are lost if it is "
@@ -318,20 +317,23 @@ class Watcher:
     def _say_what_is_lost(self, answer: Probe) -> None:
         """Say, before, what no remount brings back."""
         lost = []
-        waiting = self._known_pending
+        waiting = list(self._known_pending or ())
         if answer.health is Health.DEAD:  # nothing is left that could be killed
             with contextlib.suppress(Exception):
-                waiting = tuple(dict.fromkeys((*(waiting or ()), *tuple(self._pending_of()))))
+                waiting += [path for path in self._pending_of() if path not in waiting]
         if waiting:
             lost.append(
                 f"{named(waiting)} may never reach Google's servers: "
                 "look with %mount_drive --sync"
             )
+        elif answer.health is Health.HUNG and self._pending_of is not _nothing_pending:
+            lost.append(
+                "No write is known to wait in it; one of the last minute may be lost: "
+                "look with %mount_drive --sync"
+            )
         broken = open_files(self._path)
         if broken:
-            lost.append(
-                f"{named(broken)} stays broken where it is open: open it again"
-            )
+            lost.append(f"{named(broken)} stays broken where it is open: open it again")
         if lost:
             self._say(
                 f"Drive at {self._name} is {answer.health.value}. {'. '.join(lost)}."

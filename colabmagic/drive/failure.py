@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # A command in the midst of words.
 COMMAND: Final = re.compile(
     r"(?:%mount_drive|python -m colabmagic)"
-    r"(?: (?:--[\w-]+|api|drive|login|\d+|[A-Z]+\b|[\w./:-]*[./:][\w/-]+))*"
+    r"(?: (?:--[\w-]+|api|drive|login|MyDrive|\d+|[A-Z]+\b|[\w./:-]*[./:][\w/-]+))*"
 )
 
 
@@ -64,7 +64,7 @@ class Failure:
     def markdown(self) -> str:
         """Return its section of the documentation."""
         steps = "\n".join(f"- {_step(fix)}" for fix in self.fix)
-        return f"### {self.heading}\n{self.title}\n\n*Seen:* {self.seen}\n\n{steps}\n"
+        return f"### {self.heading}\n{self.title}\n\n*Seen:* {_step(self.seen)}\n\n{steps}\n"
 
 
 def _step(fix: str) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
 from colabmagic.drive import budget
 from colabmagic.drive.download import PART_BYTES, WORKERS, Transferred, download
-from colabmagic.drive.errors import DriveError, DriveFileNotFoundError
-from colabmagic.drive.files import FILES, Files, RemoteFile
+from colabmagic.drive.errors import DriveFileNotFoundError
+from colabmagic.drive.files import Files, RemoteFile
 from colabmagic.drive.http import Transport
+from colabmagic.drive.reader import open_ranges
 from colabmagic.drive.stage import Staged, stage
 from colabmagic.drive.upload import upload
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable, Iterator
 
     from google.auth.credentials import Credentials
@@ -78,7 +79,7 @@ class Drive:
         path
             As for `ls`.
         """
-        return io.BufferedReader(_Ranges(self._files, self.stat(path)), 2**20)
+        return open_ranges(self._files, self.stat(path))
 
     def download(
         self,
@@ -181,67 +182,6 @@ class Drive:
             return found, source.name
         parent, _, name = remote.rpartition("/")
         return self._files.folder(parent), name
-
-
-class _Ranges(io.RawIOBase):
-    """Reads a file on Drive range by range."""
-
-    def __init__(self, files: Files, remote: RemoteFile) -> None:
-        super().__init__()
-        self._files, self._remote = files, remote
-        self._at = 0
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that it can be read anywhere."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place."""
-        base = {
-            io.SEEK_SET: 0,
-            io.SEEK_CUR: self._at,
-            io.SEEK_END: self._remote.size or 0,
-        }
-        self._at = max(0, base[whence] + offset)
-        return self._at
-
-    def tell(self) -> int:
-        """Return the place."""
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (writable memory)
-        """Fetch what fills a buffer, as far as the file goes."""
-        end = min(self._at + len(buffer), self._remote.size or 0)
-        if end <= self._at:
-            return 0
-        response = self._files.transport.request(
-            "GET",
-            f"{FILES}/{self._remote.id}",
-            cost=budget.DOWNLOAD,
-            params={"alt": "media", "supportsAllDrives": "true"},
-            headers={
-                "Range": f"bytes={self._at}-{end - 1}",
-                "Accept-Encoding": "identity",
-            },
-        )
-        data = response.content
-        expected = f"bytes {self._at}-{end - 1}/{self._remote.size}"
-        if (
-            response.headers.get("Content-Range") != expected
-            or len(data) != end - self._at
-        ):
-            raise DriveError(
-                f"{self._remote.name} was not sent as it was asked for",
-                seen=response.headers.get("Content-Range", "no Content-Range"),
-                hint="open it again: it may have changed",
-            )
-        buffer[: len(data)] = data
-        self._at = end
-        return len(data)
 
 
 def connect(

@@ -114,8 +114,9 @@ def download(  # noqa: PLR0913 (by keyword)
     acknowledge_abuse
         Take it although Google holds it for harmful.
     progress
-        Called with a number of bytes that have come, in the calling thread. What it
-        raises ends the download; what has come is kept for the next run.
+        Called with a number of bytes that have come, in the calling thread; below zero
+        if they were wrong and come again. What it raises ends the download; what has
+        come is kept for the next run.
     arrived
         Reads the bytes in their order while they come. It has read the right ones if
         this function returns; it may not be at their end then.
@@ -158,6 +159,7 @@ def download(  # noqa: PLR0913 (by keyword)
                 )
             if arrived is not None:
                 arrived.abandon()
+            (progress or _ignore)(-journal.size)
             journal.discard()
         finally:
             fetched += job.fetched

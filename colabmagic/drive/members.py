@@ -23,6 +23,7 @@ from colabmagic.drive.errors import (
     TargetFullError,
     UnsafeMemberError,
 )
+from colabmagic.drive.journal import refuse_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +65,8 @@ class Target:
     ----------
     files, written_bytes
         What was written.
+    announced
+        Bytes of all members, where the archive tells them first.
     notes
         What the user should know: names that clash where case does not count.
     """
@@ -75,6 +78,7 @@ class Target:
     links: Links = "refuse"
     files: int = 0
     written_bytes: int = 0
+    announced: int | None = None
     notes: dict[str, None] = field(default_factory=dict)
     _known: dict[str, str] = field(default_factory=dict)
     _planned: dict[tuple[str, ...], str] = field(default_factory=dict)
@@ -215,6 +219,18 @@ class Target:
             self.notes[f"{len(more)} more links lead to nothing"] = None
         self._planned.clear()
 
+    def announce(self, size: int) -> None:
+        """Refuse at once what says itself that it becomes too large.
+
+        Parameters
+        ----------
+        size
+            Bytes of all members, as the archive tells them.
+        """
+        self.announced = size
+        self._refuse(size, "as it says itself")
+        refuse_full(self.root, size)
+
     def count(self, size: int, name: str) -> None:
         """Add bytes; refuse an archive that grows out of all proportion.
 
@@ -228,18 +244,22 @@ class Target:
         if self._stopped.is_set():
             raise DriveTransferError("it was stopped", hint="run it again")
         self.written_bytes += size
+        self._refuse(self.written_bytes, f"at {name[:80]!r}")
+
+    def _refuse(self, size: int, where: str) -> None:
+        """Raise if so many bytes are too many."""
         bound = max(_FREE_RATIO_BYTES, self.max_ratio * self.archive_bytes)
-        if self.written_bytes + self._entries * _ENTRY_BYTES > bound:
+        if size + self._entries * _ENTRY_BYTES > bound:
             raise ArchiveBombError(
                 f"the archive becomes more than {self.max_ratio:.0f} times its size",
-                seen=f"{self.written_bytes:,} bytes in {self._entries:,} members from "
-                f"{self.archive_bytes:,}, at {name[:80]!r}",
+                seen=f"{size:,} bytes in {self._entries:,} members from "
+                f"{self.archive_bytes:,}, {where}",
                 hint="--max-ratio 1000, if you made it yourself",
             )
-        if self.max_bytes is not None and self.written_bytes > self.max_bytes:
+        if self.max_bytes is not None and size > self.max_bytes:
             raise ArchiveBombError(
                 "the archive becomes larger than was allowed",
-                seen=f"more than {self.max_bytes:,} bytes, at {name[:80]!r}",
+                seen=f"more than {self.max_bytes:,} bytes, {where}",
                 hint="a larger --max-size",
             )
 

@@ -31,7 +31,10 @@ def reader(file: Any) -> IO[bytes]:  # noqa: ANN401 (what can be read)
     module = _module()
     if module.__name__ == _OTHER:
         unpacker = module.ZstdDecompressor()
-        return cast("IO[bytes]", unpacker.stream_reader(file, read_across_frames=True))
+        return cast(
+            "IO[bytes]",
+            unpacker.stream_reader(file, read_across_frames=True, closefd=False),
+        )
     return cast("IO[bytes]", module.ZstdFile(file))
 
 

@@ -49,6 +49,7 @@ CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 20.0  # between two pieces of an answer
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 32.0
+_RENEWALS: Final = 3  # of a login, for one request
 _CONNECTIONS: Final = 32  # kept open by a session
 _GOOGLE: Final = ".googleapis.com"
 _KEY: Final = re.compile(r"(upload_id=)[^&\s\"']+")
@@ -253,9 +254,11 @@ class Transport:
         try:
             token = self._renewed()
             response = self._sent(method, url, options)
-            if response.status_code == requests.codes.unauthorized:
+            for _ in range(_RENEWALS):
+                if response.status_code != requests.codes.unauthorized:
+                    break
                 response.close()
-                self._renewed(refused=token)
+                token = self._renewed(refused=token)
                 response = self._sent(method, url, options)
         except (requests.RequestException, GoogleAuthError, OSError) as caught:
             failed = failure(caught, url)

@@ -237,17 +237,18 @@ def refuse_place(place: Place) -> MountpointError | None:
         Of `look`.
     """
     shown = _named(place.path)
+    elsewhere = f"%mount_drive {another(place.path)}"
     aside = f"%mount_drive {quoted(place.path)} --move-aside"
     if place.kind is PlaceKind.LINK:
         return MountpointError(
             f"{shown} is a link; Drive cannot be mounted at one",
             seen=f"it leads to {clean(place.detail)!r}",
-            hint=f"{aside} renames the link; or %mount_drive {USUAL}",
+            hint=f"{aside} renames the link; or {elsewhere}",
         )
     if place.kind is PlaceKind.FILE:
         return MountpointError(
             f"{shown} is a file; Drive needs a folder",
-            hint=f"{aside} renames the file; or %mount_drive {USUAL}",
+            hint=f"{aside} renames the file; or {elsewhere}",
         )
     if place.kind is PlaceKind.FILES:
         more = f" and {place.more} more" if place.more else ""
@@ -261,12 +262,12 @@ def refuse_place(place: Place) -> MountpointError | None:
         return MountpointError(
             f"{shown} cannot be looked at",
             seen=place.detail,
-            hint=f"%mount_drive --doctor; or another folder: %mount_drive {USUAL}",
+            hint=f"%mount_drive --doctor; or {elsewhere}",
         )
     if not place.parent_exists:
         return MountpointError(
             f"the folder above {shown} does not exist",
-            hint=f"!mkdir -p {quoted(place.path.parent)}, or %mount_drive {USUAL}",
+            hint=f"!mkdir -p {quoted(place.path.parent)}; or {elsewhere}",
         )
     return None
 
@@ -282,6 +283,17 @@ def refusal(facts: ColabFacts, place: Place) -> DriveMountError | None:
         Of `look`.
     """
     return refuse_host(facts) or refuse_name(place.path) or refuse_place(place)
+
+
+def another(path: Path) -> str:
+    """Return a mountpoint to try instead of one.
+
+    Parameters
+    ----------
+    path
+        The one that will not do.
+    """
+    return USUAL if str(path) != USUAL else "/content/gdrive"
 
 
 def _is_plain(text: str) -> bool:

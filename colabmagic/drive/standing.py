@@ -22,6 +22,7 @@ from colabmagic.drive.errors import (
 from colabmagic.drive.mounts import MountPoint, drive_mounts, mount_at
 from colabmagic.drive.own_use import WorkingDirectory
 from colabmagic.drive.pending import Pending, look_for_pending
+from colabmagic.drive.preflight import another
 from colabmagic.drive.probe import Health, Probe, look
 from colabmagic.drive.words import named, quoted, shown
 from colabmagic.host import command
@@ -125,7 +126,7 @@ def _check_foreign(path: Path, table: Path) -> None:
             f"something else is mounted at {path}",
             seen=f"{shown(here.source)!r} of type {shown(here.kind)!r}",
             hint="%mount_drive --unmount, if it is ours; else "
-            "another folder: %mount_drive /content/drive",
+            f"another folder: %mount_drive {another(path)}",
         )
     above = next((p for p in drive_mounts(table) if p.path in path.parents), None)
     if above is not None:

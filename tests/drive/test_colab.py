@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.drive import colab
+from colabmagic.drive import colab, standing
 from colabmagic.drive.errors import (
     ConsentDeclinedError,
     DriveError,
@@ -194,8 +194,11 @@ def test_files_not_uploaded_are_named_before_the_old_mount_ends(
     assert there == [True, True]
 
 
-def test_uploads_get_some_time(session: Session) -> None:
+def test_uploads_get_some_time(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is uploaded meanwhile is not lost, and nobody says it were."""
+    monkeypatch.setattr(standing, "_POLL_S", 0.05)
     new = session.mount().root / "a.pt"
     new.write_bytes(b"x")
     os.setxattr(new, "user.drive.id", b"local-1")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import functools
 import hashlib
+import importlib
 import itertools
 import json
 import os
@@ -31,11 +32,12 @@ from colabmagic.drive.errors import (
     DriveAuthError,
     DriveError,
     DriveFileNotFoundError,
+    IntegrityError,
     NotDownloadableError,
     RateLimitedError,
     StorageQuotaError,
 )
-from colabmagic.drive.files import Files, RemoteFile
+from colabmagic.drive.files import Files
 from colabmagic.drive.fuse_reader import Reader
 from colabmagic.drive.fuse_tree import Tree, link_file
 from colabmagic.drive.http import Transport
@@ -85,6 +87,8 @@ def _answers(method: Method) -> Method:
             number = number_of(error)
             if number != errno.ENOENT:
                 self.why = str(error)
+            if isinstance(error, IntegrityError):  # it has changed on Drive
+                self.tree.forget()
             raise OSError(number, os.strerror(number)) from None
         except NotADirectoryError:
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
@@ -108,7 +112,7 @@ class Folder:
     use_ns = True
 
     def __init__(self, files: Files, ready: Callable[[], object]) -> None:
-        self._files, self._tree, self._ready = files, Tree(files), ready
+        self._files, self.tree, self._ready = files, Tree(files), ready
         self._workers = ThreadPoolExecutor(_WORKERS, "colabmagic-drive-fuse")
         self._open: dict[int, Reader | bytes] = {}
         self._numbers = itertools.count(1)
@@ -129,7 +133,7 @@ class Folder:
     def getattr(self, path: str, fh: int | None = None) -> dict[str, int]:
         """Return what a path is."""
         del fh
-        file = self._tree.stat(path)
+        file = self.tree.stat(path)
         size = len(link_file(file)) if file.is_document else file.size or 0
         changed = _nanoseconds(file.modified)
         digest = hashlib.blake2b(file.id.encode(), digest_size=8).digest()
@@ -152,14 +156,14 @@ class Folder:
     def readdir(self, path: str, fh: int) -> list[str]:
         """Return the names in a folder."""
         del fh
-        return [".", "..", *self._tree.ls(path)]
+        return [".", "..", *self.tree.ls(path)]
 
     @_answers
     def open(self, path: str, flags: int) -> int:
         """Open a file for reading."""
         if flags & (os.O_WRONLY | os.O_RDWR):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-        file = self._tree.stat(path)
+        file = self.tree.stat(path)
         if file.is_folder:
             raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
         made = (
@@ -198,7 +202,7 @@ class Folder:
         if name == WHY:
             value = self.why if path == "/" else None
         elif name in {"user.drive.id", "user.drive.md5"}:
-            file = self._tree.stat(path)
+            file = self.tree.stat(path)
             value = file.id if name.endswith("id") else file.md5
         if value is None:
             raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
@@ -232,8 +236,7 @@ def main(given: BinaryIO, told: int) -> int:
     wanted: dict[str, Any] = pickle.load(given)  # noqa: S301 (from who started us)
     files = Files(Transport(wanted.pop("credentials"), wanted["api_root"]))
     try:
-        import mfusepy  # noqa: PLC0415 (without libfuse it raises)
-
+        mfusepy = importlib.import_module("mfusepy")  # raises without libfuse
         files.by_id(
             "root"
         )  # credentials that are no good are told before there is a folder

@@ -6,15 +6,16 @@ import contextlib
 import hashlib
 import threading
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive import budget
-from colabmagic.drive.errors import DriveError, IntegrityError
+from colabmagic.drive.errors import IntegrityError
 from colabmagic.drive.files import FILES
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     from colabmagic.drive.files import Files, RemoteFile
 
 _FIRST_BYTES: Final = 2**20
@@ -154,7 +155,7 @@ class Reader:
             expected = f"bytes {start}-{end - 1}/{self._size}"
             if seen == expected and len(data) == end - start:
                 return data
-        raise DriveError(
+        raise IntegrityError(
             f"{self._remote.name} was not sent as it was asked for",
             seen=f"{seen}, {len(data)} bytes",
             hint=_CHECKED,

@@ -187,6 +187,12 @@ class Tree:
             self._list(folder, known)
             return [name for name, file in known.names.items() if file is not None]
 
+    def forget(self) -> None:
+        """Ask anew for everything: something has changed on Drive."""
+        with self._lock:
+            self._folders.clear()
+            self._targets.clear()
+
     def _child(self, folder: RemoteFile, name: str) -> RemoteFile | None:
         """Return the file of a name; the folder is listed when that is cheaper."""
         known = self._known(folder)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 30.0
 _DEVICE: Final = Path("/dev/fuse")
 _END_S: Final = 5.0
+_LAST_WAIT_S: Final = 0.5
 _PIP: Final = "%pip install 'colabmagic[fuse]'"
 _APT: Final = "!apt-get install -y fuse3"
 _INSTEAD: Final = "--mode api reads and writes Drive without a folder"
@@ -201,7 +202,7 @@ def _packed(path: Path, credentials: Credentials, api_root: str | None) -> bytes
 
 def _start(path: Path, packed: bytes, timeout_s: float) -> MountPoint:
     """Start the daemon, and wait until the kernel has its mount."""
-    places = [os.path.abspath(place) for place in sys.path if place]  # noqa: PTH100
+    places = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
     daemon = subprocess.Popen(  # noqa: S603 (a list, not a shell line)
         [sys.executable or "python3", "-P", "-m", "colabmagic.drive.fuse_daemon"],
         stdin=subprocess.PIPE,
@@ -222,7 +223,8 @@ def _start(path: Path, packed: bytes, timeout_s: float) -> MountPoint:
             with _lock:
                 _daemons[str(path)] = daemon
             return there
-        raise _failure(path, told, complaint, timeout_s)
+        seen = complaint or _how_it_ended(daemon, timeout_s)
+        raise _failure(path, told, seen)  # noqa: TRY301 (the daemon has to go)
     except BaseException:
         _kill(daemon)
         with contextlib.suppress(DriveError):
@@ -257,20 +259,24 @@ def _heard(
         return None, complaint
 
 
-def _failure(
-    path: Path, told: dict[str, str] | None, complaint: str, timeout_s: float
-) -> DriveError:
+def _how_it_ended(daemon: subprocess.Popen[bytes], timeout_s: float) -> str:
+    """Say how a daemon ended that said nothing."""
+    try:
+        return f"its process ended with {daemon.wait(_LAST_WAIT_S)}"
+    except subprocess.TimeoutExpired:
+        return f"nothing came within {timeout_s:g} s"
+
+
+def _failure(path: Path, told: dict[str, str] | None, seen: str) -> DriveError:
     """Return the error for a daemon that did not mount."""
     if told:
         kind = getattr(errors, told["kind"], DriveError)
         error: DriveError = kind(told["what"], seen=told["seen"], hint=told["hint"])
         return error
-    lines = [line for line in complaint.splitlines() if line.startswith("fuse")]
+    last = seen.splitlines()[-1]
     return MountFailedError(
         f"Drive could not be mounted at {shown(path)}",
-        seen=shown(lines[-1])[:200]
-        if lines
-        else f"nothing came within {timeout_s:g} s",
+        seen=shown(last)[:200],
         hint=_INSTEAD,
     )
 

@@ -37,7 +37,7 @@ from colabmagic.drive.errors import (
     RateLimitedError,
     StorageQuotaError,
 )
-from colabmagic.drive.files import Files
+from colabmagic.drive.files import Files, RemoteFile
 from colabmagic.drive.fuse_reader import Reader
 from colabmagic.drive.fuse_tree import Tree, link_file
 from colabmagic.drive.http import Transport
@@ -136,10 +136,8 @@ class Folder:
         file = self.tree.stat(path)
         size = len(link_file(file)) if file.is_document else file.size or 0
         changed = _nanoseconds(file.modified)
-        digest = hashlib.blake2b(file.id.encode(), digest_size=8).digest()
-        kind = stat.S_IFDIR | 0o555 if file.is_folder else stat.S_IFREG | 0o444
         return {
-            "st_mode": kind,
+            "st_mode": _mode(file),
             "st_nlink": 2 if file.is_folder else 1,
             "st_size": 0 if file.is_folder else size,
             "st_blocks": -(-size // _BLOCK),
@@ -148,15 +146,22 @@ class Folder:
             "st_atime": changed,
             "st_uid": os.getuid(),
             "st_gid": os.getgid(),
-            # Of the id, so that two ways to a folder are known to be one.
-            "st_ino": int.from_bytes(digest, "big") >> 1,
+            "st_ino": _number(file),
         }
 
     @_answers
-    def readdir(self, path: str, fh: int) -> list[str]:
-        """Return the names in a folder."""
+    def readdir(self, path: str, fh: int) -> list[tuple[str, dict[str, int], int]]:
+        """Return the names in a folder, with kinds and numbers: 0 would hide a name."""
         del fh
-        return [".", "..", *self.tree.ls(path)]
+        here = {"st_mode": stat.S_IFDIR, "st_ino": 1}
+        return [
+            (".", here, 0),
+            ("..", here, 0),
+            *(
+                (name, {"st_mode": _mode(file), "st_ino": _number(file)}, 0)
+                for name, file in self.tree.ls(path).items()
+            ),
+        ]
 
     @_answers
     def open(self, path: str, flags: int) -> int:
@@ -212,6 +217,20 @@ class Folder:
         """Name no attributes: copying programs would copy them."""
         del path
         return []
+
+
+def _mode(file: RemoteFile) -> int:
+    """Return kind and rights; of a shortcut nothing, before it is followed."""
+    if file.target_id is not None:
+        return 0
+    return stat.S_IFDIR | 0o555 if file.is_folder else stat.S_IFREG | 0o444
+
+
+def _number(file: RemoteFile) -> int:
+    """Return the number of a file, of its id: two ways to a folder are known to be one."""
+    name = (file.target_id or file.id).encode()
+    digest = hashlib.blake2b(name, digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1 | 2
 
 
 def _nanoseconds(modified: str) -> int:

@@ -171,8 +171,8 @@ class Tree:
             current = found
         return current
 
-    def ls(self, path: str) -> list[str]:
-        """Return the names in a folder.
+    def ls(self, path: str) -> dict[str, RemoteFile]:
+        """Return what lies in a folder, by name; shortcuts as they are.
 
         Parameters
         ----------
@@ -185,7 +185,7 @@ class Tree:
         known = self._known(folder)
         with known.lock:
             self._list(folder, known)
-            return [name for name, file in known.names.items() if file is not None]
+            return {name: file for name, file in known.names.items() if file}
 
     def forget(self) -> None:
         """Ask anew for everything: something has changed on Drive."""

@@ -196,7 +196,9 @@ def _search(place: _Place) -> Found:
             return _colab(place)
         except DriveError as error:
             refused = error
-    if host.kind in {HostKind.COLAB, HostKind.KAGGLE}:
+    # Colab asks the user before it gives a secret away for the first time.
+    asks = host.kind is HostKind.COLAB and place.interactive
+    if asks or host.kind is HostKind.KAGGLE:
         found = _from_secret(SECRET_NAME, place, quiet=True)
         if found is not None:
             return found

@@ -169,6 +169,8 @@ def examine(  # noqa: PLR0913 (by keyword: what is looked at, and by what)
     for what, check in _CHECKS.items():
         try:
             check(patient)
+        except DriveError as refused:
+            patient.saw(what, "refused", explain(refused))
         except Exception as trouble:  # noqa: BLE001 (a doctor must not fall ill)
             seen = f"{what}: {type(trouble).__name__}"
             patient.saw(what, "not known", finding("check-failed", seen))

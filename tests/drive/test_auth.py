@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import traceback
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from colabmagic.drive import auth, errors, tokens
 from colabmagic.drive.client import connect
+from tests.drive.leaks import everything
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -372,16 +372,3 @@ def test_nothing_secret_is_shown(
     assert MARK not in told
     assert private_key.splitlines()[1] not in told
     assert not [token for token in drive.store.access_tokens if token in told]
-
-
-def everything(error: BaseException) -> str:
-    """Return an error with all that a traceback could show, also of those behind it."""
-    seen = []
-    current: BaseException | None = error
-    while current is not None:
-        seen += [str(current), repr(current), repr(vars(current))]
-        for frame, _ in traceback.walk_tb(current.__traceback__):
-            if frame.f_code.co_filename != __file__:
-                seen += [f"{name}={value!r}" for name, value in frame.f_locals.items()]
-        current = current.__context__
-    return "\n".join(seen)

@@ -226,7 +226,11 @@ def _credentials(patient: _Patient) -> tuple[Any, str]:
     if given is not None and not isinstance(given, str):
         return given, "given as an object"
     found = auth.locate(
-        given, env=patient.env, sysroot=patient.sysroot, interactive=False
+        given,
+        write=False,  # a login for reading is no illness
+        env=patient.env,
+        sysroot=patient.sysroot,
+        interactive=False,
     )
     scopes = [scope.rpartition("/")[2] for scope in found.scopes or ()]
     rights = ", ".join(scopes[:_MANY]) or "rights not known"

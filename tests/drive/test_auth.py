@@ -180,6 +180,9 @@ def test_workload_identity(env: dict[str, str], tmp_path: Path) -> None:
         ("{", "holds no credentials", "it is no JSON object"),
         ("[1]", "holds no credentials", "it is no JSON object"),
         ("[" * 100_000, "holds no credentials", "it is no JSON object"),
+        ({**_user(), "refresh_token": {"a": MARK}}, "holds no", "has no 'refresh_token'"),
+        ({**_user(), "scopes": 5}, "holds no credentials", "TypeError"),
+        (" " * 2**20 + "{}", "cannot be read", "too large"),
         (_user(refresh_token=""), "holds no credentials", "it has no 'refresh_token'"),
         ({"client_id": MARK}, "holds no credentials", "it has no 'refresh_token'"),
         ({"type": MARK[:4] + "x" * 999}, "holds no credentials", "its type is 'MARKx"),
@@ -203,6 +206,16 @@ def test_files_that_are_no_credentials(
     assert seen in str(caught.value.seen)
     assert len(str(caught.value.seen)) < 120
     assert MARK not in everything(caught.value)
+
+
+def test_what_gcloud_writes(env: dict[str, str], tmp_path: Path) -> None:
+    """Entries that are empty, null or Google's own are as if they were not there."""
+    info = _user(
+        account="", universe_domain="googleapis.com", token_uri=None, scopes=None
+    )
+    found = auth.locate(str(_write(tmp_path / "g", info)), env=env)
+    assert found.credentials.token_uri == tokens.TOKEN_URI  # type: ignore[attr-defined]
+    assert found.scopes is None
 
 
 def test_bytes_that_are_no_text(env: dict[str, str], tmp_path: Path) -> None:

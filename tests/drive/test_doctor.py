@@ -144,6 +144,10 @@ def test_a_login_for_something_else(
     path = auth.token_path(env)
     path.write_text(path.read_text().replace(auth.WRITE, "openid"))
     assert codes(look()) == ["scope-missing"]
+    path.write_text(path.read_text().replace("openid", auth.READ))
+    report = look()
+    assert codes(report) == []  # good for what it is for
+    assert "(drive.readonly)" in dict(report.checks)["login"]
 
 
 @pytest.mark.parametrize(
@@ -286,13 +290,13 @@ def test_a_full_disk(
 def test_a_login_that_others_can_read(
     look: Callable[..., DoctorReport], env: dict[str, str]
 ) -> None:
-    """It is told, although using the login closes it."""
+    """It is told, with the command; the doctor changes nothing."""
     path = auth.token_path(env)
     path.chmod(0o644)
     report = look()
     assert codes(report) == ["token-open"]
     assert "!chmod 600" in report.text
-    assert not tokens.is_open_to_others(path)
+    assert tokens.is_open_to_others(path)
 
 
 def test_on_colab_nobody_is_asked(

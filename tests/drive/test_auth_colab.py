@@ -65,7 +65,7 @@ def colab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Colab]:
         monkeypatch.setenv(name, value)
     for name in ("VERTEX_PRODUCT", "GOOGLE_APPLICATION_CREDENTIALS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(_metadata, "_NO_GCE_CHECK", True)
+    monkeypatch.setattr(_metadata, "_NO_GCE_CHECK", True, raising=False)
     with importable(Page()) as message:
         yield Colab(machine, message, env)
 

@@ -29,6 +29,7 @@ from colabmagic.drive.tokens import (
     Hidden,
     check_address,
     parse,
+    read_small,
     scopes_of,
     store,
     tighten,
@@ -155,7 +156,7 @@ def locate(
     sysroot
         Where the file system begins; tests give a folder of their own.
     interactive
-        Whether Colab may ask the user.
+        Whether Colab may ask the user, and a login that others can read is closed.
     """
     place = _Place(
         os.environ if env is None else env,
@@ -196,13 +197,16 @@ def _search(place: _Place) -> Found:
             return _colab(place)
         except DriveError as error:
             refused = error
-    if host.kind in {HostKind.COLAB, HostKind.KAGGLE}:
+    # Colab asks the user before it gives a secret away for the first time.
+    asks = host.kind is HostKind.COLAB and place.interactive
+    if asks or host.kind is HostKind.KAGGLE:
         found = _from_secret(SECRET_NAME, place, quiet=True)
         if found is not None:
             return found
     own = token_path(place.env)
     if own.exists():
-        tighten(own)
+        if place.interactive:
+            tighten(own)
         return _from_file(own, place, "the login of --login")
     if refused is not None:
         raise refused
@@ -341,11 +345,9 @@ def _from_file(path: Path, place: _Place, source: str) -> Found:
     reason = ""
     text: list[str] = []
     try:
-        text.append(path.read_text("utf-8"))
+        text.append(read_small(path))
     except OSError as error:
         reason = error.strerror or type(error).__name__
-    except UnicodeDecodeError:
-        reason = "it is no text"
     if reason:
         raise NoCredentialsError(
             f"{str(path)!r} cannot be read",
@@ -370,7 +372,7 @@ def _from_info(
             hint="%mount_drive --login --client with this file makes the login",
         )
     for entry in ("token_uri", "token_url"):
-        check_address(str(info.get(entry, TOKEN_URI)), entry, name)
+        check_address(str(info.get(entry) or TOKEN_URI), entry, name)
     reason, made = "", None
     scopes: tuple[str, ...] | None = None
     try:

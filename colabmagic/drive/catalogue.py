@@ -7,6 +7,7 @@ code in ``docs/drive.md``.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.causes import CAUSES
@@ -21,6 +22,8 @@ FAILURES: Final[dict[type[DriveError], Failure]] = {
     failure.error: failure for failure in BY_CLASS if failure.error is not None
 }
 ALL: Final[tuple[Failure, ...]] = (*BY_CLASS, *CAUSES)
+_MAGIC: Final = "%mount_drive"
+_OPTION: Final = re.compile(r"--[a-z][\w-]*")
 _BY_CODE: Final = {failure.code: failure for failure in ALL}
 
 
@@ -63,10 +66,8 @@ def explain(error: DriveError) -> Finding:
     """
     failure = recognise(error)
     evidence = (f"{type(error).__name__}: {error.what}", error.seen or "")
-    fixes = (
-        *_steps(error.hint),
-        *(fix for fix in failure.fix if fix not in error.hint),
-    )
+    steps = _steps(error.hint)
+    fixes = (*steps, *(fix for fix in failure.fix if not _is_said(fix, steps)))
     return Finding(
         code=failure.code,
         severity=failure.severity,
@@ -80,6 +81,15 @@ def _steps(hint: str) -> tuple[str, ...]:
     """Return the steps of a hint; a long command stays on a line of its own."""
     first, _, command = hint.partition(", or: ")
     return (first, Code(command)) if command else (hint,)
+
+
+def _is_said(fix: str, steps: tuple[str, ...]) -> bool:
+    """Tell whether a step is among others already, maybe with another figure."""
+    if not fix.startswith(_MAGIC):
+        return any(fix in step for step in steps)
+    told = [step for step in steps if step.startswith(_MAGIC)]
+    options = set(_OPTION.findall(fix))
+    return any(fix in step or options == set(_OPTION.findall(step)) for step in told)
 
 
 def finding(code: str, *evidence: str, fix: tuple[str, ...] = ()) -> Finding:

@@ -132,7 +132,7 @@ _MOUNTING: Final = (
         marks=("QUOTA_EXCEEDED", "limit of Google's is reached"),
         title="Drive could not be mounted, for a limit of Google's is reached.",
         seen="QUOTA_EXCEEDED in drive_fs.txt, newer than this mount",
-        fix=("Wait up to 24 hours; to try again at once makes it longer.", _API),
+        fix=("Wait up to 24 hours; to try again sooner does not help.", _API),
     ),
     Failure(
         code="mount-io-error",

@@ -169,6 +169,8 @@ def examine(  # noqa: PLR0913 (by keyword: what is looked at, and by what)
     for what, check in _CHECKS.items():
         try:
             check(patient)
+        except DriveError as refused:
+            patient.saw(what, "refused", explain(refused))
         except Exception as trouble:  # noqa: BLE001 (a doctor must not fall ill)
             seen = f"{what}: {type(trouble).__name__}"
             patient.saw(what, "not known", finding("check-failed", seen))
@@ -224,7 +226,11 @@ def _credentials(patient: _Patient) -> tuple[Any, str]:
     if given is not None and not isinstance(given, str):
         return given, "given as an object"
     found = auth.locate(
-        given, env=patient.env, sysroot=patient.sysroot, interactive=False
+        given,
+        write=False,  # a login for reading is no illness
+        env=patient.env,
+        sysroot=patient.sysroot,
+        interactive=False,
     )
     scopes = [scope.rpartition("/")[2] for scope in found.scopes or ()]
     rights = ", ".join(scopes[:_MANY]) or "rights not known"

@@ -151,8 +151,8 @@ _MOUNT_FAILURES: Final = (
         seen="a look at it from another process took longer than 2 s",
         fix=(
             "Wait a minute: a burst of writes, or a folder of many files, ends by itself.",
+            "To mount it anew ends it, and loses what is not uploaded yet:",
             _REMOUNT,
-            "The last line loses what is not uploaded yet.",
         ),
     ),
     Failure(

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from colabmagic.drive.errors import LoginFailedError
-from colabmagic.drive.tokens import LONGEST, TOKEN_URI, Hidden, check_address, parse
+from colabmagic.drive.tokens import (
+    LONGEST,
+    TOKEN_URI,
+    Hidden,
+    check_address,
+    parse,
+    read_small,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,11 +67,9 @@ def read_client(path: Path) -> OAuthClient:
     reason = ""
     text: list[str] = []
     try:
-        text.append(path.read_text("utf-8"))
+        text.append(read_small(path))
     except OSError as error:
         reason = error.strerror or type(error).__name__
-    except UnicodeDecodeError:
-        reason = "it is no text"
     if reason:
         raise LoginFailedError(
             f"the client file {str(path)!r} cannot be read",

@@ -8,6 +8,7 @@ that knows it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
 LONGEST: Final = 60  # of foreign text that is shown
+_MOST_BYTES: Final = 1 << 20
+_PUBLIC: Final = "googleapis.com"  # the universe that nearly everybody is in
 _HOME: Final = "COLABMAGIC_HOME"
 _OTHERS_MAY: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -52,6 +55,29 @@ def token_path(env: Mapping[str, str] | None = None) -> Path:
     home = env.get(_HOME) or env.get("XDG_CONFIG_HOME")
     base = Path(home) if home else Path.home() / ".config"
     return base / "colabmagic" / "drive-token.json"
+
+
+def read_small(path: Path) -> str:
+    """Return the text of a file that cannot be large.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, is too large, or is no text.
+    """
+    with path.open("rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise OSError(errno.EFBIG, "it is too large for one")
+    with contextlib.suppress(UnicodeDecodeError):  # which knows the bytes
+        return data.decode("utf-8")
+    del data
+    raise OSError(errno.EILSEQ, "it is no text")
 
 
 def parse(read: Callable[[], str], name: str) -> Hidden:
@@ -94,15 +120,14 @@ def user_credentials(info: Hidden) -> Credentials:
     KeyError
         Something is missing; with its name.
     """
-    required = ("refresh_token", "client_id", "client_secret")
-    for name in required:
-        if not info.get(name):
+    for name in ("refresh_token", "client_id", "client_secret"):
+        if not isinstance(info.get(name), str) or not info[name]:
             raise KeyError(name)
-    options = {
-        name: info[name]
-        for name in ("quota_project_id", "universe_domain", "account")
-        if info.get(name)
-    }
+    options = {}
+    if info.get("quota_project_id"):
+        options["quota_project_id"] = info["quota_project_id"]
+    if info.get("universe_domain", _PUBLIC) != _PUBLIC:  # older google-auth knows none
+        options["universe_domain"] = info["universe_domain"]
     made: Any = Credentials(  # type: ignore[no-untyped-call]
         None,
         refresh_token=info["refresh_token"],
@@ -233,7 +258,7 @@ def store(credentials: Any, path: Path | None = None) -> Path:  # noqa: ANN401 (
         refresh_token=credentials.refresh_token,
         token_uri=credentials.token_uri,
         scopes=list(credentials.scopes or ()),
-        universe_domain=credentials.universe_domain,
+        universe_domain=getattr(credentials, "universe_domain", _PUBLIC),
     )
     descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

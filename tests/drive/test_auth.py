@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import traceback
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from colabmagic.drive import auth, errors, tokens
 from colabmagic.drive.client import connect
+from tests.drive.leaks import everything
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -180,6 +180,9 @@ def test_workload_identity(env: dict[str, str], tmp_path: Path) -> None:
         ("{", "holds no credentials", "it is no JSON object"),
         ("[1]", "holds no credentials", "it is no JSON object"),
         ("[" * 100_000, "holds no credentials", "it is no JSON object"),
+        ({**_user(), "refresh_token": {"a": MARK}}, "holds no", "has no 'refresh_token'"),
+        ({**_user(), "scopes": 5}, "holds no credentials", "TypeError"),
+        (" " * 2**20 + "{}", "cannot be read", "too large"),
         (_user(refresh_token=""), "holds no credentials", "it has no 'refresh_token'"),
         ({"client_id": MARK}, "holds no credentials", "it has no 'refresh_token'"),
         ({"type": MARK[:4] + "x" * 999}, "holds no credentials", "its type is 'MARKx"),
@@ -203,6 +206,16 @@ def test_files_that_are_no_credentials(
     assert seen in str(caught.value.seen)
     assert len(str(caught.value.seen)) < 120
     assert MARK not in everything(caught.value)
+
+
+def test_what_gcloud_writes(env: dict[str, str], tmp_path: Path) -> None:
+    """Entries that are empty, null or Google's own are as if they were not there."""
+    info = _user(
+        account="", universe_domain="googleapis.com", token_uri=None, scopes=None
+    )
+    found = auth.locate(str(_write(tmp_path / "g", info)), env=env)
+    assert found.credentials.token_uri == tokens.TOKEN_URI  # type: ignore[attr-defined]
+    assert found.scopes is None
 
 
 def test_bytes_that_are_no_text(env: dict[str, str], tmp_path: Path) -> None:
@@ -372,16 +385,3 @@ def test_nothing_secret_is_shown(
     assert MARK not in told
     assert private_key.splitlines()[1] not in told
     assert not [token for token in drive.store.access_tokens if token in told]
-
-
-def everything(error: BaseException) -> str:
-    """Return an error with all that a traceback could show, also of those behind it."""
-    seen = []
-    current: BaseException | None = error
-    while current is not None:
-        seen += [str(current), repr(current), repr(vars(current))]
-        for frame, _ in traceback.walk_tb(current.__traceback__):
-            if frame.f_code.co_filename != __file__:
-                seen += [f"{name}={value!r}" for name, value in frame.f_locals.items()]
-        current = current.__context__
-    return "\n".join(seen)

@@ -4,54 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
-from colabmagic.drive import catalogue, errors
+from colabmagic.drive import catalogue, command, errors
 from colabmagic.drive.failure import COMMAND
 from colabmagic.drive.refusals import refusal
+from colabmagic.magics._drive_options import check
+from colabmagic.magics.drive import DriveMagics
 from colabmagic.report.model import Report
 from colabmagic.report.text import WIDTH, render_text
 from tests.drive.examples import ERRORS, SEEN
 
-TEXTS = Path(__file__).parents[1] / "fixtures" / "drive" / "failures.txt"
-# As the magic has them.
-OPTIONS = frozenset(
-    {
-        *(
-            "--readonly",
-            "--force",
-            "--timeout",
-            "--watch",
-            "--no-watch",
-            "--cd",
-            "--mode",
-        ),
-        *(
-            "--creds",
-            "--drive",
-            "--status",
-            "--sync",
-            "--unmount",
-            "--doctor",
-            "--stage",
-        ),
-        *(
-            "--to",
-            "--workers",
-            "--refresh",
-            "--max-ratio",
-            "--links",
-            "--save",
-            "--pack",
-        ),
-        *("--login", "--client", "--move-aside", "--newest", "--ls"),
-    }
-)
-OF_PYTHON = frozenset({"--client", "--out", "--no-browser", "--readonly", "--port"})
-OF_OTHERS = frozenset({"--client-id-file", "--scopes"})
+ROOT = Path(__file__).parents[2]
+TEXTS = ROOT / "tests/fixtures/drive/failures.txt"
 
 
 def leaves(
@@ -62,6 +32,16 @@ def leaves(
         each for each in kind.__subclasses__() if each.__module__ == errors.__name__
     ]
     return {kind} if not below else set().union(*map(leaves, below))
+
+
+def take(line: str) -> None:
+    """Have a command line parsed as if it were typed; fail if it is not taken."""
+    words = shlex.split(line)
+    if words[0] == "%mount_drive":
+        parser: Any = DriveMagics.mount_drive.parser  # type: ignore[attr-defined]
+        check(parser.parse_args(words[1:]))
+    elif words[:4] == ["python", "-m", "colabmagic", "drive"]:
+        command._parser().parse_args(words[4:])
 
 
 def shown(code: str) -> str:
@@ -116,14 +96,25 @@ def test_the_text_is_for_a_person(code: str) -> None:
     assert anchor in re.sub(r"\s", "", text)
 
 
-def test_commands_exist() -> None:
-    """Each option that an entry names is one of the magic, or of the command line."""
+def test_commands_can_be_typed() -> None:
+    """Each command that an entry names is one that the magic, or the shell, takes."""
     for failure in catalogue.ALL:
         for text in (*failure.fix, failure.seen):
-            named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text))
-            assert named <= OPTIONS | OF_PYTHON | OF_OTHERS, failure.code
             if text.startswith("%mount_drive"):
                 assert COMMAND.fullmatch(text), f"not a command alone: {text}"
+            for found in COMMAND.findall(text):
+                take(found)
+
+
+def test_options_in_hints_exist() -> None:
+    """No error anywhere names an option of the magic that is not there."""
+    parser: Any = DriveMagics.mount_drive.parser  # type: ignore[attr-defined]
+    known = {name for action in parser._actions for name in action.option_strings}
+    for path in (ROOT / "colabmagic").rglob("*.py"):
+        text = re.sub(r'"\s*\n\s*f?"', "", path.read_text("utf-8"))  # of several lines
+        for line in re.findall(r"%mount_drive[^\"\n`,;:]*", text):
+            named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", line))
+            assert named <= known, f"{path.name}: {line}"
 
 
 @pytest.mark.parametrize(

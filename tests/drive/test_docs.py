@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from colabmagic.drive import auth, catalogue
-from tests.drive.test_catalogue import OF_OTHERS, OF_PYTHON, OPTIONS, leaves
+from tests.drive.test_catalogue import leaves, take
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs/drive.md").read_text("utf-8")
@@ -47,10 +47,13 @@ def _slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def test_options_exist() -> None:
-    """Each option that the guide names is one of the magic, or of the command line."""
-    named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", DOCS))
-    assert named <= OPTIONS | OF_PYTHON | OF_OTHERS
+def test_commands_can_be_typed() -> None:
+    """Each command of the guide is one that the magic, or the shell, takes."""
+    pattern = r"(?:^|`)((?:%mount_drive|python -m colabmagic)[^`\n]*)"
+    commands = re.findall(pattern, DOCS, re.MULTILINE)
+    assert len(commands) > 50
+    for command in commands:
+        take(command)
 
 
 def test_names_are_those_of_the_code() -> None:

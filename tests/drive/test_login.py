@@ -9,7 +9,6 @@ import signal
 import socket
 import threading
 import time
-import traceback
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -18,6 +17,7 @@ import requests
 
 from colabmagic.drive import auth, errors, login, oauth_client, tokens
 from colabmagic.drive.client import connect
+from tests.drive.leaks import everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -390,7 +390,7 @@ def test_files_that_are_no_client(tmp_path: Path, text: Any, what: str) -> None:
     file.write_bytes(written.encode("utf-8", "surrogateescape"))
     with pytest.raises(errors.DriveAuthError, match=what) as caught:
         oauth_client.read_client(file)
-    assert MARK not in _everything(caught.value)
+    assert MARK not in everything(caught.value)
 
 
 def test_no_file(tmp_path: Path) -> None:
@@ -449,7 +449,7 @@ def test_nothing_secret_is_shown(  # noqa: PLR0913, PLR0917
     )
     told = "\n".join([*shown, records, *capfd.readouterr()])
     if error is not None:
-        told += _everything(error)
+        told += everything(error)
     else:
         client = oauth_client.read_client(client_file)
         found = auth.locate(str(tmp_path / "t"))
@@ -485,16 +485,3 @@ def test_the_double_demands_pkce(google: FakeDrive) -> None:
     status, code = attempt(right)
     assert status == 200
     assert attempt(right, code)[0] == 400
-
-
-def _everything(error: BaseException) -> str:
-    """Return an error with all that a traceback could show, also of those behind it."""
-    seen = []
-    current: BaseException | None = error
-    while current is not None:
-        seen += [str(current), repr(current), repr(vars(current))]
-        for frame, _ in traceback.walk_tb(current.__traceback__):
-            if frame.f_code.co_filename != __file__:
-                seen += [f"{name}={value!r}" for name, value in frame.f_locals.items()]
-        current = current.__context__
-    return "\n".join(seen)

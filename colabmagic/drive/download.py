@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 PART_BYTES: Final = 32 * 2**20
 WORKERS: Final = 8
+_SMALLEST_PART: Final = 4 * 2**20  # each costs quota, however small it is
 _PIECE: Final = 256 * 1024
 _HASHED_AT_ONCE: Final = 4 * 2**20
 _TICK_S: Final = 0.05  # so often is told how much has come
@@ -110,7 +111,7 @@ def download(  # noqa: PLR0913 (by keyword)
     workers
         Connections at a time.
     part_bytes
-        Bytes of each range.
+        Bytes of each range, at the most: fewer where not all workers would have one.
     acknowledge_abuse
         Take it although Google holds it for harmful.
     progress
@@ -135,6 +136,9 @@ def download(  # noqa: PLR0913 (by keyword)
     transport = files.transport
     before = (transport.requests_made, transport.retries)
     refuse_without_bytes(remote)
+    part_bytes = min(
+        part_bytes, max(_SMALLEST_PART, (remote.size or 0) // max(1, workers) + 1)
+    )
     fetched = 0
     for _ in range(_WHOLE_TRIES):
         journal = Journal.open(target, remote, part_bytes)

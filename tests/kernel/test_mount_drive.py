@@ -282,3 +282,84 @@ def test_tab_offers_options_and_values(kernel: Kernel) -> None:
     assert set(kernel.complete("%mount_drive --mode ")[0]) == {
         "auto", "colab", "api", "fuse",
     }  # fmt: skip
+
+
+def needs_fuse(kernel: Kernel) -> None:
+    """Skip a test where no folder can be mounted."""
+    reason = kernel.value("fuse.can_mount()", "from colabmagic.drive import fuse")
+    if reason is not None:
+        pytest.skip(f"no folder of Drive: {reason}")
+
+
+def test_a_folder_that_heals(
+    connected: Kernel, drive: FakeDrive, tmp_path: Path
+) -> None:
+    """Mount, read, work in it; its process is killed: it comes back, and that is told."""
+    needs_fuse(connected)
+    project = drive.store.add_folder("my proj")
+    drive.store.add_file("a.txt", b"from Drive", project.id)
+    mount = tmp_path / "drive"
+    text = shown(connected, f"m = %mount_drive {mount} --cd 'My Drive/my proj'")
+    assert "Drive: MOUNTED, READ-ONLY" in text
+    assert connected.value("open('a.txt').read()") == "from Drive"
+    assert connected.value("[m.mode, m.watched, m.reused]") == ["fuse", True, False]
+    assert "Was there already yes" in shown(connected, f"%mount_drive {mount}")
+    connected.run(
+        "from colabmagic.drive import fuse, service\n"
+        "service.watcher()._interval_s = 0.2\n"
+        "for each in fuse._daemons.values(): each.kill()"
+    )
+    healed = connected.value("healed()", WAIT_FOR_HEALING)
+    assert healed == 1
+    told = connected.run("print(open('a.txt').read())")
+    assert told.stdout.count("is mounted anew") == 1
+    assert "from Drive" in told.stdout
+    assert "is mounted anew" in "".join(told.displays)  # the mount's own output
+    status = " ".join(shown(connected, "%mount_drive --status").split())
+    assert "Drive: MOUNTED, ALIVE" in status
+    assert "1 healed" in status
+    assert "read-only" in refused(connected, "%mount_drive --sync")
+    assert "UNMOUNTED" in shown(connected, "%mount_drive --unmount")
+    assert not list(mount.iterdir())
+    names = connected.value(
+        "[t.name for t in threading.enumerate() if 'colabmagic' in t.name]",
+        "import threading",
+    )
+    assert names == []
+
+
+WAIT_FOR_HEALING = """
+import time
+def healed(end=time.monotonic() + 20):
+    while service.watcher().status().healed < 1 and time.monotonic() < end:
+        time.sleep(0.05)
+    return service.watcher().status().healed
+"""
+
+
+def test_unloading_ends_the_watcher(
+    fresh_kernel: Kernel, drive: FakeDrive, tmp_path: Path
+) -> None:
+    """No thread and no hook is left; the folder stays until the kernel ends."""
+    needs_fuse(fresh_kernel)
+    drive.store.add_file("a.txt", b"1")
+    mount = tmp_path / "drive"
+    variables = login_for(drive, tmp_path)
+    fresh_kernel.run(
+        "%load_ext colabmagic\nimport os, threading\n"
+        "hooks = {n: list(f) for n, f in get_ipython().events.callbacks.items()}\n"
+        f"os.environ.update({variables!r})"
+    )
+    assert "MOUNTED" in shown(fresh_kernel, f"%mount_drive {mount}")
+    assert fresh_kernel.value("sum('watch' in t.name for t in threading.enumerate())")
+    fresh_kernel.run("%unload_ext colabmagic")
+    assert not fresh_kernel.value(
+        "sum('colabmagic' in t.name for t in threading.enumerate())"
+    )
+    assert fresh_kernel.value(
+        "not any('rive' in repr(f) for l in get_ipython().events.callbacks.values()"
+        " for f in l)"
+    )
+    fresh_kernel.run("%load_ext colabmagic")
+    shown(fresh_kernel, "%mount_drive --unmount")
+    assert not list(mount.iterdir())

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 USUAL: Final = "/content/drive"
 CREDENTIALS_ADDRESS: Final = "TBE_EPHEM_CREDS_ADDR"
 _API: Final = "%mount_drive --mode api works without a mount"
+_TOP_LEVEL: Final = 2  # parts of a path like /content
 _SHOWN_NAMES: Final = 5
 _MOST_NAMES: Final = 1000
 # Google's code writes the folder into lines of bash, and into a list with commas.
@@ -200,16 +201,9 @@ def refuse_name(path: Path) -> MountpointError | None:
     path
         Absolute.
     """
-    parts = path.parts
-    drive = next((p for p in parts if p in {"My Drive", "MyDrive"}), None)
-    if drive is not None:
-        above = str(Path(*parts[: parts.index(drive)]))
-        named = above if above != "/" and _is_plain(above) else USUAL
-        return MountpointError(
-            f"{drive} is a folder inside of Drive, not a place to mount it at",
-            seen=_named(path),
-            hint=f"%mount_drive {named}, then use {named}/MyDrive",
-        )
+    inside = _inside_drive(path)
+    if inside is not None:
+        return inside
     text = str(path)
     if not path.is_absolute() or text == "/":
         return MountpointError(
@@ -226,6 +220,21 @@ def refuse_name(path: Path) -> MountpointError | None:
         seen=f"{names} in {_named(path)}",
         hint=f"%mount_drive {USUAL}",
     )
+
+
+def _inside_drive(path: Path) -> MountpointError | None:
+    """Refuse a path that names a folder of Drive itself, as it is when Drive is mounted."""
+    for at, part in enumerate(path.parts):
+        above = Path(*path.parts[:at]) if at else path
+        usable = len(above.parts) > _TOP_LEVEL and _is_plain(str(above))
+        if part == "My Drive" or (part == "MyDrive" and usable):
+            named = str(above) if usable else USUAL
+            return MountpointError(
+                f"{part} is a folder inside of Drive, not a place to mount it at",
+                seen=_named(path),
+                hint=f"%mount_drive {named}, then use {named}/MyDrive",
+            )
+    return None
 
 
 def refuse_place(place: Place) -> MountpointError | None:

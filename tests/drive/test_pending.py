@@ -54,6 +54,23 @@ def test_it_stops_at_the_limit_and_says_so(tmp_path: Path) -> None:
     assert (len(found.paths), found.complete) == (3, False)
 
 
+def test_a_mountpoint_is_looked_at_once(tmp_path: Path) -> None:
+    """Drive's own files have two names there; shared drives count too."""
+    own = write(tmp_path / "MyDrive/a")
+    write(tmp_path / "My Drive/a")
+    shared = write(tmp_path / "Shareddrives/team/b")
+    assert sorted(pending_writes(tmp_path)) == [own, shared]
+
+
+def test_what_was_written_last_is_found_first(tmp_path: Path) -> None:
+    """When there is not enough time, it is not spent on old folders."""
+    for number, name in enumerate("badc"):
+        write(tmp_path / name / "file")
+        os.utime(tmp_path / name, (number, number))
+    found = [path.parent.name for path in pending_writes(tmp_path)]
+    assert found == list("cdab")
+
+
 def test_no_such_folder(tmp_path: Path) -> None:
     """Nothing is found, and why is told."""
     found = look_for_pending(tmp_path / "none")

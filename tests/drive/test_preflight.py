@@ -162,7 +162,7 @@ def test_a_refusal_in_full(
         ("/content/a*", "'*'", "%mount_drive /content/drive"),
         ("/content/drive/My Drive", "inside of Drive", "use /content/drive/MyDrive"),
         ("/mnt/g/MyDrive/x", "inside of Drive", "%mount_drive /mnt/g, then"),
-        ("/MyDrive", "inside of Drive", "%mount_drive /content/drive, then"),
+        ("/content/My Drive", "inside of Drive", "%mount_drive /content/drive, then"),
     ],
 )
 def test_a_name_that_will_not_do(path: str, words: str, hint: str) -> None:
@@ -174,7 +174,9 @@ def test_a_name_that_will_not_do(path: str, words: str, hint: str) -> None:
     assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("path", ["/content/drive", "/mnt/Größe-2.1/тест", "/a/b_c@d"])
+@pytest.mark.parametrize(
+    "path", ["/content/drive", "/content/MyDrive", "/mnt/Größe-2.1/тест", "/a/b_c@d"]
+)
 def test_a_name_that_will_do(path: str) -> None:
     """Letters of all alphabets are no trouble."""
     assert preflight.refuse_name(Path(path)) is None

@@ -7,6 +7,7 @@ unmounted, or with this process.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import json
@@ -302,22 +303,36 @@ def _unmount_politely(path: Path) -> None:
 
 
 def _end(path: Path, wait_s: float) -> None:
-    """End the daemon of a folder that is unmounted."""
+    """End the daemon of a folder; it unmounts if that has not been done."""
     with _lock:
         daemon = _daemons.pop(str(path), None)
     if daemon is None:
         return
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        daemon.wait(wait_s)
+    if wait_s:
+        _hang_up(daemon)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            daemon.wait(wait_s)
     _kill(daemon)
 
 
+@atexit.register
+def _end_all() -> None:
+    """Leave no folder behind when the process ends."""
+    for path in list(_daemons):
+        _end(Path(path), _END_S)
+
+
+def _hang_up(daemon: subprocess.Popen[bytes]) -> None:
+    """Close a daemon's input: it ends by itself."""
+    if daemon.stdin is not None:
+        with contextlib.suppress(OSError):
+            daemon.stdin.close()
+
+
 def _kill(daemon: subprocess.Popen[bytes]) -> None:
-    """Kill a daemon, if it has not ended, and close its input."""
+    """Kill a daemon, if it has not ended."""
     if daemon.poll() is None:
         daemon.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
         daemon.wait(_END_S)
-    if daemon.stdin is not None:
-        with contextlib.suppress(OSError):
-            daemon.stdin.close()
+    _hang_up(daemon)

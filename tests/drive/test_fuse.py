@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -61,11 +60,15 @@ def folder(tmp_path: Path, drive: FakeDrive, credentials: Any) -> Iterator[Path]
 
 @needs_fuse
 def test_files_are_there_to_read(drive: FakeDrive, folder: Path) -> None:
-    """Folders, files with size and time, shared drives, shortcuts: with ordinary calls."""
+    """Folders, files with size and time, shared drives, shortcuts: with ordinary calls.
+
+    Nothing can be written, and a shortcut to a folder above is no endless tree.
+    """
     store = drive.store
     data = store.add_folder("data é")
     store.add_file("a.txt", b"hello", data.id, modifiedTime="2026-01-02T03:04:05.000Z")
     store.add_shortcut("short", data.id)
+    store.add_shortcut("again", data.id, data.id)
     store.add_file("z", b"9", store.add_drive("team"))
     assert sorted(os.listdir(folder)) == ["MyDrive", "Shareddrives"]  # noqa: PTH208
     assert sorted(os.listdir(folder / "MyDrive")) == ["data é", "short"]  # noqa: PTH208
@@ -79,10 +82,6 @@ def test_files_are_there_to_read(drive: FakeDrive, folder: Path) -> None:
     assert not (folder / "MyDrive/data é/a.txt/x").exists()
     assert os.getxattr(file, "user.drive.md5") == b"5d41402abc4b2a76b9719d911017c592"
 
-
-@needs_fuse
-def test_nothing_can_be_written(folder: Path) -> None:
-    """The folder is read-only, and says so as such folders do."""
     with pytest.raises(OSError, match="Read-only file system"):
         (folder / "MyDrive/new").write_bytes(b"x")
     mounted = mount_at(folder)
@@ -90,10 +89,18 @@ def test_nothing_can_be_written(folder: Path) -> None:
     assert mounted.readonly
     assert mounted in drive_mounts()
 
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        (file.parent / "again").stat()
+
 
 @needs_fuse
-def test_large_files_come_ahead_and_anywhere(drive: FakeDrive, folder: Path) -> None:
-    """In order few large requests suffice; jumps fetch what they need; all bytes are right."""
+def test_few_requests_do_for_large_files_and_folders(
+    drive: FakeDrive, folder: Path
+) -> None:
+    """In order few large requests suffice; jumps fetch what they need; all bytes are right.
+
+    Walking a folder of many files costs its pages, not a request for each file.
+    """
     data = some_bytes(6 * 2**20 + 12345)
     drive.store.add_file("big", data)
     path = folder / "MyDrive/big"
@@ -104,10 +111,22 @@ def test_large_files_come_ahead_and_anywhere(drive: FakeDrive, folder: Path) -> 
             file.seek(place)
             assert file.read(4096) == data[place : place + 4096]
 
+    many = drive.store.add_folder("many")
+    drive.store.add_many(1500, many.id)
+    drive.reset_counters()
+    entries = list(os.scandir(folder / "MyDrive/many"))
+    assert len(entries) == 1500
+    assert sum(entry.stat().st_size for entry in entries) == 15000
+    assert drive.operations["files.list"] <= 3
+
 
 @needs_fuse
-def test_wrong_bytes_are_not_given_out(drive: FakeDrive, folder: Path) -> None:
-    """A file that does not have Drive's MD5 ends in an error; the next try is right."""
+def test_no_fault_gives_out_wrong_bytes(drive: FakeDrive, folder: Path) -> None:
+    """A file that does not have Drive's MD5 ends in an error; the next try is right.
+
+    Faults that pass are not seen; refusals are numbers that programs know, in words in
+    an attribute of the folder.
+    """
     data = some_bytes(300_000)
     drive.store.add_file("x", data)
     drive.faults.load([{"kind": "corrupt", "match": "alt=media"}])
@@ -118,28 +137,20 @@ def test_wrong_bytes_are_not_given_out(drive: FakeDrive, folder: Path) -> None:
     assert "x did not arrive as it is on Drive" in why
     assert path.read_bytes() == data
 
-
-@needs_fuse
-def test_transient_faults_are_not_seen(drive: FakeDrive, folder: Path) -> None:
-    """Resets, refusals and wrong ranges are asked for again."""
+    # Resets, refusals and wrong ranges are asked for again.
     data = some_bytes(200_000)
-    drive.store.add_file("x", data)
+    drive.store.add_file("y", data)
     drive.faults.load(
         [
             {"kind": kind, "match": "alt=media"}
             for kind in ("reset", "wrong_content_range", "truncate", "ignore_range")
         ]
     )
-    assert (folder / "MyDrive/x").read_bytes() == data
+    assert (folder / "MyDrive/y").read_bytes() == data
     assert drive.faults.left == 0
 
-
-@needs_fuse
-def test_refusals_are_numbers_that_programs_know(
-    drive: FakeDrive, folder: Path
-) -> None:
-    """A quota is no I/O error: EDQUOT; the words are in an attribute of the folder."""
-    drive.store.add_file("x", b"1")
+    # A quota is no I/O error.
+    drive.store.add_file("z", b"1")
     drive.faults.load(
         [
             {
@@ -152,7 +163,7 @@ def test_refusals_are_numbers_that_programs_know(
         ]
     )
     with pytest.raises(OSError, match="quota") as caught:
-        (folder / "MyDrive/x").read_bytes()
+        (folder / "MyDrive/z").read_bytes()
     assert caught.value.errno == errno.EDQUOT
     assert (
         "downloadQuotaExceeded" in os.getxattr(folder, "user.colabmagic.why").decode()
@@ -160,8 +171,13 @@ def test_refusals_are_numbers_that_programs_know(
 
 
 @needs_fuse
-def test_names_that_a_folder_cannot_have(drive: FakeDrive, folder: Path) -> None:
-    """Twice the same name, a slash, a document: each is there under a name of its own."""
+def test_odd_names_are_there_and_credentials_are_not(
+    drive: FakeDrive, folder: Path
+) -> None:
+    """Twice the same name, a slash, a document: each is there under a name of its own.
+
+    The daemon has no credentials in its arguments, variables and files.
+    """
     store = drive.store
     old = store.add_file("a.csv", b"old", modifiedTime="2026-01-01T00:00:00.000Z")
     store.add_file("a.csv", b"newer", modifiedTime="2026-02-01T00:00:00.000Z")
@@ -175,33 +191,6 @@ def test_names_that_a_folder_cannot_have(drive: FakeDrive, folder: Path) -> None
     assert json.loads(stub.read_bytes())["doc_id"] == document.id
     assert len(os.listdir(mine)) == 4  # noqa: PTH208
 
-
-@needs_fuse
-def test_a_listing_is_asked_for_once(drive: FakeDrive, folder: Path) -> None:
-    """Walking a folder of many files costs its pages, not a request for each file."""
-    many = drive.store.add_folder("many")
-    drive.store.add_many(1500, many.id)
-    drive.reset_counters()
-    entries = list(os.scandir(folder / "MyDrive/many"))
-    assert len(entries) == 1500
-    assert sum(entry.stat().st_size for entry in entries) == 15000
-    assert drive.operations["files.list"] <= 3
-
-
-@needs_fuse
-def test_a_shortcut_to_a_folder_above_is_no_endless_tree(
-    drive: FakeDrive, folder: Path
-) -> None:
-    """It is told as a loop."""
-    above = drive.store.add_folder("above")
-    drive.store.add_shortcut("again", above.id, above.id)
-    with pytest.raises(OSError, match="Too many levels of symbolic links"):
-        (folder / "MyDrive/above/again").stat()
-
-
-@needs_fuse
-def test_credentials_are_nowhere_to_be_seen(drive: FakeDrive, folder: Path) -> None:
-    """They are in no argument, no variable and no file of the daemon."""
     process = Path("/proc") / str(fuse._daemons[str(folder)].pid)
     for place in ("cmdline", "environ"):
         assert drive.token.encode() not in (process / place).read_bytes()
@@ -233,22 +222,10 @@ def test_a_killed_daemon_is_replaced_by_the_watcher(
 
 
 @needs_fuse
-def test_a_stopped_daemon_is_unmounted_all_the_same(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A folder that hangs can be taken away; its process ends."""
-    daemon = fuse._daemons[str(folder)]
-    monkeypatch.setattr(fuse, "_END_S", 0.2)
-    daemon.send_signal(signal.SIGSTOP)
-    fuse.unmount(folder)
-    assert daemon.returncode is not None
-
-
-@needs_fuse
 def test_a_folder_in_use_stays(
     drive: FakeDrive, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is open is named, with what to do; then it can be unmounted."""
+    """What is open is named, with what to do; one that hangs is taken away all the same."""
     drive.store.add_file("x y", b"1")
     with (folder / "MyDrive/x y").open("rb"):
         with pytest.raises(errors.MountFailedError, match="is in use") as caught:
@@ -259,43 +236,57 @@ def test_a_folder_in_use_stays(
         fuse.unmount(folder)
     monkeypatch.undo()
 
+    # A folder that hangs can be taken away all the same; its process ends.
+    daemon = fuse._daemons[str(folder)]
+    monkeypatch.setattr(fuse, "_END_S", 0.2)
+    daemon.send_signal(signal.SIGSTOP)
+    fuse.unmount(folder)
+    assert daemon.returncode is not None
+
 
 @needs_fuse
+@pytest.mark.parametrize("how", ["kill", "exit"])
 def test_ends_with_the_process_that_mounted_it(
-    tmp_path: Path, drive: FakeDrive
+    tmp_path: Path, drive: FakeDrive, how: str
 ) -> None:
-    """A process that is killed leaves neither a mount nor a daemon behind."""
+    """A process that is killed, or just ends, leaves neither mount nor daemon behind."""
     path = tmp_path / "drive"
     code = (
-        "import pathlib, sys, time; from google.oauth2.credentials import Credentials\n"
+        "import pathlib, sys; from google.oauth2.credentials import Credentials\n"
         "from colabmagic.drive import fuse\n"
         "token, url = sys.stdin.readline().split()\n"
         "fuse.mount(pathlib.Path(sys.argv[1]), credentials=Credentials(token), api_root=url)\n"
-        "print(next(iter(fuse._daemons.values())).pid, flush=True); time.sleep(60)"
+        "print(next(iter(fuse._daemons.values())).pid, flush=True); sys.stdin.read()"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        cwd=Path(__file__).parents[2],
-    ) as process:  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error::ResourceWarning", "-c", code, str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    with process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(f"{drive.token} {drive.url}\n")
         process.stdin.flush()
         daemon = int(process.stdout.readline())
         assert mount_at(path) is not None
-        process.kill()
+        if how == "kill":
+            process.kill()
+        _, complaint = process.communicate(timeout=20)
+        assert complaint == ""
     end = time.monotonic() + 10
-    while mount_at(path) is not None or Path(f"/proc/{daemon}/cmdline").exists():
+    while mount_at(path) is not None or _runs(daemon):
         assert time.monotonic() < end
-        with contextlib.suppress(ChildProcessError, OSError):
-            os.waitpid(daemon, os.WNOHANG)
-        if Path(f"/proc/{daemon}/stat").exists() and " Z " in Path(
-            f"/proc/{daemon}/stat"
-        ).read_text("utf-8"):
-            break  # it has ended; nobody has asked how
         time.sleep(0.02)
-    assert mount_at(path) is None
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process runs; one that nobody has asked how it ended does not."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("utf-8")
+    except OSError:
+        return False
+    return "State:\tZ" not in status
 
 
 @needs_fuse

@@ -38,7 +38,24 @@ _CONSENT: Final = (
             "Run the cell again, and tick ALL boxes in Google's window.",
             "Choose the account that the notebook is open with: no other one works.",
             "Allow pop-ups and third-party cookies for colab.research.google.com.",
+            "With several accounts in one browser: open the notebook in a window with one.",
             "Otherwise a login of your own: %mount_drive --mode api --creds FILE.",
+        ),
+    ),
+    Failure(
+        code="secret-not-given",
+        error=errors.NoCredentialsError,
+        marks=("the secret", "no secret called", "name of a secret"),
+        title="A secret of the platform was wanted, and not given, or it holds no credentials.",
+        seen="there is none of this name, this notebook may not read it, or nobody can be asked",
+        fix=(
+            "Colab: the key symbol at the left; turn on “Notebook access” for it.",
+            (
+                "Colab's secrets are known to its own page alone: not in VS Code, nor to the colab "
+                "command. Name a file there: %mount_drive --creds FILE."
+            ),
+            "Kaggle: Add-ons > Secrets, attach it; and turn Internet on in the settings.",
+            "It must hold the whole JSON of a login or of a service account's key.",
         ),
     ),
     Failure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -131,7 +132,10 @@ def wait_for_redirect(
 class _Server(HTTPServer):
     """Remembers the answer."""
 
-    allow_reuse_address = False  # else a port that somebody uses might be taken over
+    # At once again after a login that went wrong; where the system would let two programs
+    # listen at one port, not.
+    allow_reuse_address = os.name == "posix"
+    allow_reuse_port = False
     path = "/"
     answer: Hidden | None = None
     strangers = 0

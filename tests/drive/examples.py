@@ -39,6 +39,10 @@ ERRORS: Final[dict[str, DriveError]] = {
         seen="invalid_grant",
         hint="log in again",
     ),
+    "secret-not-given": e.NoCredentialsError(
+        "this notebook may not read the secret 'mine'",
+        hint="click the key in the bar on the left",
+    ),
     "consent-declined": e.ConsentDeclinedError(
         "Drive was not allowed",
         seen="access_denied",

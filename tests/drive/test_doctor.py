@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import sys
 from enum import Enum
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.drive import auth, errors, tokens
+from colabmagic.drive import auth, doctor, errors, tokens
 from colabmagic.drive.doctor import DoctorReport, examine
 from tests.fakes.drive import FakeDrive
 
@@ -172,6 +173,24 @@ def test_what_google_says(
     assert codes(report) == [code]
     assert dict(report.checks)["Google"] == "does not give Drive"
     assert sum("/about" in record.line for record in drive.requests) <= 2
+
+
+def test_a_server_that_does_not_answer(
+    look: Callable[..., DoctorReport],
+    env: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The doctor waits for seconds, not for google-auth's two minutes."""
+    monkeypatch.setattr(doctor, "_ANSWER_S", 0.2)
+    path = auth.token_path(env)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/token"
+        info = {**json.loads(path.read_text()), "token_uri": address}
+        path.write_text(json.dumps(info))
+        report = look()
+    assert codes(report) == ["connection-failed"]
+    assert report.elapsed_s is not None
+    assert report.elapsed_s < 5
 
 
 @pytest.mark.parametrize(

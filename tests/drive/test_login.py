@@ -321,6 +321,10 @@ def test_a_client_for_web(google: FakeDrive, browser: Browser, tmp_path: Path) -
     file = _client(
         google, tmp_path / "web.json", "web", redirect_uris=["https://x.example/", home]
     )
+    google.oauth.deny = "access_denied"
+    with pytest.raises(errors.ConsentDeclinedError):
+        login.login(file, show=browser.show, open_browser=False, timeout_s=20)
+    google.oauth.deny = None  # and at once again, at the same port
     login.login(
         file, show=browser.show, open_browser=False, out=tmp_path / "t", timeout_s=20
     )

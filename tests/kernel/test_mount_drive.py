@@ -261,7 +261,7 @@ def test_the_example(
         ]
     assert "500 files in" in said[5]
     assert "fetched 0 bytes" in said[5]
-    assert "y = 3.0 x + 1.0, loss 0.01" in said[6]
+    assert "y = 3.0 x + 1.0, loss 0.0" in said[6]
     assert "MyDrive/colabmagic example/runs/line.pt" in said[7]
     assert "points.tar.gz" in said[8]
     assert "tensor([[" in said[9]
@@ -306,21 +306,32 @@ def test_a_folder_that_heals(
     assert "Was there already yes" in shown(connected, f"%mount_drive {mount}")
     connected.run(
         "from colabmagic.drive import fuse, service\n"
-        "service.watcher()._interval_s = 0.2\n"
+        "watcher = service.watcher(); watcher.stop()\n"
+        "watcher._interval_s = 0.2; watcher.start()\n"
         "for each in fuse._daemons.values(): each.kill()"
     )
-    healed = connected.value("healed()", WAIT_FOR_HEALING)
-    assert healed == 1
-    told = connected.run("print(open('a.txt').read())")
-    assert told.stdout.count("is mounted anew") == 1
-    assert "from Drive" in told.stdout
-    assert "is mounted anew" in "".join(told.displays)  # the mount's own output
+    cells = [connected.run(WAIT_FOR_HEALING), connected.run("open('a.txt').read()")]
+    told = "".join(cell.stdout for cell in cells)
+    assert told.count("is mounted anew") == 1
+    assert "healed 1" in told
+    assert cells[1].results == ["'from Drive'"]
+    updates = "".join(text for cell in cells for text in cell.displays)
+    assert "is mounted anew" in updates  # in the mount's own output
     status = " ".join(shown(connected, "%mount_drive --status").split())
     assert "Drive: MOUNTED, ALIVE" in status
     assert "1 healed" in status
     assert "read-only" in refused(connected, "%mount_drive --sync")
+    error = refused(connected, f"%mount_drive {mount} --cd none")
+    assert "Drive is mounted, but there is no folder" in error
+    other = tmp_path / "other"
+    (other / "mine").mkdir(parents=True)
+    assert "is not empty" in refused(connected, f"%mount_drive {other} --mode fuse")
+    text = shown(connected, f"%mount_drive {other} --mode fuse --move-aside")
+    assert "moved aside" in text
+    assert f"{mount} was taken away" in " ".join(text.split())
+    assert len(list(tmp_path.glob("other.local-*/mine"))) == 1
     assert "UNMOUNTED" in shown(connected, "%mount_drive --unmount")
-    assert not list(mount.iterdir())
+    assert [list(each.iterdir()) for each in (mount, other)] == [[], []]
     names = connected.value(
         "[t.name for t in threading.enumerate() if 'colabmagic' in t.name]",
         "import threading",
@@ -330,10 +341,10 @@ def test_a_folder_that_heals(
 
 WAIT_FOR_HEALING = """
 import time
-def healed(end=time.monotonic() + 20):
-    while service.watcher().status().healed < 1 and time.monotonic() < end:
-        time.sleep(0.05)
-    return service.watcher().status().healed
+end = time.monotonic() + 20
+while watcher.status().healed < 1 and time.monotonic() < end:
+    time.sleep(0.05)
+print("healed", watcher.status().healed)
 """
 
 

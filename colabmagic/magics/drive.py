@@ -67,7 +67,8 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         "--timeout",
         type=some_seconds,
         metavar="S",
-        help="seconds for consent and mounting (default: 600), or for --unmount, --login",
+        help="seconds for consent and mounting (default: 600), for --unmount or --login; with "
+        "--sync: to wait for Drive's own uploads before ours (default: 20)",
     )
     @argument(
         "--watch",
@@ -296,7 +297,8 @@ def _sync(_: InteractiveShell, options: argparse.Namespace) -> Document:
     """Prove that all is there."""
     from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
 
-    return service.sync(_access(options), progress=_progress(options))
+    waiting = {} if options.timeout is None else {"wait_s": options.timeout}
+    return service.sync(_access(options), progress=_progress(options), **waiting)
 
 
 def _unmount(_: InteractiveShell, options: argparse.Namespace) -> Document:

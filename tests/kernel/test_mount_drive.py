@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 
+from tests.fakes.colab import Machine
+from tests.fakes.colab.frontend import FrontEnd
 from tests.fakes.drive import FakeDrive
 from tests.kernel.support import ROOT
 from tests.repo.project import text_of
@@ -374,3 +376,43 @@ def test_unloading_ends_the_watcher(
     fresh_kernel.run("%load_ext colabmagic")
     shown(fresh_kernel, "%mount_drive --unmount")
     assert not list(mount.iterdir())
+
+
+def test_on_colab(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> None:
+    """One line mounts after one question; what was written is proven, then flushed."""
+    machine = Machine(tmp_path / "vm")
+    machine.behave(pad_s=0)
+    (machine.root / "proc/uptime").write_text("7200.0 1.0\n")
+    page = FrontEnd(kernel)
+    mount = machine.mountpoint
+    page.execute(
+        f"{machine.kernel_code()}import os, pathlib\n"
+        "from colabmagic.drive import folders\n"
+        f"folders.SYSROOT = pathlib.Path({str(machine.root)!r})"
+    )
+    try:
+        with standing_in(kernel, tmp_path, login_for(drive, tmp_path)):
+            text = page.execute(f"m = %mount_drive {mount} --no-watch").shown
+            assert "Drive: MOUNTED" in text
+            assert [one.kind for one in page.requests] == ["request_auth"]
+            again = page.execute(f"%mount_drive {mount} --no-watch --cd MyDrive").shown
+            assert "Was there already yes" in again
+            assert len(page.requests) == 1
+            page.execute("open('ckpt.pt', 'w').write('weights')")
+            synced = page.execute("s = %mount_drive --sync --timeout 0.1").shown
+            assert "ALL ON DRIVE" in synced
+            (file,) = drive.store.children(drive.store.get("root").id)
+            assert file.meta["name"] == "ckpt.pt"
+            state = " ".join(page.execute("%mount_drive --status").shown.split())
+            assert "VM age 2 h 00 min VM left about 10 h 00 min" in state
+            gone = " ".join(page.execute("%mount_drive --unmount").shown.split())
+            assert "all was uploaded" in gone
+            assert "it is" in gone
+            assert machine.mounted() == []
+            space = page.execute("%mount_drive '/content/my drive'").shown
+            assert "MountpointError" in space
+            assert len(page.requests) == 1
+    finally:
+        page.execute(
+            f"folders.SYSROOT = pathlib.Path('/')\n{machine.kernel_undo_code()}"
+        )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from colabmagic.drive.members import Target
 
 _PIECE: Final = 2**20
+_TAR_BUFFER: Final = 32 * 1024  # tarfile copies the rest of it at each read
 _HEADER_BYTES: Final = 8 * _PIECE  # tarfile reads a member's header as a whole
 _TRAILER_BYTES: Final = 64 * _PIECE
 _END_MARK: Final = 1024
@@ -183,7 +184,7 @@ def _untar(file: Any, target: Target) -> None:  # noqa: ANN401 (a raw or buffere
     try:
         plain: Any = _Plain(_opened(buffered), target)
         archive: Any
-        with tarfile.open(fileobj=plain, mode="r|", bufsize=_PIECE) as archive:
+        with tarfile.open(fileobj=plain, mode="r|", bufsize=_TAR_BUFFER) as archive:
             while (member := plain.next_of(archive)) is not None:
                 _untar_member(archive, member, target)
                 archive.members.clear()  # else it would remember them all

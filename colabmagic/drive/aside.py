@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from colabmagic.drive.errors import MountpointError
+from colabmagic.drive.preflight import another
 from colabmagic.drive.words import quoted
 
 _TRIES: Final = 100
@@ -35,7 +36,7 @@ def set_aside(path: Path) -> Path:
         raise MountpointError(
             f"{quoted(path)} cannot be renamed",
             seen=error.strerror or type(error).__name__,
-            hint="give another folder: %mount_drive /content/drive",
+            hint=f"give another folder: %mount_drive {another(path)}",
         ) from None
     return target
 

@@ -98,7 +98,7 @@ class _Wish:
 
 
 def mount(  # noqa: PLR0913 (the options of %mount_drive)
-    path: Path,
+    path: Path | str,
     *,
     readonly: bool = False,
     force: bool = False,
@@ -141,7 +141,7 @@ def mount(  # noqa: PLR0913 (the options of %mount_drive)
         It was tried.
     """
     wish = _Wish(
-        path=Path(os.path.abspath(path.expanduser())),  # noqa: PTH100 (follows no link)
+        path=Path(os.path.abspath(Path(path).expanduser())),  # noqa: PTH100 (follows no link)
         readonly=readonly,
         force=force,
         timeout_s=max(1.0, timeout_s),  # Colab takes less than a second for no limit
@@ -169,6 +169,7 @@ def mount(  # noqa: PLR0913 (the options of %mount_drive)
         )
         with outside(standing.paths, tell):
             notes += _mount_anew(wish, standing)
+            _clear_away(wish, standing)
     except BaseException as error:
         _undo(wish.path, moved, error)
         raise
@@ -269,6 +270,13 @@ def _mount_anew(wish: _Wish, standing: Standing) -> list[str]:
             log=drive_log.LogFindings(),
         )
         raise mount_failure(error, attempt) from None
+
+
+def _clear_away(wish: _Wish, standing: Standing) -> None:
+    """Take away what the new mount has ended elsewhere: it would answer ENOTCONN for ever."""
+    for point in standing.alive:
+        if point.path != wish.path and look(point.path).health is not Health.ALIVE:
+            detach(point.path, wish.sysroot)
 
 
 def _mount_once(wish: _Wish) -> list[str]:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from colabmagic.drive.http import Transport
 
 PART_BYTES: Final = 32 * 2**20
+_LEAST_PART_BYTES: Final = 4 * 2**20  # each request costs 200 units and a round trip
+_PARTS_OF_EACH: Final = 8  # worker, so that all have work until near the end
 WORKERS: Final = 8
 _PIECE: Final = 256 * 1024
 _HASHED_AT_ONCE: Final = 4 * 2**20
@@ -110,7 +112,8 @@ def download(  # noqa: PLR0913 (by keyword)
     workers
         Connections at a time.
     part_bytes
-        Bytes of each range.
+        Most bytes of a range; those of small files are smaller, for all workers to
+        have some.
     acknowledge_abuse
         Take it although Google holds it for harmful.
     progress
@@ -136,6 +139,8 @@ def download(  # noqa: PLR0913 (by keyword)
     before = (transport.requests_made, transport.retries)
     refuse_without_bytes(remote)
     fetched = 0
+    share = (remote.size or 0) // (max(1, workers) * _PARTS_OF_EACH)
+    part_bytes = min(part_bytes, max(_LEAST_PART_BYTES, share))
     for _ in range(_WHOLE_TRIES):
         journal = Journal.open(target, remote, part_bytes)
         job = _Download(

@@ -17,14 +17,14 @@ from colabmagic.drive.errors import (
     NotDownloadableError,
 )
 from colabmagic.drive.listing import search, shared_drives
-from colabmagic.drive.remote import FIELDS, FILES, FOLDER, RemoteFile, root_of
+from colabmagic.drive.remote import FIELDS, FILES, FOLDER, SHORTCUT, RemoteFile, root_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from colabmagic.drive.http import Transport
 
-__all__ = ["EXPORTS", "FILES", "FOLDER", "Files", "RemoteFile"]
+__all__ = ["EXPORTS", "FILES", "FOLDER", "SHORTCUT", "Files", "RemoteFile"]
 
 _MY_DRIVE: Final = frozenset({"MyDrive", "My Drive"})
 _SHARED: Final = frozenset({"Shareddrives", "Shared drives"})

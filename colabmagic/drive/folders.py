@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from colabmagic.drive.service import Plan
     from colabmagic.drive.watch import Watcher
 
+SYSROOT = Path("/")  # where the file system begins; tests have a machine in a folder
 _MOST_PENDING: Final = 100
 
 
@@ -47,7 +48,7 @@ def choose(
     MountUnsupportedError
         What was asked for does not work here.
     """
-    host = detect(env)
+    host = detect(env, SYSROOT)
     on_colab = host.kind is HostKind.COLAB
     if mode == "api":
         return "api", ()
@@ -61,16 +62,10 @@ def choose(
                 hint="%mount_drive --mode auto",
             )
         return "colab", ()
-    reason = _no_fuse(path)
-    if reason is None:
+    if mode == "fuse":  # which says itself what is missing, and what brings it
         return "fuse", ()
-    if mode == "fuse":
-        raise MountUnsupportedError(
-            "Drive cannot be a folder here",
-            seen=reason,
-            hint="%mount_drive --mode api, then --stage, --save, --ls",
-        )
-    return "api", (f"no folder, because {reason}",)
+    reason = _no_fuse(path)
+    return ("api", (f"no folder: {reason}",)) if reason else ("fuse", ())
 
 
 def _no_fuse(path: Path) -> str | None:
@@ -98,6 +93,7 @@ def mount_colab(plan: Plan) -> MountReport:
         force=plan.force,
         timeout_s=plan.timeout_s,
         move_aside=plan.move_aside,
+        sysroot=SYSROOT,
     )
     return MountReport(
         mode="colab", path=done.path, reused=done.reused, readonly=done.readonly,
@@ -109,13 +105,14 @@ def mount_fuse(plan: Plan, drive: Drive) -> MountReport:
     """Mount by FUSE."""
     from colabmagic.drive import fuse, mounts  # noqa: PLC0415 (not on Colab)
 
-    there = mounts.mount_at(plan.path)
-    if there is not None and not plan.force and _is_alive(plan.path):
-        return MountReport(mode="fuse", path=plan.path, reused=True, readonly=True)
-    if there is not None:
+    if plan.force and mounts.mount_at(plan.path) is not None:
         fuse.unmount(plan.path)
-    fuse.mount(drive, plan.path)
-    return MountReport(mode="fuse", path=plan.path, readonly=True)
+    was_there = mounts.mount_at(plan.path) is not None and _is_alive(plan.path)
+    transport = drive.files.transport
+    fuse.mount(
+        plan.path, credentials=transport.credentials, api_root=transport.api_root
+    )
+    return MountReport(mode="fuse", path=plan.path, reused=was_there, readonly=True)
 
 
 def _is_alive(path: Path) -> bool:
@@ -167,7 +164,7 @@ def watch(
     on_colab = mode == "colab"  # elsewhere the folder is read-only, and nobody is asked
     more: dict[str, Any] = {
         "pending": not_uploaded,
-        "clock": VmClock(),
+        "clock": VmClock(sysroot=SYSROOT),
         "wait_for": wait_for,
     }
     watcher = Watcher(
@@ -200,7 +197,7 @@ def unmount(path: Path, mode: str, timeout_s: float) -> tuple[str, ...]:
     else:
         from colabmagic.drive import colab  # noqa: PLC0415 (on Colab alone)
 
-        notes += colab.flush_and_unmount(timeout_s)
+        notes += colab.flush_and_unmount(timeout_s, sysroot=SYSROOT)
     return tuple(notes)
 
 
@@ -228,7 +225,7 @@ def status(path: Path, watcher: Watcher | None) -> StatusReport:
 
     seen = probe(path)
     told = None if watcher is None else watcher.status()
-    clock = VmClock()
+    clock = VmClock(sysroot=SYSROOT)
     age, left = clock.age_s(), clock.left_s()
     is_alive, on_colab = seen.health is Health.ALIVE, clock.on_colab
     waiting = (
@@ -253,11 +250,13 @@ def status_of_others() -> StatusReport:
 
     A folder that another process shows by FUSE is that process's own affair.
     """
-    from colabmagic.drive import mounts  # noqa: PLC0415 (rarely asked for)
+    from colabmagic.drive.mounts import drive_mounts  # noqa: PLC0415 (rarely asked for)
+    from colabmagic.drive.standing import mount_table  # noqa: PLC0415
 
-    if detect().kind is not HostKind.COLAB:
+    if detect(None, SYSROOT).kind is not HostKind.COLAB:
         return StatusReport(mode=None)
-    found = [row for row in mounts.drive_mounts() if row.kind == "fuse.drive"]
+    table = mount_table(SYSROOT)
+    found = [row for row in drive_mounts(table) if row.kind == "fuse.drive"]
     if not found:
         return StatusReport(mode=None)
     note = "it was mounted by drive.mount; %mount_drive takes it over, and watches it"
@@ -269,5 +268,5 @@ def boot_time() -> float:
     """Return when this machine began, as Unix time; 0 where that is not known."""
     from colabmagic.drive.vm_clock import VmClock  # noqa: PLC0415 (rarely asked for)
 
-    age = VmClock().age_s()
+    age = VmClock(sysroot=SYSROOT).age_s()
     return 0.0 if isinstance(age, Unknown) else time.time() - age

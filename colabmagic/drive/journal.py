@@ -1,6 +1,7 @@
 """What of a file has come, on disk and in order, and what is still to come.
 
-The bytes are in ``NAME.part``; ``NAME.part.json`` notes which ranges are complete. Who
+The bytes are in ``NAME.part``; ``NAME.part.json`` notes which ranges are complete, and how
+far the others have come (``7``, ``8 271581184``). Who
 reads the file while it comes (`Journal.stream`) sees only bytes that are never written
 again, in their order, and waits for those that are missing.
 """
@@ -29,6 +30,9 @@ _WAIT_S: Final = (
 )
 
 
+_NOTED_BYTES: Final = 2**20  # so often is noted how far a range has come
+
+
 @dataclass(eq=False)
 class Journal:
     """Which ranges of a file are complete on disk.
@@ -52,6 +56,7 @@ class Journal:
     _data: int = -1
     _log: Any = None
     _reached: dict[int, int] = field(default_factory=dict)
+    _noted: dict[int, int] = field(default_factory=dict)
     _front: int = 0
     _ended: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -104,19 +109,30 @@ class Journal:
         if os.fstat(self._data).st_size != self.size:
             return  # fresh, or another file
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            first, *rest = self._log_path().read_text("utf-8").splitlines()
+            text = self._log_path().read_text("utf-8")
+            first, *rest = text.rpartition("\n")[0].split("\n")  # the last may be cut
             known = json.loads(first)
             part_bytes = int(known.pop("part_bytes"))
             if known == identity and part_bytes > 0:
                 self.part_bytes = part_bytes
-                # The last line may be cut.
                 self.done = {int(line) for line in rest if line.isdecimal()}
+                for line in rest:
+                    number, _, offset = line.partition(" ")
+                    if offset:
+                        self._take_up(int(number), int(offset))
+
+    def _take_up(self, number: int, offset: int) -> None:
+        """Go on with a range where an earlier run has stopped."""
+        start = number * self.part_bytes
+        if number not in self.done and start < offset < start + self.part_bytes:
+            self._reached[number] = self._noted[number] = min(offset, self.size)
 
     def _begin(self, identity: dict[str, Any]) -> None:
         """Write the journal anew, as a whole, and leave it open."""
         log = self._log_path()
         lines = [json.dumps({**identity, "part_bytes": self.part_bytes})]
         lines += [str(number) for number in sorted(self.done)]
+        lines += [f"{number} {offset}" for number, offset in self._noted.items()]
         fresh = log.with_name(log.name + ".new")
         fresh.write_text("\n".join(lines) + "\n", "utf-8")
         fresh.replace(log)
@@ -126,7 +142,11 @@ class Journal:
         """Return number, start and end of the ranges that are not complete."""
         starts = range(0, self.size, self.part_bytes)
         return [
-            (number, start, min(start + self.part_bytes, self.size))
+            (
+                number,
+                self._reached.get(number, start),
+                min(start + self.part_bytes, self.size),
+            )
             for number, start in enumerate(starts)
             if number not in self.done
         ]
@@ -152,15 +172,26 @@ class Journal:
             raise unwritable(self.part, error) from None
         with self._changed:
             self._reached[number] = offset
+            noted = self._noted.get(number, number * self.part_bytes)
+            if offset - noted >= _NOTED_BYTES:
+                self._noted[number] = offset
+                self._note(f"{number} {offset}")
             self._changed.notify_all()
 
     def complete(self, number: int) -> None:
         """Note that a range is complete."""
         with self._changed:
             self.done.add(number)
-            self._log.write(f"{number}\n")
-            self._log.flush()
+            self._note(f"{number}")
             self._changed.notify_all()
+
+    def _note(self, line: str) -> None:
+        """Add a line to the journal; the lock is held."""
+        try:
+            self._log.write(line + "\n")
+            self._log.flush()
+        except OSError as error:
+            raise unwritable(self.part, error) from None
 
     def arrived(self) -> int:
         """Return how many bytes are there from the beginning on, without a gap."""

@@ -142,14 +142,13 @@ class Target:
             Whether it may be run.
         """
         parts, parent = self._place(name)
+        mode = _EXECUTABLE if executable else _FILE_MODE
         try:
-            self._unlink(parts[-1], parent)
-            descriptor = os.open(
-                parts[-1],
-                _NEW_FILE,
-                _EXECUTABLE if executable else _FILE_MODE,
-                dir_fd=parent,
-            )
+            try:
+                descriptor = os.open(parts[-1], _NEW_FILE, mode, dir_fd=parent)
+            except FileExistsError:
+                self._unlink(parts[-1], parent)
+                descriptor = os.open(parts[-1], _NEW_FILE, mode, dir_fd=parent)
         except IsADirectoryError:
             raise clash(name) from None
         except OSError as error:

@@ -141,8 +141,8 @@ def _failed(text: str, attempt: Attempt) -> DriveError:
     return MountFailedError(
         "Drive's program ended at once",
         seen=f"{MOUNT_FAILED}{stale}{_in_log(log)}",
-        hint=f"{attempt.command} again, in Google's window: {_CONSENT}; "
-        "then Runtime > Disconnect and delete runtime",
+        hint=f"{attempt.command} again: {_CONSENT}; "
+        "if it stays so, Runtime > Disconnect and delete runtime",
     )
 
 

@@ -20,25 +20,31 @@ TIMEOUT_S: Final = 10.0
 LIMIT: Final = 1000
 
 # Runs in a child, as a mount that hangs holds up whoever touches it. Each file is one
-# line, so that what was found stays when the child is killed.
+# line, so that what was found stays when the child is killed. Folders that were written
+# last come first: a Drive may be larger than the time.
 _CHILD: Final = r"""
-import json, os, sys
-root, since, limit = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-found, seen, stack = 0, 0, [os.fsencode(root)]
-while stack and found < limit:
+import heapq, json, os, sys
+root, since, limit = os.fsencode(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+found, seen, folders = 0, 0, [(0.0, root)]
+while folders and found < limit:
+    folder = heapq.heappop(folders)[1]
     try:
-        entries = list(os.scandir(stack.pop()))
+        entries = list(os.scandir(folder))
     except OSError as error:
         print(json.dumps({"trouble": error.strerror}), flush=True)
         continue
+    names = {entry.name for entry in entries}
     for entry in entries:
         try:
             if entry.is_symlink():
                 continue
-            if entry.is_dir():
-                stack.append(entry.path)
+            if folder == root and entry.name == b"My Drive" and b"MyDrive" in names:
                 continue
-            if entry.stat(follow_symlinks=False).st_mtime < since:
+            written = entry.stat(follow_symlinks=False).st_mtime
+            if entry.is_dir():
+                heapq.heappush(folders, (-written, entry.path))
+                continue
+            if written < since:
                 continue
             seen += 1
             name = os.getxattr(entry.path, "user.drive.id", follow_symlinks=False)
@@ -49,7 +55,8 @@ while stack and found < limit:
             print(json.dumps({"path": os.fsdecode(entry.path)}), flush=True)
             if found >= limit:
                 break
-print(json.dumps({"seen": seen, "complete": not stack and found < limit}), flush=True)
+done = not folders and found < limit
+print(json.dumps({"seen": seen, "complete": done}), flush=True)
 """
 
 

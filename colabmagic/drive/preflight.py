@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 USUAL: Final = "/content/drive"
 CREDENTIALS_ADDRESS: Final = "TBE_EPHEM_CREDS_ADDR"
 _API: Final = "%mount_drive --mode api works without a mount"
+_TOP_LEVEL: Final = 2  # parts of a path like /content
 _SHOWN_NAMES: Final = 5
 _MOST_NAMES: Final = 1000
 # Google's code writes the folder into lines of bash, and into a list with commas.
@@ -200,16 +201,9 @@ def refuse_name(path: Path) -> MountpointError | None:
     path
         Absolute.
     """
-    parts = path.parts
-    drive = next((p for p in parts if p in {"My Drive", "MyDrive"}), None)
-    if drive is not None:
-        above = str(Path(*parts[: parts.index(drive)]))
-        named = above if above != "/" and _is_plain(above) else USUAL
-        return MountpointError(
-            f"{drive} is a folder inside of Drive, not a place to mount it at",
-            seen=_named(path),
-            hint=f"%mount_drive {named}, then use {named}/MyDrive",
-        )
+    inside = _inside_drive(path)
+    if inside is not None:
+        return inside
     text = str(path)
     if not path.is_absolute() or text == "/":
         return MountpointError(
@@ -228,6 +222,21 @@ def refuse_name(path: Path) -> MountpointError | None:
     )
 
 
+def _inside_drive(path: Path) -> MountpointError | None:
+    """Refuse a path that names a folder of Drive itself, as it is when Drive is mounted."""
+    for at, part in enumerate(path.parts):
+        above = Path(*path.parts[:at]) if at else path
+        usable = len(above.parts) > _TOP_LEVEL and _is_plain(str(above))
+        if part == "My Drive" or (part == "MyDrive" and usable):
+            named = str(above) if usable else USUAL
+            return MountpointError(
+                f"{part} is a folder inside of Drive, not a place to mount it at",
+                seen=_named(path),
+                hint=f"%mount_drive {named}, then use {named}/MyDrive",
+            )
+    return None
+
+
 def refuse_place(place: Place) -> MountpointError | None:
     """Say why what is there now cannot become a mountpoint, or None.
 
@@ -237,17 +246,18 @@ def refuse_place(place: Place) -> MountpointError | None:
         Of `look`.
     """
     shown = _named(place.path)
+    elsewhere = f"%mount_drive {another(place.path)}"
     aside = f"%mount_drive {quoted(place.path)} --move-aside"
     if place.kind is PlaceKind.LINK:
         return MountpointError(
             f"{shown} is a link; Drive cannot be mounted at one",
             seen=f"it leads to {clean(place.detail)!r}",
-            hint=f"{aside} renames the link; or %mount_drive {USUAL}",
+            hint=f"{aside} renames the link; or {elsewhere}",
         )
     if place.kind is PlaceKind.FILE:
         return MountpointError(
             f"{shown} is a file; Drive needs a folder",
-            hint=f"{aside} renames the file; or %mount_drive {USUAL}",
+            hint=f"{aside} renames the file; or {elsewhere}",
         )
     if place.kind is PlaceKind.FILES:
         more = f" and {place.more} more" if place.more else ""
@@ -261,12 +271,12 @@ def refuse_place(place: Place) -> MountpointError | None:
         return MountpointError(
             f"{shown} cannot be looked at",
             seen=place.detail,
-            hint=f"%mount_drive --doctor; or another folder: %mount_drive {USUAL}",
+            hint=f"%mount_drive --doctor; or {elsewhere}",
         )
     if not place.parent_exists:
         return MountpointError(
             f"the folder above {shown} does not exist",
-            hint=f"!mkdir -p {quoted(place.path.parent)}, or %mount_drive {USUAL}",
+            hint=f"!mkdir -p {quoted(place.path.parent)}; or {elsewhere}",
         )
     return None
 
@@ -282,6 +292,17 @@ def refusal(facts: ColabFacts, place: Place) -> DriveMountError | None:
         Of `look`.
     """
     return refuse_host(facts) or refuse_name(place.path) or refuse_place(place)
+
+
+def another(path: Path) -> str:
+    """Return a mountpoint to try instead of one.
+
+    Parameters
+    ----------
+    path
+        The one that will not do.
+    """
+    return USUAL if str(path) != USUAL else "/content/gdrive"
 
 
 def _is_plain(text: str) -> bool:

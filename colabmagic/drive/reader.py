@@ -61,7 +61,6 @@ class RangeReader(io.RawIOBase):
 
     def __init__(self, transport: Transport, remote: RemoteFile) -> None:
         super().__init__()
-        refuse_without_bytes(remote)
         self._transport, self._remote = transport, remote
         self._size = remote.size or 0
         self._at = 0
@@ -69,6 +68,7 @@ class RangeReader(io.RawIOBase):
         self._next, self._length = 0, _FIRST_BYTES
         self._hashed = 0
         self._digest = hashlib.md5(usedforsecurity=False)
+        refuse_without_bytes(remote)  # last: what is refused is closed as well
 
     @property
     def name(self) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_PATH: Final = Path("/content/drive")
 TIMEOUT_S: Final = 600.0
 _FLUSH_S: Final = 24 * 3600.0
+_NAMED: Final = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -418,8 +419,13 @@ def login(
 
     kept = ask_google(Path(client_file), show=show, ask=ask, timeout_s=timeout_s)
     _STATE.client = None
-    account = Account.of(client().health())
+    account = Account.of(connect(credentials=str(kept)).health())
+    notes: tuple[str, ...] = ()
+    if os.environ.get(_NAMED):
+        notes = (
+            f"{_NAMED} is set, and goes before this login: unset it to use the login",
+        )
     return DoneReport(
-        verb="login", verdict="LOGGED IN", path=kept,
+        verb="login", verdict="LOGGED IN", path=kept, notes=notes,
         summary=f"{account.user or 'unknown account'}; kept in {kept}, for you alone",
     )  # fmt: skip

@@ -22,6 +22,7 @@ from colabmagic.drive.errors import (
 from colabmagic.drive.mounts import MountPoint, drive_mounts, mount_at
 from colabmagic.drive.own_use import WorkingDirectory
 from colabmagic.drive.pending import Pending, look_for_pending
+from colabmagic.drive.preflight import another
 from colabmagic.drive.probe import Health, Probe, look
 from colabmagic.drive.words import named, quoted, shown
 from colabmagic.host import command
@@ -125,7 +126,7 @@ def _check_foreign(path: Path, table: Path) -> None:
             f"something else is mounted at {path}",
             seen=f"{shown(here.source)!r} of type {shown(here.kind)!r}",
             hint="%mount_drive --unmount, if it is ours; else "
-            "another folder: %mount_drive /content/drive",
+            f"another folder: %mount_drive {another(path)}",
         )
     above = next((p for p in drive_mounts(table) if p.path in path.parents), None)
     if above is not None:
@@ -173,17 +174,16 @@ def _doubtful(
     point: MountPoint, answer: Probe, again: str
 ) -> MountHungError | MountFailedError:
     """Return the error for a mount that may work again."""
-    seen = f"{answer.seen} after {answer.seconds:.1f} s"
     if answer.health is Health.HUNG:
         return MountHungError(
             f"Drive at {shown(point.path)} is mounted, and does not answer",
-            seen=seen,
+            seen=answer.seen,
             hint=f"wait and try again; or {again} --force, which loses what is not "
             "uploaded yet",
         )
     return MountFailedError(
         f"Drive at {shown(point.path)} is mounted, and fails",
-        seen=seen,
+        seen=answer.seen,
         hint=f"try again; or {again} --force, which loses what is not uploaded yet",
     )
 
@@ -191,7 +191,7 @@ def _doubtful(
 def _wait_for_uploads(path: Path, tell: Tell, grace_s: float) -> None:
     """Tell what is not uploaded, wait for it, and tell what is left."""
     end = time.monotonic() + grace_s
-    pending = look_for_pending(path / "MyDrive")
+    pending = look_for_pending(path)
     if not pending.paths:
         if not pending.complete:
             tell(
@@ -203,7 +203,7 @@ def _wait_for_uploads(path: Path, tell: Tell, grace_s: float) -> None:
     )
     while pending.paths and time.monotonic() < end:
         time.sleep(min(_POLL_S, max(0.0, end - time.monotonic())))
-        pending = look_for_pending(path / "MyDrive")
+        pending = look_for_pending(path)
     if pending.paths:
         tell(f"the old mount ends with {_files(pending)} not uploaded")
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import getpass
 import sys
 from functools import cache
 from pathlib import Path
@@ -320,7 +321,10 @@ def _login(_: InteractiveShell, options: argparse.Namespace) -> Document:
     from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
 
     return service.login(
-        options.client, show=_print, ask=input, timeout_s=options.timeout or 300.0
+        options.client,
+        show=_print,
+        ask=getpass.getpass,
+        timeout_s=options.timeout or 300.0,
     )
 
 

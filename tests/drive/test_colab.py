@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.drive import colab
+from colabmagic.drive import colab, standing
 from colabmagic.drive.errors import (
     ConsentDeclinedError,
     DriveError,
@@ -128,21 +128,19 @@ def test_force_moves_the_mount(session: Session) -> None:
     found = session.mount(other, force=True)
     assert (found.path, found.reused) == (other, False)
     assert (other / "MyDrive").is_dir()
-    assert not session.machine.mountpoint.exists()
+    assert session.machine.mounted() == [str(other)]
+    assert list(session.machine.mountpoint.iterdir()) == []
 
 
 def test_what_a_killed_mount_leaves_is_taken_away(session: Session) -> None:
     """A mount that is dead needs no --force: nothing can be lost with it any more."""
     session.mount()
-    other = session.machine.root / "content/other"
-    session.mount(other, force=True)  # ends the first, whose row stays
-    session.machine.behave(pad_s=0)
-    assert len(session.machine.mounted()) == 2
     sys.modules["google.colab._machine"].kill_program()  # type: ignore[attr-defined]
-    found = session.mount()
+    assert session.machine.mounted() == [str(session.machine.mountpoint)]
+    found = session.mount(session.machine.root / "content/other")
     assert not found.reused
     assert found.root.is_dir()
-    assert session.machine.mounted() == [str(session.machine.mountpoint)]
+    assert session.machine.mounted() == [str(found.path)]
 
 
 def test_readonly_reaches_colab_and_is_told_when_reused(session: Session) -> None:
@@ -194,8 +192,11 @@ def test_files_not_uploaded_are_named_before_the_old_mount_ends(
     assert there == [True, True]
 
 
-def test_uploads_get_some_time(session: Session) -> None:
+def test_uploads_get_some_time(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is uploaded meanwhile is not lost, and nobody says it were."""
+    monkeypatch.setattr(standing, "_POLL_S", 0.05)
     new = session.mount().root / "a.pt"
     new.write_bytes(b"x")
     os.setxattr(new, "user.drive.id", b"local-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -150,6 +151,85 @@ def test_it_works_from_a_thread_of_an_idle_kernel(page: FrontEnd) -> None:
         f"    got.append({MOUNT}.reused)\n"
         "thread = threading.Thread(target=work); thread.start()"
     )
-    page.pump(1.0)
+    page.pump(0.4)
     result: Any = page.execute("thread.join(5); got")
     assert result.value == "[False]"
+
+
+# --- the protocol itself: what the double and the page are to keep to ---------------
+
+
+def test_the_shape_of_a_request(page: FrontEnd) -> None:
+    """Kind and number in the metadata; the cell is the parent of a script alone."""
+    page.execute("from google.colab import output; output.eval_js('1', timeout_sec=5)")
+    result_of(page, "colab.secret('TOKEN')")
+    script, secret = page.requests
+    assert (script.kind, script.body) == ("cell_javascript_eval", {"script": "1"})
+    assert script.parent_header["msg_type"] == "execute_request"
+    assert (secret.kind, secret.body) == ("GetSecret", {"key": "TOKEN"})
+    assert set(secret.parent_header) >= {"session"}
+    assert "msg_id" not in secret.parent_header
+    numbers = [one.metadata["colab_msg_id"] for one in page.requests]
+    assert numbers[0] < numbers[1]
+
+
+@pytest.mark.parametrize(
+    ("profile", "script"),
+    [
+        ("web", "ran 7"),
+        ("auth_only", "None"),
+        ("silent", "None"),
+        ("refusing", "ran 7"),
+    ],
+)
+def test_scripts_in_each_page(page: FrontEnd, profile: str, script: str) -> None:
+    """Only Colab's page runs JavaScript; elsewhere the time limit gives None."""
+    page.page = PROFILES[profile](lambda text: f"ran {text}")
+    code = "from google.colab import output; print(output.eval_js('7', timeout_sec=.2))"
+    assert page.execute(code).stdout == f"{script}\n"
+
+
+def test_a_script_that_throws(page: FrontEnd) -> None:
+    """It raises in the cell, and the next cell runs as ever."""
+
+    def throw(_: str) -> None:
+        raise RuntimeError("boom")
+
+    page.page = PROFILES["web"](throw)
+    code = "from google.colab import output; output.eval_js('7', timeout_sec=5)"
+    for _ in range(2):
+        assert page.execute(code).error == ("MessageError", "Error: boom")
+        assert page.execute("1 + 1").value == "2"
+
+
+def test_a_script_without_a_reply(page: FrontEnd) -> None:
+    """Only sent: the one form that a thread may use."""
+    code = "from google.colab import output; output.eval_js('7', ignore_result=True)"
+    assert page.execute(code).status == "ok"
+    assert [one.wants_reply for one in page.requests] == [False]
+
+
+def test_without_a_limit_it_waits_for_ever(page: FrontEnd) -> None:
+    """Until somebody interrupts it."""
+    page.page = PROFILES["silent"]()
+    cell = page.start("from google.colab import output; output.eval_js('7')")
+    page.pump(0.2)
+    assert page.requests
+    assert cell not in page.shell_replies
+    page.interrupt()
+    assert page.finish(cell).error == ("KeyboardInterrupt", "")
+
+
+def test_a_call_from_an_output_waits_for_the_cell(page: FrontEnd) -> None:
+    """It travels on the shell channel: a busy kernel answers when it is done."""
+    page.execute(
+        "from google.colab import output\noutput.register_callback('add', int.__add__)"
+    )
+    started = time.monotonic()
+    page.start("import time; time.sleep(0.3)")
+    call = page.evaluate("output._invoke_function('add', [1, 2], {})")
+    while call not in page.shell_replies:
+        page.pump(0.05)
+    arrived, content = page.shell_replies[call]
+    assert arrived - started >= 0.3
+    assert content["user_expressions"]["value"]["data"]["text/plain"] == "3"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
+import re
 import tarfile
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+import nbformat
 import pytest
 
 from tests.fakes.drive import FakeDrive
+from tests.kernel.support import ROOT
+from tests.repo.project import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,9 +63,8 @@ def drive() -> Iterator[FakeDrive]:
         assert running.violations == []
 
 
-@pytest.fixture
-def connected(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> Iterator[Kernel]:
-    """Yield the kernel with a login for that Drive, in a folder of the test."""
+def login_for(drive: FakeDrive, folder: Path) -> dict[str, str]:
+    """Put a login for a Drive into a folder; return the variables that name both."""
     login = {
         "type": "authorized_user",
         "refresh_token": "SECRET-R",
@@ -66,22 +72,36 @@ def connected(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> Iterator[Kern
         "client_id": "an-id",
         "client_secret": "SECRET-C",
     }
-    (tmp_path / "login.json").write_text(json.dumps(login))
-    variables = {
+    (folder / "login.json").write_text(json.dumps(login))
+    return {
         "COLABMAGIC_DRIVE_API_ROOT": drive.url,
-        "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "login.json"),
+        "GOOGLE_APPLICATION_CREDENTIALS": str(folder / "login.json"),
     }
+
+
+@contextlib.contextmanager
+def standing_in(
+    kernel: Kernel, folder: Path, variables: dict[str, str]
+) -> Iterator[None]:
+    """Give a kernel a folder and variables; afterwards it is as it was."""
     reply = kernel.run(
         "import os\nhome, folder = dict(os.environ), os.getcwd()\n"
-        f"os.environ.update({variables!r}); os.chdir({str(tmp_path)!r})"
+        f"os.environ.update({variables!r}); os.chdir({str(folder)!r})"
     )
     assert reply.status == "ok", reply.shown
-    yield kernel
+    yield
     reply = kernel.run(
         "r = %mount_drive --unmount -q\n"
         "import os\nos.environ.clear(); os.environ.update(home); os.chdir(folder)"
     )
     assert reply.status == "ok", reply.shown
+
+
+@pytest.fixture
+def connected(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> Iterator[Kernel]:
+    """Yield the kernel with a login for that Drive, in a folder of the test."""
+    with standing_in(kernel, tmp_path, login_for(drive, tmp_path)):
+        yield kernel
 
 
 def shown(kernel: Kernel, cell: str) -> str:
@@ -184,6 +204,69 @@ def test_errors_are_three_lines(connected: Kernel, tmp_path: Path) -> None:
         assert expected in refused(connected, cell), cell
 
 
+def test_the_steps_of_the_readme(
+    kernel: Kernel, drive: FakeDrive, tmp_path: Path
+) -> None:
+    """From nothing to a dataset outside of Colab, by what is written there alone."""
+    section = text_of("README.md").split("### `%mount_drive`\n")[1]
+    login, stage = re.findall(r"^\d\. .*?`(%mount_drive [^`]+)`", section, re.MULTILINE)
+    made = {
+        "client_id": "mine",
+        "client_secret": "SECRET-C",
+        "auth_uri": f"{drive.url}/auth",
+        "token_uri": f"{drive.url}/token",
+    }
+    (tmp_path / "client.json").write_text(json.dumps({"installed": made}))
+    with tarfile.open(tmp_path / "data.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "client.json", "set/one.json")
+    drive.store.add_file("data.tar.gz", (tmp_path / "data.tar.gz").read_bytes())
+    variables = {
+        "COLABMAGIC_DRIVE_API_ROOT": drive.url,
+        "COLABMAGIC_HOME": str(tmp_path / "home"),
+        "SSH_TTY": "/dev/pts/0",  # the browser is on another machine
+    }
+    with standing_in(kernel, tmp_path, variables):
+        reply = kernel.run(login, answers=(visit,))
+        assert reply.status == "ok", reply.shown
+        assert "LOGGED IN" in "\n".join([reply.shown, *reply.displays])
+        assert "4/code-" not in str(reply.outputs)
+        assert "UNPACKED" in shown(kernel, stage)
+        assert (tmp_path / "data" / "set" / "one.json").exists()
+        (kept,) = (tmp_path / "home").rglob("*.json")
+        assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def visit(printed: str) -> str:
+    """Go to the page that a cell names, allow all, and copy the address at the end."""
+    page = urlsplit(re.findall(r"http://127.0.0.1:\d+/auth\S+", printed)[-1])
+    browser = http.client.HTTPConnection(page.netloc, timeout=10)
+    try:
+        browser.request("GET", f"{page.path}?{page.query}")
+        return browser.getresponse().headers["Location"]
+    finally:
+        browser.close()
+
+
+def test_the_example(
+    kernel: Kernel, needs_torch: None, drive: FakeDrive, tmp_path: Path
+) -> None:
+    """The notebook runs as it stands; what it saves is on Drive."""
+    del needs_torch
+    notebook = nbformat.read(ROOT / "examples" / "drive.ipynb", as_version=4)
+    with standing_in(kernel, tmp_path, login_for(drive, tmp_path)):
+        said = [
+            shown(kernel, cell.source)
+            for cell in notebook.cells
+            if cell.cell_type == "code"
+        ]
+    assert "500 files in" in said[5]
+    assert "fetched 0 bytes" in said[5]
+    assert "y = 3.0 x + 1.0, loss 0.01" in said[6]
+    assert "MyDrive/colabmagic example/runs/line.pt" in said[7]
+    assert "points.tar.gz" in said[8]
+    assert "tensor([[" in said[9]
+
+
 def test_a_drive_that_does_not_answer(connected: Kernel) -> None:
     """An unsafe address is refused before the login goes anywhere."""
     cell = (
@@ -199,3 +282,84 @@ def test_tab_offers_options_and_values(kernel: Kernel) -> None:
     assert set(kernel.complete("%mount_drive --mode ")[0]) == {
         "auto", "colab", "api", "fuse",
     }  # fmt: skip
+
+
+def needs_fuse(kernel: Kernel) -> None:
+    """Skip a test where no folder can be mounted."""
+    reason = kernel.value("fuse.can_mount()", "from colabmagic.drive import fuse")
+    if reason is not None:
+        pytest.skip(f"no folder of Drive: {reason}")
+
+
+def test_a_folder_that_heals(
+    connected: Kernel, drive: FakeDrive, tmp_path: Path
+) -> None:
+    """Mount, read, work in it; its process is killed: it comes back, and that is told."""
+    needs_fuse(connected)
+    project = drive.store.add_folder("my proj")
+    drive.store.add_file("a.txt", b"from Drive", project.id)
+    mount = tmp_path / "drive"
+    text = shown(connected, f"m = %mount_drive {mount} --cd 'My Drive/my proj'")
+    assert "Drive: MOUNTED, READ-ONLY" in text
+    assert connected.value("open('a.txt').read()") == "from Drive"
+    assert connected.value("[m.mode, m.watched, m.reused]") == ["fuse", True, False]
+    assert "Was there already yes" in shown(connected, f"%mount_drive {mount}")
+    connected.run(
+        "from colabmagic.drive import fuse, service\n"
+        "service.watcher()._interval_s = 0.2\n"
+        "for each in fuse._daemons.values(): each.kill()"
+    )
+    healed = connected.value("healed()", WAIT_FOR_HEALING)
+    assert healed == 1
+    told = connected.run("print(open('a.txt').read())")
+    assert told.stdout.count("is mounted anew") == 1
+    assert "from Drive" in told.stdout
+    assert "is mounted anew" in "".join(told.displays)  # the mount's own output
+    status = " ".join(shown(connected, "%mount_drive --status").split())
+    assert "Drive: MOUNTED, ALIVE" in status
+    assert "1 healed" in status
+    assert "read-only" in refused(connected, "%mount_drive --sync")
+    assert "UNMOUNTED" in shown(connected, "%mount_drive --unmount")
+    assert not list(mount.iterdir())
+    names = connected.value(
+        "[t.name for t in threading.enumerate() if 'colabmagic' in t.name]",
+        "import threading",
+    )
+    assert names == []
+
+
+WAIT_FOR_HEALING = """
+import time
+def healed(end=time.monotonic() + 20):
+    while service.watcher().status().healed < 1 and time.monotonic() < end:
+        time.sleep(0.05)
+    return service.watcher().status().healed
+"""
+
+
+def test_unloading_ends_the_watcher(
+    fresh_kernel: Kernel, drive: FakeDrive, tmp_path: Path
+) -> None:
+    """No thread and no hook is left; the folder stays until the kernel ends."""
+    needs_fuse(fresh_kernel)
+    drive.store.add_file("a.txt", b"1")
+    mount = tmp_path / "drive"
+    variables = login_for(drive, tmp_path)
+    fresh_kernel.run(
+        "%load_ext colabmagic\nimport os, threading\n"
+        "hooks = {n: list(f) for n, f in get_ipython().events.callbacks.items()}\n"
+        f"os.environ.update({variables!r})"
+    )
+    assert "MOUNTED" in shown(fresh_kernel, f"%mount_drive {mount}")
+    assert fresh_kernel.value("sum('watch' in t.name for t in threading.enumerate())")
+    fresh_kernel.run("%unload_ext colabmagic")
+    assert not fresh_kernel.value(
+        "sum('colabmagic' in t.name for t in threading.enumerate())"
+    )
+    assert fresh_kernel.value(
+        "not any('rive' in repr(f) for l in get_ipython().events.callbacks.values()"
+        " for f in l)"
+    )
+    fresh_kernel.run("%load_ext colabmagic")
+    shown(fresh_kernel, "%mount_drive --unmount")
+    assert not list(mount.iterdir())

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["PROFILES", "REFUSAL", "Machine", "Page", "importable"]
 
-# What `umount` of the machine does; the real one would find no mount.
+# The machine's `umount`: it knows the pretended mounts, and takes real ones away too.
 _UMOUNT = """#!{python} -IS
-import os, sys
+import os, subprocess, sys
 sys.path.insert(0, {package!r})
 os.environ["FAKE_COLAB_ROOT"] = {root!r}
+path = sys.argv[-1]
+if f" {{path}} " in open("/proc/self/mounts").read():
+    subprocess.run(["umount", "-f", "-l", path], check=True)
 import _machine
 from pathlib import Path
-_machine.unmount(Path(sys.argv[-1]))
+_machine.unmount(Path(path))
 """
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.kernel.support import Kernel
 
-POLL_S = 0.05
+POLL_S = 0.01
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 

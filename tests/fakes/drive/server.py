@@ -80,6 +80,8 @@ class FakeDrive:
         Replacement for ``time.time``.
     tls
         Serve HTTPS with this context.
+    store
+        The files of another one, for a second door to them.
     """
 
     def __init__(
@@ -94,9 +96,10 @@ class FakeDrive:
         strict: bool = True,
         clock: Callable[[], float] = time.time,
         tls: ssl.SSLContext | None = None,
+        store: Store | None = None,
     ) -> None:
         self.contract = DriveContract()
-        self.store = Store(blob_dir, storage_limit, clock)
+        self.store = store or Store(blob_dir, storage_limit, clock)
         self.oauth = OAuthPages(self.store)
         self.faults = FaultScript()
         self.latency_s = latency_s

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from colabmagic.drive import catalogue, command, errors
+from colabmagic.drive.causes import CAUSES
 from colabmagic.drive.failure import COMMAND
 from colabmagic.drive.refusals import refusal
 from colabmagic.magics._drive_options import check
@@ -22,6 +23,8 @@ from tests.drive.examples import ERRORS, SEEN
 
 ROOT = Path(__file__).parents[2]
 TEXTS = ROOT / "tests/fixtures/drive/failures.txt"
+
+OF_GOOGLE = frozenset({"invalid-oauth-code", "service-account-storage"})
 
 
 def leaves(
@@ -104,6 +107,20 @@ def test_commands_can_be_typed() -> None:
                 assert COMMAND.fullmatch(text), f"not a command alone: {text}"
             for found in COMMAND.findall(text):
                 take(found)
+
+
+def test_marks_are_words_that_we_write() -> None:
+    """A cause is known by words that an error of ours has, or that are Google's own."""
+    catalogued = {"causes.py", "failures.py", "failure.py", "catalogue.py"}
+    sources = (ROOT / "colabmagic/drive").glob("*.py")
+    text = "".join(
+        re.sub(r'"\s*\n\s*f?"', "", path.read_text("utf-8")).casefold()
+        for path in sources
+        if path.name not in catalogued
+    )
+    for cause in CAUSES:
+        if cause.marks and cause.code not in OF_GOOGLE:
+            assert any(mark.casefold() in text for mark in cause.marks), cause.code
 
 
 def test_options_in_hints_exist() -> None:

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from tests.fakes.drive.messages import Reply
 
@@ -66,9 +66,13 @@ class OAuthPages:
         where = asked["redirect_uri"] + "?" + urlencode(answer)
         return Reply(302, {}, [("Location", where)])
 
-    def exchange(self, form: dict[str, list[str]]) -> Reply:
+    def exchange(self, request: Request, form: dict[str, list[str]]) -> Reply:
         """Answer a program that comes with a code."""
         sent = {name: values[0] for name, values in form.items()}
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme == "Basic":  # the client may show itself so, too (RFC 6749, 2.3.1)
+            name, _, secret = base64.b64decode(given).decode().partition(":")
+            sent |= {"client_id": unquote(name), "client_secret": unquote(secret)}
         if self.client_secret not in {None, sent.get("client_secret")}:
             return _refusal("invalid_client", 401)
         asked = self.codes.pop(sent.get("code", ""), None)

@@ -249,7 +249,7 @@ class FakeDrive:
         if not form.get("grant_type"):
             return _oauth_error(400, "invalid_request", "Missing grant_type")
         if form["grant_type"] == ["authorization_code"]:
-            return self.oauth.exchange(form)
+            return self.oauth.exchange(request, form)
         body = {
             "access_token": self.store.issue_token(),
             "expires_in": 3600,

@@ -250,7 +250,7 @@ def small_files(bench: Bench, count: int, rounds: int) -> None:
             (
                 name,
                 f"{statistics.median(each):.2f}",
-                f"{statistics.median(each) / packed:.0f}×",
+                f"{statistics.median(each) / packed:.0f}x",
             )
             for name, each in taken.items()
         ],
@@ -356,7 +356,10 @@ def versions() -> str:
             continue
     if shutil.which("rclone"):
         done = subprocess.run(
-            ["rclone", "version"], capture_output=True, text=True, check=False
+            [str(shutil.which("rclone")), "version"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         found.append(done.stdout.partition("\n")[0])
     return ", ".join([*found, f"{os.cpu_count()} cores"])

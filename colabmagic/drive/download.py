@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import hashlib
 import re
 import threading
 import time
@@ -18,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 import requests
 
-from colabmagic.drive import budget
+from colabmagic.drive import budget, checksum
 from colabmagic.drive.errors import (
     DriveError,
     IntegrityError,
@@ -37,10 +36,10 @@ if TYPE_CHECKING:
 
 PART_BYTES: Final = 32 * 2**20
 _LEAST_PART_BYTES: Final = 4 * 2**20  # each request costs 200 units and a round trip
-_PARTS_OF_EACH: Final = 8  # worker, so that all have work until near the end
+_PARTS_OF_EACH: Final = 4  # worker: all have work, and the sum is made meanwhile
 WORKERS: Final = 8
-_PIECE: Final = 256 * 1024
-_HASHED_AT_ONCE: Final = 4 * 2**20
+_PIECE: Final = 2**20
+_HASHED_AT_ONCE: Final = 2**20
 _TICK_S: Final = 0.05  # so often is told how much has come
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _WHOLE_TRIES: Final = 3  # where the file changes meanwhile, or bytes were wrong
@@ -72,7 +71,8 @@ class Transferred:
     fetched_bytes
         Bytes that went over the line in this run.
     md5
-        In hexadecimal digits; the server's and ours are the same.
+        In hexadecimal digits, as the server has it; what is here was compared with it, or
+        with the server's SHA-256.
     seconds
         How long it took.
     requests, retries
@@ -142,21 +142,22 @@ def download(  # noqa: PLR0913 (by keyword)
     share = (remote.size or 0) // (max(1, workers) * _PARTS_OF_EACH)
     part_bytes = min(part_bytes, max(_LEAST_PART_BYTES, share))
     for _ in range(_WHOLE_TRIES):
+        digest, wanted = checksum.expected(remote)
         job = _Download(
             transport, remote, Journal.open(target, remote, part_bytes), workers,
-            acknowledge_abuse, progress or _ignore, arrived,
+            acknowledge_abuse, progress or _ignore, digest, arrived,
         )  # fmt: skip
-        md5 = "none"
+        found = "none"
         try:
             with contextlib.suppress(IntegrityError):  # it is another file by now
-                md5 = job.run()
-            if md5 == remote.md5:
+                found = job.run()
+            if found == wanted:
                 job.journal.publish(target)
                 return Transferred(
                     path=str(target),
                     size=remote.size or 0,
                     fetched_bytes=fetched + job.fetched,
-                    md5=md5,
+                    md5=remote.md5 or "",
                     seconds=time.monotonic() - began,
                     requests=transport.requests_made - before[0],
                     retries=transport.retries - before[1],
@@ -171,7 +172,7 @@ def download(  # noqa: PLR0913 (by keyword)
         remote = files.by_id(remote.id)  # it may have changed meanwhile
     raise IntegrityError(
         f"{remote.name} did not arrive as it is on Drive, {_WHOLE_TRIES} times",
-        seen=f"MD5 {md5} here, {remote.md5} there",
+        seen=f"{digest.name.upper()} {found} here, {wanted} there",
         hint="run the cell again; if it stays so, the disk or the network changes bytes",
     )
 
@@ -211,16 +212,17 @@ class _Download:
     workers: int
     acknowledge_abuse: bool
     progress: Callable[[int], object]
+    digest: Any
     reader: Reader | None = None
     fetched: int = 0
     _told: int = 0
     _hashed: int = 0
-    _digest: Any = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
+    _buffer: bytearray = field(default_factory=lambda: bytearray(_HASHED_AT_ONCE))
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> str:
-        """Fetch all ranges; return the MD5 of the file."""
+        """Fetch all ranges; return the checksum of the file."""
         missing = self.journal.missing()
         came = self.journal.size - sum(end - start for _, start, end in missing)
         self.progress(came)
@@ -244,7 +246,7 @@ class _Download:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
         self._tell()
-        return str(self._digest.hexdigest())
+        return str(self.digest.hexdigest())
 
     def _tell(self) -> None:
         """Hash what has arrived, and say how much it is: in the calling thread."""
@@ -257,11 +259,12 @@ class _Download:
         arrived = self.journal.arrived()
         while self._hashed < arrived:
             wanted = min(_HASHED_AT_ONCE, arrived - self._hashed)
-            data = self.journal.read(self._hashed, wanted)
-            if not data:
-                return  # somebody has made the file shorter: its MD5 will be wrong
-            self._digest.update(data)
-            self._hashed += len(data)
+            piece = memoryview(self._buffer)[:wanted]
+            count = self.journal.read_into(piece, self._hashed)
+            if not count:
+                return  # somebody has made the file shorter: its sum will be wrong
+            self.digest.update(piece[:count])
+            self._hashed += count
 
     def _part(self, number: int, start: int, end: int) -> None:
         """Fetch one range; if it cannot be had, the others need not be asked for."""

@@ -209,10 +209,10 @@ class Journal:
         start = self._front * self.part_bytes
         return min(self._reached.get(self._front, start), self.size)
 
-    def read(self, offset: int, length: int) -> bytes:
-        """Return bytes that have arrived."""
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill memory with bytes that have arrived; return how many these are."""
         try:
-            return os.pread(self._data, length, offset)
+            return os.preadv(self._data, [buffer], offset)
         except OSError as error:
             raise unwritable(self.part, error) from None
 

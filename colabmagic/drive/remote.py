@@ -9,7 +9,7 @@ FILES: Final = "/drive/v3/files"
 FOLDER: Final = "application/vnd.google-apps.folder"
 SHORTCUT: Final = "application/vnd.google-apps.shortcut"
 FIELDS: Final = (
-    "id,name,mimeType,size,md5Checksum,headRevisionId,modifiedTime,parents,driveId,"
+    "id,name,mimeType,size,md5Checksum,sha256Checksum,headRevisionId,modifiedTime,parents,driveId,"
     "trashed,shortcutDetails"
 )
 _GOOGLE_APPS: Final = "application/vnd.google-apps."
@@ -27,7 +27,7 @@ class RemoteFile:
         Of the content; folders and Google documents have types of their own.
     size
         Bytes; None for what has none.
-    md5
+    md5, sha256
         Of the content, in hexadecimal digits; None for what has none.
     revision
         Of the content.
@@ -44,6 +44,7 @@ class RemoteFile:
     mime_type: str
     size: int | None = None
     md5: str | None = None
+    sha256: str | None = None
     revision: str | None = None
     modified: str = ""
     drive_id: str | None = None
@@ -67,6 +68,7 @@ class RemoteFile:
             mime_type=meta.get("mimeType", ""),
             size=None if size is None else int(size),
             md5=meta.get("md5Checksum"),
+            sha256=meta.get("sha256Checksum"),
             revision=meta.get("headRevisionId"),
             modified=meta.get("modifiedTime", ""),
             drive_id=meta.get("driveId"),

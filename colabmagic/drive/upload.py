@@ -223,10 +223,10 @@ class _Upload:
 
         None if the id is taken.
         """
-        body: dict[str, Any] = {"name": self.name}
+        body: dict[str, Any] = {}  # a file that is there keeps its name: it may be a target
         method, where = "PATCH", f"/upload{FILES}/{present.id if present else ''}"
         if present is None:
-            body |= {"id": self._new_id, "parents": [self.folder.id]}
+            body = {"id": self._new_id, "name": self.name, "parents": [self.folder.id]}
             method, where = "POST", f"/upload{FILES}"
         response = self.files.transport.request(
             method,

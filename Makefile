@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 TEST_ENV := OMP_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 
-.PHONY: help demo test lint types layers tests venvs browser bench corpus wheel \
+.PHONY: help demo test lint types layers tests venvs browser drivetools bench corpus wheel \
 	screenshots changelog clean
 
 help:
@@ -54,12 +54,15 @@ venvs: .venv-old/.ready .venv-colab/.ready
 browser:
 	@.ci/ensure_browser
 
+drivetools:
+	@.ci/ensure_drive_tools
+
 # --- what a person asks for ----------------------------------------------------------
 
 demo: $(VENV)/.ready
 	@$(BIN)/python .ci/demo.py
 
-test: $(VENV)/.ready venvs browser lint types layers tests
+test: $(VENV)/.ready venvs browser drivetools lint types layers tests
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

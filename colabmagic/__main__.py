@@ -1,7 +1,7 @@
 """``python -m colabmagic gpu_check``: the check for shell cells and bug reports.
 
 Exit status: 0 when PyTorch can use a GPU, 1 when it cannot, 2 when the check itself
-failed.
+failed. ``python -m colabmagic drive`` logs in to Google Drive on one's own PC.
 """
 
 from __future__ import annotations
@@ -32,13 +32,18 @@ PLAIN: dict[str, Any] = {
     "require": None,
     "timeout": 3.0,
 }
+DRIVE = "drive"
 USABLE, NOT_USABLE, PROBE_FAILED = 0, 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status."""
-    argv = sys.argv[1:] if argv is None else argv
-    is_plain = list(argv) == [PLAIN["command"]]
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == [DRIVE]:
+        from colabmagic.drive.command import main as drive  # noqa: PLC0415 (its own parser)
+
+        return drive(argv[1:])
+    is_plain = argv == [PLAIN["command"]]
     arguments = SimpleNamespace(**PLAIN) if is_plain else parse(argv)
     from colabmagic.gpu.check import check  # noqa: PLC0415 (--help stays light)
 
@@ -94,6 +99,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(prog="python -m colabmagic", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser(DRIVE, help="log in to Google Drive, or find out what is wrong")
     check = commands.add_parser("gpu_check", help="can PyTorch use a GPU?")
     check.add_argument("--all", action="store_true", help="print every field")
     check.add_argument("--json", action="store_true", help="print one JSON document")

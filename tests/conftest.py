@@ -196,6 +196,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:  # noqa: ANN401 (pyt
             properties = dict(getattr(report, "user_properties", []))
             if "kernel" in properties:
                 ran[properties["kernel"], outcome] += 1
+            if "table" in properties:
+                terminalreporter.section(report.nodeid)
+                terminalreporter.write_line(str(properties["table"]))
             if outcome == "skipped" and isinstance(report.longrepr, tuple):
                 reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
     terminalreporter.section("kernels and skips")

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import io
+import dataclasses
+import ipaddress
+import os
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import urlsplit
 
 from colabmagic.drive import budget
 from colabmagic.drive.download import PART_BYTES, WORKERS, Transferred, download
 from colabmagic.drive.errors import DriveError, DriveFileNotFoundError
-from colabmagic.drive.files import FILES, Files, RemoteFile
+from colabmagic.drive.files import Files, RemoteFile
 from colabmagic.drive.http import Transport
+from colabmagic.drive.listing import shared_drives
+from colabmagic.drive.reader import open_ranges
 from colabmagic.drive.stage import Staged, stage
 from colabmagic.drive.upload import upload
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable, Iterator
 
     from google.auth.credentials import Credentials
+
+    from colabmagic.drive.pack import Packed
+
+
+API_ROOT_VARIABLE: Final = "COLABMAGIC_DRIVE_API_ROOT"
+_SHARED: Final = frozenset({"Shareddrives", "Shared drives"})
 
 
 class Drive:
@@ -27,10 +39,17 @@ class Drive:
     ----------
     transport
         Sends the requests.
+    drive_id
+        A shared drive in which paths begin that name no root.
     """
 
-    def __init__(self, transport: Transport) -> None:
-        self._files = Files(transport)
+    def __init__(self, transport: Transport, drive_id: str | None = None) -> None:
+        self._files = Files(transport, drive_id=drive_id)
+
+    @property
+    def files(self) -> Files:
+        """Return what finds files by path, with the transport under it."""
+        return self._files
 
     def __repr__(self) -> str:
         """Say where it leads; credentials are never shown."""
@@ -49,8 +68,11 @@ class Drive:
         Parameters
         ----------
         path
-            As ``MyDrive/a`` or ``Shareddrives/team/a``.
+            As ``MyDrive/a`` or ``Shareddrives/team/a``; ``Shareddrives`` alone lists the
+            shared drives.
         """
+        if path.strip("/") in _SHARED:
+            return shared_drives(self._files.transport)
         return self._files.ls(path)
 
     def stat(self, path: str, *, newest: bool = False) -> RemoteFile:
@@ -78,15 +100,16 @@ class Drive:
         path
             As for `ls`.
         """
-        return io.BufferedReader(_Ranges(self._files, self.stat(path)), 2**20)
+        return open_ranges(self._files, self.stat(path))
 
-    def download(
+    def download(  # noqa: PLR0913 (by keyword)
         self,
         remote: str,
         local: str | Path,
         *,
         workers: int = WORKERS,
         part_bytes: int = PART_BYTES,
+        newest: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> Transferred:
         """Download a file; it gets its name when its MD5 is the server's.
@@ -99,8 +122,10 @@ class Drive:
             Path here; a folder takes the file under its own name.
         workers, part_bytes, progress
             As for `colabmagic.drive.download.download`.
+        newest
+            As for `stat`.
         """
-        found = self.stat(remote)
+        found = self.stat(remote, newest=newest)
         target = Path(local)
         if target.is_dir() or str(local).endswith("/"):
             target /= PurePosixPath(remote).name
@@ -130,7 +155,10 @@ class Drive:
         """
         source = Path(local)
         folder, name = self._place(source, remote)
-        return upload(self._files, source, folder, name, progress=progress)
+        done = upload(self._files, source, folder, name, progress=progress)
+        into_folder = remote.endswith("/") or PurePosixPath(remote).name != name
+        path = f"{remote.rstrip('/')}/{name}" if into_folder else remote
+        return dataclasses.replace(done, path=path)
 
     save = upload
 
@@ -151,7 +179,29 @@ class Drive:
         **options
             Of `colabmagic.drive.stage.stage`.
         """
-        return stage(self._files, archive, None if to is None else Path(to), **options)
+        to = None if to is None else Path(to)
+        return stage(self._files, archive, to, **options)
+
+    def pack(
+        self,
+        folder: str | Path,
+        remote: str,
+        **options: Any,  # noqa: ANN401 (checked by the function)
+    ) -> Packed:
+        """Put a folder on Drive as one archive: many small files at once.
+
+        Parameters
+        ----------
+        folder
+            Path here.
+        remote
+            Path on Drive, ending in ``.tar``, ``.tar.gz`` or ``.tar.zst``.
+        **options
+            Of `colabmagic.drive.pack.pack`.
+        """
+        from colabmagic.drive.pack import pack  # noqa: PLC0415 (rarely asked for)
+
+        return pack(self._files, Path(folder), remote, **options)
 
     def health(self) -> dict[str, Any]:
         """Return who is logged in, and how full the Drive is, in bytes."""
@@ -183,79 +233,23 @@ class Drive:
         return self._files.folder(parent), name
 
 
-class _Ranges(io.RawIOBase):
-    """Reads a file on Drive range by range."""
-
-    def __init__(self, files: Files, remote: RemoteFile) -> None:
-        super().__init__()
-        self._files, self._remote = files, remote
-        self._at = 0
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that it can be read anywhere."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place."""
-        base = {
-            io.SEEK_SET: 0,
-            io.SEEK_CUR: self._at,
-            io.SEEK_END: self._remote.size or 0,
-        }
-        self._at = max(0, base[whence] + offset)
-        return self._at
-
-    def tell(self) -> int:
-        """Return the place."""
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (writable memory)
-        """Fetch what fills a buffer, as far as the file goes."""
-        end = min(self._at + len(buffer), self._remote.size or 0)
-        if end <= self._at:
-            return 0
-        response = self._files.transport.request(
-            "GET",
-            f"{FILES}/{self._remote.id}",
-            cost=budget.DOWNLOAD,
-            params={"alt": "media", "supportsAllDrives": "true"},
-            headers={
-                "Range": f"bytes={self._at}-{end - 1}",
-                "Accept-Encoding": "identity",
-            },
-        )
-        data = response.content
-        expected = f"bytes {self._at}-{end - 1}/{self._remote.size}"
-        if (
-            response.headers.get("Content-Range") != expected
-            or len(data) != end - self._at
-        ):
-            raise DriveError(
-                f"{self._remote.name} was not sent as it was asked for",
-                seen=response.headers.get("Content-Range", "no Content-Range"),
-                hint="open it again: it may have changed",
-            )
-        buffer[: len(data)] = data
-        self._at = end
-        return len(data)
-
-
 def connect(
-    *, credentials: Credentials | str | None = None, api_root: str | None = None
+    *,
+    credentials: Credentials | str | None = None,
+    api_root: str | None = None,
+    drive_id: str | None = None,
 ) -> Drive:
     """Connect to Google Drive; nothing is asked yet.
 
     Parameters
     ----------
     credentials
-        Any of google-auth, or a file, or ``adc``; left out: those that are here
-        (`colabmagic.drive.auth.find_credentials`).
+        Any of google-auth, or a file, or ``secret:NAME``, or ``adc``; left out: those that
+        are here (`colabmagic.drive.auth.find_credentials`).
     api_root
-        Where Drive is; Google's own by default.
+        Where Drive is; left out: ``COLABMAGIC_DRIVE_API_ROOT``, else Google's own.
+    drive_id
+        The id of a shared drive, in which paths begin that name no root.
 
     Raises
     ------
@@ -264,9 +258,30 @@ def connect(
     """
     from colabmagic.drive.auth import find_credentials  # noqa: PLC0415 (reads files)
 
+    api_root = api_root or os.environ.get(API_ROOT_VARIABLE) or None
+    if api_root is not None:
+        _refuse_unsafe(api_root)
     if credentials is None or isinstance(credentials, str):
         credentials = find_credentials(credentials)
     transport = Transport(credentials)
     if api_root is not None:
         transport.api_root = api_root.rstrip("/")
-    return Drive(transport)
+    return Drive(transport, drive_id)
+
+
+def _refuse_unsafe(api_root: str) -> None:
+    """Refuse an address that would carry the login through the network unencrypted."""
+    parts = urlsplit(api_root)
+    host = parts.hostname or ""
+    try:
+        is_here = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_here = host == "localhost"
+    if not host or not (
+        parts.scheme == "https" or (parts.scheme == "http" and is_here)
+    ):
+        raise DriveError(
+            "this address of Drive is not safe: the login would go out unencrypted",
+            seen=f"{parts.scheme or 'no scheme'}://{host}",
+            hint=f"an address with https:// in {API_ROOT_VARIABLE} or api_root=",
+        )

@@ -2,34 +2,30 @@
 
 Bytes go to ``NAME.part`` beside the target; a journal notes which ranges are complete, so
 that a later run, also after a kill, asks only for the others. The file gets its name
-when its MD5 is the server's.
+when its MD5 is the server's. Who wants to can read it while it comes.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import hashlib
-import json
-import os
 import re
-import shutil
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 import requests
 
-from colabmagic.drive import budget
+from colabmagic.drive import budget, checksum
 from colabmagic.drive.errors import (
     DriveError,
     IntegrityError,
     NotDownloadableError,
-    TargetFullError,
 )
 from colabmagic.drive.files import FILES, Files, RemoteFile
 from colabmagic.drive.http import connection_failed
+from colabmagic.drive.journal import Journal
 from colabmagic.drive.refusals import refusal
 
 if TYPE_CHECKING:
@@ -39,10 +35,27 @@ if TYPE_CHECKING:
     from colabmagic.drive.http import Transport
 
 PART_BYTES: Final = 32 * 2**20
+_LEAST_PART_BYTES: Final = 4 * 2**20  # each request costs 200 units and a round trip
+_PARTS_OF_EACH: Final = 4  # worker: all have work, and the sum is made meanwhile
 WORKERS: Final = 8
-_PIECE: Final = 256 * 1024
+_PIECE: Final = 2**20
+_HASHED_AT_ONCE: Final = 2**20
+_TICK_S: Final = 0.05  # so often is told how much has come
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _WHOLE_TRIES: Final = 3  # where the file changes meanwhile, or bytes were wrong
+
+
+class Reader(Protocol):
+    """Who reads a file while it comes; all is called in the thread that downloads."""
+
+    def begin(self, stream: IO[bytes]) -> None:
+        """Begin to read, in a thread of its own; again, if the first bytes were wrong."""
+
+    def check(self) -> None:
+        """Raise what makes the rest of the download useless."""
+
+    def abandon(self) -> None:
+        """Stop, and throw away what was made: the bytes were wrong, or do not come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +71,8 @@ class Transferred:
     fetched_bytes
         Bytes that went over the line in this run.
     md5
-        In hexadecimal digits; the server's and ours are the same.
+        In hexadecimal digits, as the server has it; what is here was compared with it, or
+        with the server's SHA-256.
     seconds
         How long it took.
     requests, retries
@@ -83,6 +97,7 @@ def download(  # noqa: PLR0913 (by keyword)
     part_bytes: int = PART_BYTES,
     acknowledge_abuse: bool = False,
     progress: Callable[[int], object] | None = None,
+    arrived: Reader | None = None,
 ) -> Transferred:
     """Download a file; nothing lies under the name of the target before it is right.
 
@@ -97,11 +112,17 @@ def download(  # noqa: PLR0913 (by keyword)
     workers
         Connections at a time.
     part_bytes
-        Bytes of each range.
+        Most bytes of a range; those of small files are smaller, for all workers to
+        have some.
     acknowledge_abuse
         Take it although Google holds it for harmful.
     progress
-        Called with a number of bytes that have come, in any thread.
+        Called with a number of bytes that have come, in the calling thread; below zero
+        if they were wrong and come again. What it raises ends the download; what has
+        come is kept for the next run.
+    arrived
+        Reads the bytes in their order while they come. It has read the right ones if
+        this function returns; it may not be at their end then.
 
     Returns
     -------
@@ -116,193 +137,69 @@ def download(  # noqa: PLR0913 (by keyword)
     began = time.monotonic()
     transport = files.transport
     before = (transport.requests_made, transport.retries)
-    if (
-        remote.is_folder
-        or remote.is_document
-        or remote.md5 is None
-        or remote.size is None
-    ):
+    refuse_without_bytes(remote)
+    fetched = 0
+    share = (remote.size or 0) // (max(1, workers) * _PARTS_OF_EACH)
+    part_bytes = min(part_bytes, max(_LEAST_PART_BYTES, share))
+    for _ in range(_WHOLE_TRIES):
+        digest, wanted = checksum.expected(remote)
+        job = _Download(
+            transport, remote, Journal.open(target, remote, part_bytes), workers,
+            acknowledge_abuse, progress or _ignore, digest, arrived,
+        )  # fmt: skip
+        found = "none"
+        try:
+            with contextlib.suppress(IntegrityError):  # it is another file by now
+                found = job.run()
+            if found == wanted:
+                job.journal.publish(target)
+                return Transferred(
+                    path=str(target),
+                    size=remote.size or 0,
+                    fetched_bytes=fetched + job.fetched,
+                    md5=remote.md5 or "",
+                    seconds=time.monotonic() - began,
+                    requests=transport.requests_made - before[0],
+                    retries=transport.retries - before[1],
+                )
+            if arrived is not None:
+                arrived.abandon()
+            job.progress(-job.journal.size)
+            job.journal.discard()
+        finally:
+            fetched += job.fetched
+            job.journal.close()
+        remote = files.by_id(remote.id)  # it may have changed meanwhile
+    raise IntegrityError(
+        f"{remote.name} did not arrive as it is on Drive, {_WHOLE_TRIES} times",
+        seen=f"{digest.name.upper()} {found} here, {wanted} there",
+        hint="run the cell again; if it stays so, the disk or the network changes bytes",
+    )
+
+
+def refuse_without_bytes(remote: RemoteFile) -> None:
+    """Raise for what cannot be downloaded: a folder, a Google document.
+
+    Parameters
+    ----------
+    remote
+        What was found.
+
+    Raises
+    ------
+    NotDownloadableError
+        It has no bytes of its own.
+    """
+    if remote.is_folder or remote.is_document or None in {remote.md5, remote.size}:
         raise NotDownloadableError(
             f"{remote.name} has no bytes of its own",
             seen=remote.mime_type,
             hint="a folder: each file of it; a Google document: File > Download in its page",
         )
-    fetched = 0
-    for _ in range(_WHOLE_TRIES):
-        journal = Journal.open(target, remote, part_bytes)
-        job = _Download(
-            transport, remote, journal, workers, acknowledge_abuse, progress or _ignore
-        )
-        try:
-            md5 = job.run()
-        finally:
-            fetched += job.fetched
-            journal.close()
-        if md5 == remote.md5:
-            journal.publish(target)
-            return Transferred(
-                path=str(target),
-                size=remote.size or 0,
-                fetched_bytes=fetched,
-                md5=md5,
-                seconds=time.monotonic() - began,
-                requests=transport.requests_made - before[0],
-                retries=transport.retries - before[1],
-            )
-        journal.discard()
-        remote = files.by_id(remote.id)  # it may have changed meanwhile
-    raise IntegrityError(
-        f"{remote.name} did not arrive as it is on Drive, {_WHOLE_TRIES} times",
-        seen=f"MD5 {md5} here, {remote.md5} there",
-        hint="run the cell again; if it stays so, the disk or the network changes bytes",
-    )
 
 
 def _ignore(_: int) -> None:
     """Show nothing."""
-
-
-@dataclass(eq=False)
-class Journal:
-    """Which ranges of a file are complete on disk.
-
-    Parameters
-    ----------
-    part
-        The file that they are in.
-    size
-        Of the whole, in bytes.
-    part_bytes
-        Of each range.
-    done
-        Numbers of ranges.
-    """
-
-    part: Path
-    size: int
-    part_bytes: int
-    done: set[int]
-    _data: int = -1
-    _log: Any = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @classmethod
-    def open(cls, target: Path, remote: RemoteFile, part_bytes: int) -> Journal:
-        """Return the journal of a target, continued if it is of the same content.
-
-        Parameters
-        ----------
-        target
-            Where the file will be.
-        remote
-            What is downloaded.
-        part_bytes
-            Of each range, if it is begun anew.
-        """
-        part = target.with_name(target.name + ".part")
-        log = target.with_name(target.name + ".part.json")
-        identity = {
-            "id": remote.id,
-            "md5": remote.md5,
-            "size": remote.size,
-            "part_bytes": part_bytes,
-        }
-        done: set[int] = set()
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            first, *rest = log.read_text("utf-8").splitlines()
-            known = json.loads(first)
-            if {**known, "part_bytes": 0} == {
-                **identity,
-                "part_bytes": 0,
-            } and part.exists():
-                identity = known
-                for line in rest:
-                    if line.isdecimal():  # the last one may be cut
-                        done.add(int(line))
-        size = remote.size or 0
-        journal = cls(part, size, int(identity["part_bytes"] or part_bytes), done)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            journal._data = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            missing = size - os.fstat(journal._data).st_blocks * 512
-            free = shutil.disk_usage(target.parent).free
-            if missing > free:
-                raise _full(target, missing, free)
-            os.ftruncate(journal._data, size)
-            text = (
-                json.dumps(identity)
-                + "\n"
-                + "".join(f"{each}\n" for each in sorted(done))
-            )
-            fresh = log.with_name(log.name + ".new")
-            fresh.write_text(text, "utf-8")
-            fresh.replace(log)
-            journal._log = log.open("a", encoding="utf-8")
-        except OSError as error:
-            journal.close()
-            raise _unwritable(target, error) from None
-        return journal
-
-    def missing(self) -> list[tuple[int, int, int]]:
-        """Return number, start and end of the ranges that are not complete."""
-        starts = range(0, self.size, self.part_bytes)
-        return [
-            (number, start, min(start + self.part_bytes, self.size))
-            for number, start in enumerate(starts)
-            if number not in self.done
-        ]
-
-    def write(self, data: bytes, offset: int) -> None:
-        """Put bytes into their place."""
-        view = memoryview(data)
-        try:
-            while view:
-                written = os.pwrite(self._data, view, offset)
-                view, offset = view[written:], offset + written
-        except OSError as error:
-            raise _unwritable(self.part, error) from None
-
-    def complete(self, number: int) -> None:
-        """Note that a range is complete."""
-        with self._lock:
-            self.done.add(number)
-            self._log.write(f"{number}\n")
-            self._log.flush()
-
-    def md5(self) -> str:
-        """Return the MD5 of the whole file."""
-        digest = hashlib.md5(usedforsecurity=False)
-        offset = 0
-        while data := os.pread(self._data, 2**22, offset):
-            digest.update(data)
-            offset += len(data)
-        return digest.hexdigest()
-
-    def close(self) -> None:
-        """Close the files; they stay for a later run."""
-        if self._log is not None:
-            self._log.close()
-            self._log = None
-        if self._data >= 0:
-            os.close(self._data)
-            self._data = -1
-
-    def publish(self, target: Path) -> None:
-        """Give the file its name."""
-        try:
-            self.part.replace(target)
-        except OSError as error:
-            raise _unwritable(target, error) from None
-        self._log_path().unlink(missing_ok=True)
-
-    def discard(self) -> None:
-        """Forget what came: it was wrong."""
-        self._log_path().unlink(missing_ok=True)
-        self.part.unlink(missing_ok=True)
-
-    def _log_path(self) -> Path:
-        """Return where the journal is."""
-        return self.part.with_name(self.part.name + ".json")
 
 
 @dataclass(eq=False)
@@ -315,28 +212,59 @@ class _Download:
     workers: int
     acknowledge_abuse: bool
     progress: Callable[[int], object]
+    digest: Any
+    reader: Reader | None = None
     fetched: int = 0
+    _told: int = 0
+    _hashed: int = 0
+    _buffer: bytearray = field(default_factory=lambda: bytearray(_HASHED_AT_ONCE))
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> str:
-        """Fetch all ranges; return the MD5 of the file."""
+        """Fetch all ranges; return the checksum of the file."""
         missing = self.journal.missing()
         came = self.journal.size - sum(end - start for _, start, end in missing)
         self.progress(came)
+        if self.reader is not None:
+            self.reader.begin(self.journal.stream())
         with concurrent.futures.ThreadPoolExecutor(
             max_workers=max(1, min(self.workers, len(missing) or 1)),
             thread_name_prefix="colabmagic-drive",
         ) as pool:
-            futures = [pool.submit(self._part, *each) for each in missing]
             try:
-                for each in concurrent.futures.as_completed(futures):
-                    each.result()
+                waiting = {pool.submit(self._part, *each) for each in missing}
+                while waiting:
+                    done, waiting = concurrent.futures.wait(
+                        waiting, _TICK_S, concurrent.futures.FIRST_COMPLETED
+                    )
+                    for each in done:
+                        each.result()
+                    self._tell()
             except BaseException:  # also Ctrl-C: the others end at their next piece
                 self._stop.set()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
-        return self.journal.md5()
+        self._tell()
+        return str(self.digest.hexdigest())
+
+    def _tell(self) -> None:
+        """Hash what has arrived, and say how much it is: in the calling thread."""
+        with self._lock:
+            more, self._told = self.fetched - self._told, self.fetched
+        if more:
+            self.progress(more)
+        if self.reader is not None:
+            self.reader.check()
+        arrived = self.journal.arrived()
+        while self._hashed < arrived:
+            wanted = min(_HASHED_AT_ONCE, arrived - self._hashed)
+            piece = memoryview(self._buffer)[:wanted]
+            count = self.journal.read_into(piece, self._hashed)
+            if not count:
+                return  # somebody has made the file shorter: its sum will be wrong
+            self.digest.update(piece[:count])
+            self._hashed += count
 
     def _part(self, number: int, start: int, end: int) -> None:
         """Fetch one range; if it cannot be had, the others need not be asked for."""
@@ -355,7 +283,7 @@ class _Download:
             failure: DriveError = connection_failed(EOFError(), self.transport.api_root)
             came = 0
             try:
-                came = self._answer(position, end)
+                came = self._answer(number, position, end)
             except DriveError as error:
                 if not error.retryable:
                     raise
@@ -371,7 +299,7 @@ class _Download:
         if not self._stop.is_set():
             self.journal.complete(number)
 
-    def _answer(self, start: int, end: int) -> int:
+    def _answer(self, number: int, start: int, end: int) -> int:
         """Ask for a range once; return how many bytes came."""
         transport = self.transport
         params = {"alt": "media", "supportsAllDrives": "true"}
@@ -392,48 +320,52 @@ class _Download:
             whole = response.status_code == requests.codes.ok
             if whole and (start, end) != (0, self.journal.size):
                 return 0  # it ignored the range
-            if not whole and not _is_range(response, start, end, self.journal.size):
+            if _total(response) not in {None, str(self.journal.size)}:
+                raise IntegrityError("the file has changed", hint="run it again")
+            if not whole and not is_range(response, start, end, self.journal.size):
                 return 0
             if response.status_code not in {requests.codes.ok, requests.codes.partial}:
                 raise refusal(response)
-            return self._store(response, start, end)
+            return self._store(response, number, start, end)
 
-    def _store(self, response: requests.Response, start: int, end: int) -> int:
-        """Write what comes; return how many bytes came before it ended or broke."""
+    def _store(
+        self, response: requests.Response, number: int, start: int, end: int
+    ) -> int:
+        """Write what comes; return how many bytes came before it ended or broke.
+
+        What is written once is never written again: it may have been read already.
+        """
         position = start
         with contextlib.suppress(requests.RequestException, OSError):
             for piece in response.iter_content(_PIECE):
                 if position + len(piece) > end:
-                    return 0  # more than was asked for: not to be trusted
-                self.journal.write(piece, position)
+                    break  # more than was asked for
+                self.journal.write(number, piece, position)
                 position += len(piece)
                 with self._lock:
                     self.fetched += len(piece)
-                self.progress(len(piece))
                 if self._stop.is_set():
                     break
         return position - start
 
 
-def _is_range(response: requests.Response, start: int, end: int, size: int) -> bool:
-    """Tell whether an answer says that it is what was asked for."""
+def _total(response: requests.Response) -> str | None:
+    """Return the size of the whole file, as an answer has it."""
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return match[3] if match is not None else None
+
+
+def is_range(response: requests.Response, start: int, end: int, size: int) -> bool:
+    """Tell whether an answer says that it is what was asked for.
+
+    Parameters
+    ----------
+    response
+        The answer.
+    start, end
+        Of the range; the byte at its end is the first that does not belong to it.
+    size
+        Of the whole file.
+    """
     match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     return match is not None and match.groups() == (str(start), str(end - 1), str(size))
-
-
-def _full(target: Path, wanted: int, free: int) -> TargetFullError:
-    """Return the error for a disk without room."""
-    return TargetFullError(
-        f"there is no room for {target.name}",
-        seen=f"{wanted:,} bytes wanted, {free:,} free in {target.parent}",
-        hint="free some, or another folder",
-    )
-
-
-def _unwritable(target: Path, error: OSError) -> DriveError:
-    """Return the error for a file that cannot be written."""
-    return TargetFullError(
-        f"{target} cannot be written",
-        seen=f"{error.strerror or type(error).__name__}",
-        hint="free room on the disk, or choose another folder",
-    )

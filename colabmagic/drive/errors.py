@@ -7,7 +7,8 @@
     │   ├── NoCredentialsError
     │   ├── InsufficientScopeError
     │   ├── GrantExpiredError
-    │   └── ConsentDeclinedError
+    │   ├── ConsentDeclinedError
+    │   └── LoginFailedError
     ├── DriveMountError
     │   ├── MountpointError
     │   ├── MountFailedError
@@ -76,6 +77,10 @@ class ConsentDeclinedError(DriveAuthError):
     """The user, or Google for him, said no in the window that asks for permission."""
 
 
+class LoginFailedError(DriveAuthError):
+    """A login was begun, and did not come to its end."""
+
+
 class DriveMountError(DriveError):
     """Drive is not there as a folder."""
 
@@ -107,7 +112,7 @@ class MountPolicyError(DriveMountError):
 
 
 class MountUnsupportedError(DriveMountError):
-    """This machine cannot show Drive as a folder."""
+    """Drive cannot be shown as a folder on this machine."""
 
 
 class DriveQuotaError(DriveError):

@@ -9,103 +9,45 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive import budget
+from colabmagic.drive.answers import has_object
 from colabmagic.drive.errors import (
     AmbiguousPathError,
     DriveFileNotFoundError,
     DrivePathError,
+    NotDownloadableError,
 )
+from colabmagic.drive.listing import search, shared_drives
+from colabmagic.drive.remote import FIELDS, FILES, FOLDER, SHORTCUT, RemoteFile, root_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from colabmagic.drive.http import Transport
 
-FILES: Final = "/drive/v3/files"
-FOLDER: Final = "application/vnd.google-apps.folder"
-SHORTCUT: Final = "application/vnd.google-apps.shortcut"
-_GOOGLE_APPS: Final = "application/vnd.google-apps."
-_FIELDS: Final = (
-    "id,name,mimeType,size,md5Checksum,headRevisionId,modifiedTime,parents,driveId,"
-    "trashed,shortcutDetails"
-)
-_PAGE: Final = 1000
-_EVERYWHERE: Final = {"supportsAllDrives": "true", "includeItemsFromAllDrives": "true"}
+__all__ = ["EXPORTS", "FILES", "FOLDER", "SHORTCUT", "Files", "RemoteFile"]
+
 _MY_DRIVE: Final = frozenset({"MyDrive", "My Drive"})
 _SHARED: Final = frozenset({"Shareddrives", "Shared drives"})
 _MOST_FOLDERS: Final = 10_000  # remembered
 _MANY: Final = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteFile:
-    """A file or folder on Drive.
-
-    Attributes
-    ----------
-    id, name
-        As Google has them.
-    mime_type
-        Of the content; folders and Google documents have types of their own.
-    size
-        Bytes; None for what has none.
-    md5
-        Of the content, in hexadecimal digits; None for what has none.
-    revision
-        Of the content.
-    modified
-        Time of the last change, as RFC 3339.
-    drive_id
-        Of the shared drive; None in My Drive.
-    trashed
-        Whether it is in the trash.
-    """
-
-    id: str
-    name: str
-    mime_type: str
-    size: int | None = None
-    md5: str | None = None
-    revision: str | None = None
-    modified: str = ""
-    drive_id: str | None = None
-    trashed: bool = False
-    target_id: str | None = field(default=None, repr=False)
-
-    @classmethod
-    def read(cls, meta: dict[str, Any]) -> RemoteFile:
-        """Return the file that a resource of the API describes.
-
-        Parameters
-        ----------
-        meta
-            The resource.
-        """
-        size = meta.get("size")
-        return cls(
-            id=meta["id"],
-            name=meta.get("name", ""),
-            mime_type=meta.get("mimeType", ""),
-            size=None if size is None else int(size),
-            md5=meta.get("md5Checksum"),
-            revision=meta.get("headRevisionId"),
-            modified=meta.get("modifiedTime", ""),
-            drive_id=meta.get("driveId"),
-            trashed=bool(meta.get("trashed")),
-            target_id=meta.get("shortcutDetails", {}).get("targetId"),
-        )
-
-    @property
-    def is_folder(self) -> bool:
-        """Whether it can hold others."""
-        return self.mime_type == FOLDER
-
-    @property
-    def is_document(self) -> bool:
-        """Whether it is a Google document, which has no bytes of its own."""
-        return self.mime_type.startswith(_GOOGLE_APPS) and self.mime_type not in {
-            FOLDER,
-            SHORTCUT,
-        }
+_IDS: Final = 100  # asked for at a time
+_NOT_POSSIBLE: Final = 400  # the status for a format that is not offered
+_CONFLICT: Final = 409  # an id that is taken
+_OFFICE: Final = "application/vnd.openxmlformats-officedocument."
+EXPORTS: Final = {
+    "csv": "text/csv",
+    "docx": _OFFICE + "wordprocessingml.document",
+    "html": "text/html",
+    "md": "text/markdown",
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "pptx": _OFFICE + "presentationml.presentation",
+    "svg": "image/svg+xml",
+    "tsv": "text/tab-separated-values",
+    "txt": "text/plain",
+    "xlsx": _OFFICE + "spreadsheetml.sheet",
+    "zip": "application/zip",
+}
 
 
 @dataclass(eq=False)
@@ -116,11 +58,21 @@ class Files:
     ----------
     transport
         Sends the requests.
+    drive_id
+        A shared drive: paths that name no root begin there.
     """
 
     transport: Transport
-    _folders: OrderedDict[tuple[str, str], str] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    drive_id: str | None = None
+    _folders: OrderedDict[tuple[str, str], RemoteFile] = field(
+        default_factory=OrderedDict, repr=False
+    )
+    _made: OrderedDict[tuple[str, str], str] = field(
+        default_factory=OrderedDict, repr=False
+    )
+    _ids: list[str] = field(default_factory=list, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _making: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def stat(self, path: str, *, newest: bool = False) -> RemoteFile:
         """Return what a path leads to; shortcuts are followed.
@@ -159,8 +111,11 @@ class Files:
         Parameters
         ----------
         path
-            Of a folder; a file yields itself.
+            Of a folder; a file yields itself; ``Shareddrives`` yields the shared drives.
         """
+        if path.strip("/") in _SHARED:
+            yield from shared_drives(self.transport)
+            return
         folder = self.stat(path)
         if not folder.is_folder:
             yield folder
@@ -169,19 +124,21 @@ class Files:
 
     def children(self, folder: RemoteFile) -> Iterator[RemoteFile]:
         """Yield what lies in a folder; it is asked for page by page."""
-        yield from self._search(
-            f"'{_quoted(folder.id)}' in parents and trashed = false"
+        yield from search(
+            self.transport,
+            f"'{_quoted(folder.id)}' in parents and trashed = false",
+            folder.drive_id,
         )
 
     def by_id(self, file_id: str) -> RemoteFile:
         """Return the file with an id."""
-        response = self.transport.request(
+        meta = self.transport.json(
             "GET",
             f"{FILES}/{file_id}",
             cost=budget.GET,
-            params={"fields": _FIELDS, "supportsAllDrives": "true"},
+            params={"fields": FIELDS, "supportsAllDrives": "true"},
         )
-        return RemoteFile.read(response.json())
+        return RemoteFile.read(meta)
 
     def folder(self, path: str) -> RemoteFile:
         """Return a folder, made with those above it if it is not there.
@@ -194,7 +151,7 @@ class Files:
         root, names = self._begin(path)
         current = root
         for name in names:
-            with self._lock:  # two threads must not make it twice
+            with self._making:  # two threads must not make it twice
                 found = self._named(current, name)
                 folders = [each for each in found if each.is_folder]
                 if len(folders) > 1:
@@ -204,8 +161,120 @@ class Files:
 
     def named(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
         """Return all files of a name in a folder, the newest first."""
-        found = self._named(folder, name)
+        found = self._named(folder, name) or self._made_here(folder, name)
         return sorted(found, key=lambda each: each.modified, reverse=True)
+
+    def note_made(self, folder: RemoteFile, name: str, file_id: str) -> None:
+        """Remember a file that was made here: Google's search may not find it at once.
+
+        Parameters
+        ----------
+        folder, name
+            Where it is.
+        file_id
+            Its id.
+        """
+        with self._lock:
+            self._made[folder.id, name] = file_id
+            while len(self._made) > _MOST_FOLDERS:
+                self._made.popitem(last=False)
+
+    def _made_here(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
+        """Return the file that was made here, if it still is what it was."""
+        file_id = self._made.get((folder.id, name))
+        if file_id is None:
+            return []
+        try:
+            found = self.by_id(file_id)
+        except DriveFileNotFoundError:
+            return []
+        moved = folder.id not in found.parents and folder.id != "root"
+        return [] if found.name != name or found.trashed or moved else [found]
+
+    def export(self, path: str, kind: str, *, newest: bool = False) -> bytes:
+        """Return a Google document in another format; Google makes 10 MB at most.
+
+        Parameters
+        ----------
+        path
+            As for `stat`.
+        kind
+            An ending, as ``pdf``, ``docx``, ``xlsx``, ``csv``; or a MIME type.
+        newest
+            As for `stat`.
+
+        Raises
+        ------
+        NotDownloadableError
+            It is no Google document, or not one that can be had so.
+        """
+        found = self.stat(path, newest=newest)
+        mime_type = EXPORTS.get(kind.lstrip(".").lower(), kind)
+        if not found.is_document:
+            raise NotDownloadableError(
+                f"{found.name!r} is no Google document",
+                seen=found.mime_type,
+                hint="download it as it is",
+            )
+        response = self.transport.request(
+            "GET",
+            f"{FILES}/{found.id}/export",
+            cost=budget.DOWNLOAD,
+            params={"mimeType": mime_type},
+            accepted={_NOT_POSSIBLE},
+            whole=lambda response: "Content-Type" in response.headers,
+        )
+        if response.status_code == _NOT_POSSIBLE:
+            raise NotDownloadableError(
+                f"Google does not make {kind!r} of {found.name!r}",
+                seen=found.mime_type,
+                hint="one of: " + ", ".join(EXPORTS),
+            )
+        return response.content
+
+    def copy(
+        self, remote: RemoteFile, folder: RemoteFile, name: str | None = None
+    ) -> RemoteFile:
+        """Copy a file on Drive, once: also one whose download quota is used up.
+
+        Parameters
+        ----------
+        remote
+            The file.
+        folder
+            Where the copy goes.
+        name
+            Of the copy; left out: the same.
+        """
+        file_id = self.new_id()
+        response = self.transport.request(
+            "POST",
+            f"{FILES}/{remote.id}/copy",
+            cost=budget.WRITE,
+            params={"fields": FIELDS, "supportsAllDrives": "true"},
+            json={"id": file_id, "name": name or remote.name, "parents": [folder.id]},
+            accepted={_CONFLICT},
+            whole=has_object,
+        )
+        if response.status_code == _CONFLICT:  # an attempt that was not heard made it
+            return self.by_id(file_id)
+        return RemoteFile.read(response.json())
+
+    def trash(self, file_id: str) -> None:
+        """Put a file into the trash.
+
+        Parameters
+        ----------
+        file_id
+            Its id.
+        """
+        self.transport.request(
+            "PATCH",
+            f"{FILES}/{file_id}",
+            cost=budget.WRITE,
+            params={"fields": "id", "supportsAllDrives": "true"},
+            json={"trashed": True},
+        )
 
     def _begin(self, path: str) -> tuple[RemoteFile, list[str]]:
         """Return the root of a path, and the names below it."""
@@ -220,6 +289,8 @@ class Files:
             return RemoteFile(id="root", name="MyDrive", mime_type=FOLDER), parts[1:]
         if len(parts) > 1 and parts[0] in _SHARED:
             return self._shared_drive(parts[1]), parts[2:]
+        if self.drive_id is not None and (not parts or parts[0] not in _SHARED):
+            return root_of(self.drive_id, self.drive_id), parts
         raise DrivePathError(
             f"{path!r} does not say where it begins",
             hint="MyDrive/…, or Shareddrives/NAME/…",
@@ -227,30 +298,16 @@ class Files:
 
     def _shared_drive(self, name: str) -> RemoteFile:
         """Return the root folder of a shared drive."""
-        token, found, known = None, [], []
-        while True:
-            params = {"pageSize": 100, "fields": "nextPageToken,drives(id,name)"}
-            if token:
-                params["pageToken"] = token
-            page = self.transport.request(
-                "GET", "/drive/v3/drives", cost=budget.LIST, params=params
-            ).json()
-            for each in page.get("drives", []):
-                known.append(each["name"])
-                if each["name"] == name:
-                    found.append(each["id"])
-            token = page.get("nextPageToken")
-            if not token:
-                break
+        known = list(shared_drives(self.transport))
+        found = [each for each in known if each.name == name]
         if len(found) == 1:
-            return RemoteFile(
-                id=found[0], name=name, mime_type=FOLDER, drive_id=found[0]
-            )
+            return found[0]
         kind = AmbiguousPathError if found else DriveFileNotFoundError
+        some = ", ".join(repr(each.name) for each in known[:_MANY]) or "none"
         raise kind(
             f"{len(found) or 'no'} shared drives are called {name!r}",
-            seen="there are: " + (", ".join(known[:_MANY]) or "none"),
-            hint="%mount_drive --ls Shareddrives",
+            seen=f"there are: {some}",
+            hint="%mount_drive --ls Shareddrives; of two with one name: --drive ID",
         )
 
     def _child(
@@ -260,7 +317,7 @@ class Files:
         with self._lock:
             known = self._folders.get((folder.id, name)) if not last else None
         if known is not None:
-            return RemoteFile(id=known, name=name, mime_type=FOLDER)
+            return known
         found = self.named(folder, name)
         if not last:
             found = [
@@ -278,7 +335,7 @@ class Files:
             one = self.by_id(one.target_id)
         if one.is_folder:
             with self._lock:
-                self._folders[folder.id, name] = one.id
+                self._folders[folder.id, name] = one
                 while len(self._folders) > _MOST_FOLDERS:
                     self._folders.popitem(last=False)
         return one
@@ -289,31 +346,7 @@ class Files:
             f"'{_quoted(folder.id)}' in parents and name = '{_quoted(name)}' "
             "and trashed = false"
         )
-        return list(self._search(query))
-
-    def _search(self, query: str) -> Iterator[RemoteFile]:
-        """Yield what a query matches, each once: pages may repeat a file."""
-        token: str | None = None
-        seen: set[str] = set()
-        while True:
-            params: dict[str, Any] = {
-                "q": query,
-                "pageSize": _PAGE,
-                "fields": f"nextPageToken,incompleteSearch,files({_FIELDS})",
-                **_EVERYWHERE,
-            }
-            if token:
-                params["pageToken"] = token
-            page = self.transport.request(
-                "GET", FILES, cost=budget.LIST, params=params
-            ).json()
-            for meta in page.get("files", []):
-                if meta["id"] not in seen:
-                    seen.add(meta["id"])
-                    yield RemoteFile.read(meta)
-            token = page.get("nextPageToken")
-            if not token:
-                return
+        return list(search(self.transport, query, folder.drive_id))
 
     def _make_folder(self, parent: RemoteFile, name: str) -> RemoteFile:
         """Make a folder, once, whatever becomes of the answer."""
@@ -323,10 +356,15 @@ class Files:
 
     def new_id(self) -> str:
         """Return an id for a file that is to be made: a second attempt makes no second file."""
-        page = self.transport.request(
-            "GET", f"{FILES}/generateIds", cost=budget.GET, params={"count": 1}
-        ).json()
-        return str(page["ids"][0])
+        with self._lock:
+            if self._ids:
+                return self._ids.pop()
+        page = self.transport.json(
+            "GET", f"{FILES}/generateIds", cost=budget.GET, params={"count": _IDS}
+        )
+        with self._lock:
+            self._ids.extend(page["ids"])
+            return self._ids.pop()
 
     def created(self, file_id: str, body: dict[str, Any]) -> RemoteFile:
         """Make a file without content; one that an unheard attempt has made counts."""
@@ -334,11 +372,12 @@ class Files:
             "POST",
             FILES,
             cost=budget.WRITE,
-            params={"fields": _FIELDS, "supportsAllDrives": "true"},
+            params={"fields": FIELDS, "supportsAllDrives": "true"},
             json=body,
-            accepted={409},
+            accepted={_CONFLICT},
+            whole=has_object,
         )
-        if response.status_code == 409:  # noqa: PLR2004 (conflict: it is there)
+        if response.status_code == _CONFLICT:
             return self.by_id(file_id)
         return RemoteFile.read(response.json())
 
@@ -356,5 +395,6 @@ def _ambiguous(path: str, found: list[RemoteFile]) -> AmbiguousPathError:
     return AmbiguousPathError(
         f"{len(found)} files are called {path}",
         seen=f"changed {shown}",
-        hint="rename or delete all but one on drive.google.com, or take the newest: newest=True",
+        hint="rename or delete all but one on drive.google.com, or take the newest: --newest"
+        " (newest=True)",
     )

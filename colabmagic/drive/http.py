@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import random
+import re
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import requests
-from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
+from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession, Request
+from requests.adapters import HTTPAdapter
 
+from colabmagic.drive.answers import (
+    connection_failed,
+    failure,
+    has_object,
+    read_refusal,
+    retry_after,
+)
 from colabmagic.drive.budget import FREE, UnitBudget
-from colabmagic.drive.errors import ConnectionFailedError, DriveError, GrantExpiredError
-from colabmagic.drive.refusals import refusal
+from colabmagic.drive.errors import ConnectionFailedError, DriveError
+
+__all__ = [
+    "API_ROOT",
+    "Transport",
+    "Waits",
+    "connection_failed",
+    "has_object",
+    "read_refusal",
+    "retry_after",
+]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from google.auth.credentials import Credentials
 
@@ -28,8 +49,30 @@ CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 20.0  # between two pieces of an answer
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 32.0
+_RENEWALS: Final = 3  # of a login, for one request
+_CONNECTIONS: Final = 32  # kept open by a session
+_GOOGLE: Final = ".googleapis.com"
+_KEY: Final = re.compile(r"(upload_id=)[^&\s\"']+")
 _OK: Final = range(200, 300)
 _RESUME_INCOMPLETE: Final = 308
+
+
+class _WithoutKeys(logging.Filter):
+    """Takes the key of an upload out of what the libraries log of addresses."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record; it is logged in any case."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                _KEY.sub(r"\1…", each) if isinstance(each, str) else each
+                for each in record.args
+            )
+        return True
+
+
+_WITHOUT_KEYS: Final = _WithoutKeys()
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_WITHOUT_KEYS)
 
 
 class Waits:
@@ -98,7 +141,8 @@ class Transport:
     read_timeout_s: float = READ_TIMEOUT_S
     requests_made: int = 0
     retries: int = 0
-    _own: threading.local = field(default_factory=threading.local, repr=False)
+    _idle: deque[AuthorizedSession] = field(default_factory=deque, repr=False)
+    _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __repr__(self) -> str:
@@ -114,6 +158,7 @@ class Transport:
         params: Mapping[str, Any] | None = None,
         attempts: int | None = None,
         accepted: Container[int] = (),
+        whole: Callable[[requests.Response], bool] | None = None,
         **options: Any,  # noqa: ANN401 (of requests)
     ) -> requests.Response:
         """Send a request until it is answered; a refusal that stays is an error.
@@ -132,6 +177,9 @@ class Transport:
             How often it is tried; left out: as often as this transport does.
         accepted
             Statuses that are an answer too.
+        whole
+            Tells whether a success has come in full: headers that are cut off still look
+            like an answer.
         **options
             For ``requests``: ``json``, ``data``, ``headers``, ``stream``.
 
@@ -148,23 +196,44 @@ class Transport:
         count = self.attempts if attempts is None else attempts
         for attempt in range(count):
             if attempt:
-                with self._lock:
-                    self.retries += 1
+                self.retried()
             self.budget.take(cost)
+            asked: float | None = None
             try:
                 response = self.once(method, where, params=params, **options)
-                status = response.status_code
-                if status in _OK or status == _RESUME_INCOMPLETE or status in accepted:
-                    return response
-                error: DriveError = refusal(response)
-                asked = _retry_after(response)
-                response.close()
             except ConnectionFailedError as failed:
-                error, asked = failed, None
+                error: DriveError = failed
+            else:
+                status = response.status_code
+                if status in accepted or status == _RESUME_INCOMPLETE:
+                    return response
+                if status in _OK and (whole is None or whole(response)):
+                    return response
+                with response:
+                    error, asked = read_refusal(response), retry_after(response)
+                if status in _OK:
+                    error = connection_failed(EOFError(), self.api_root)
             if not error.retryable or attempt + 1 == count:
                 raise error
             self.waits.wait(attempt, asked)
         raise AssertionError("no attempt was allowed")
+
+    def json(
+        self,
+        method: str,
+        where: str,
+        **options: Any,  # noqa: ANN401 (of `request`)
+    ) -> dict[str, Any]:
+        """Send a request as `request` does, and return the object that it is answered with.
+
+        Parameters
+        ----------
+        method, where, **options
+            Of `request`.
+        """
+        response = self.request(method, where, whole=has_object, **options)
+        found: dict[str, Any] = response.json()
+        return found
 
     def once(
         self,
@@ -181,78 +250,93 @@ class Transport:
         GrantExpiredError
             The credentials are not renewed.
         """
-        url = where if "://" in where else self.api_root + where
+        url = self._url(where)
+        try:
+            token = self._renewed()
+            response = self._sent(method, url, options)
+            for _ in range(_RENEWALS):
+                if response.status_code != requests.codes.unauthorized:
+                    break
+                response.close()
+                token = self._renewed(refused=token)
+                response = self._sent(method, url, options)
+        except (requests.RequestException, GoogleAuthError, OSError) as caught:
+            failed = failure(caught, url)
+        else:
+            return response
+        # Not raised where it was caught: the text of that one may hold a token or the key
+        # of an upload, and would stay in reach as the context of ours.
+        raise failed
+
+    def retried(self) -> None:
+        """Count one more attempt."""
+        with self._lock:
+            self.retries += 1
+
+    def close(self) -> None:
+        """Close the connections that nobody uses; the next request opens others."""
+        while self._idle:
+            with contextlib.suppress(IndexError):
+                self._idle.pop().close()  # type: ignore[no-untyped-call]
+
+    def _url(self, where: str) -> str:
+        """Return the whole address; a login goes to no other place than Drive's."""
+        if "://" not in where:
+            return self.api_root + where
+        root, given = urlsplit(self.api_root), urlsplit(where)
+        ours = (given.scheme, given.netloc) == (root.scheme, root.netloc)
+        google = given.scheme == "https" and str(given.hostname).endswith(_GOOGLE)
+        if not (ours or (google and str(root.hostname).endswith(_GOOGLE))):
+            raise DriveError(
+                "the answer leads away from Drive",
+                seen=f"{given.scheme}://{given.hostname}"[:80],
+                hint="do not log in over this network",
+            )
+        return where
+
+    def _sent(
+        self, method: str, url: str, options: Mapping[str, Any]
+    ) -> requests.Response:
+        """Send a request, and return the answer to it."""
         with self._lock:
             self.requests_made += 1
-        try:
-            self._renew()
-            response: requests.Response = self._session().request(  # type: ignore[no-untyped-call]
+        with self._session() as session:
+            response: requests.Response = session.request(  # type: ignore[no-untyped-call]
                 method,
                 url,
                 timeout=(CONNECT_TIMEOUT_S, self.read_timeout_s),
                 allow_redirects=False,  # else 308 would be followed
                 **options,
             )
-        except RefreshError as error:
-            if error.retryable:
-                raise ConnectionFailedError(
-                    "Google did not renew the login",
-                    seen=type(error).__name__,
-                    hint="run the cell again in a minute",
-                ) from None
-            raise _expired(error) from None
-        except (requests.RequestException, TransportError, OSError) as error:
-            # Its text has the whole address, which may hold the key of an upload.
-            raise connection_failed(error, url) from None
-        except GoogleAuthError as error:
-            raise _expired(error) from None
         return response
 
-    def _renew(self) -> None:
-        """Renew the login in one thread, if it has run out."""
-        if self.credentials.valid:
-            return
-        with self._lock:
-            if not self.credentials.valid:
-                self.credentials.refresh(Request())  # type: ignore[no-untyped-call]
+    def _renewed(self, refused: str | None = None) -> str | None:
+        """Return a token that is good; renew the login in one thread, if it has run out.
 
-    def _session(self) -> AuthorizedSession:
-        """Return this thread's session."""
-        session: AuthorizedSession | None = getattr(self._own, "session", None)
-        if session is None:
-            session = self._own.session = AuthorizedSession(self.credentials)  # type: ignore[no-untyped-call]
-        return session
+        One that the server has refused is renewed unless another thread has done so.
+        """
+        if not self.credentials.valid or refused is not None:
+            with self._renewal:
+                current = self.credentials.token
+                if not self.credentials.valid or refused == current:
+                    with requests.Session() as session:
+                        self.credentials.refresh(Request(session))  # type: ignore[no-untyped-call]
+        token: str | None = self.credentials.token
+        return token
 
-
-def connection_failed(error: BaseException, url: str) -> ConnectionFailedError:
-    """Return the error for a connection that broke, without what is secret.
-
-    Parameters
-    ----------
-    error
-        What ``requests`` raised.
-    url
-        What was asked for.
-    """
-    parts = urlsplit(url)
-    return ConnectionFailedError(
-        f"the connection to {parts.hostname} broke",
-        seen=type(error).__name__,
-        hint="run the cell again: it goes on where it stopped",
-    )
-
-
-def _expired(error: Exception) -> GrantExpiredError:
-    """Return the error for credentials that are not renewed."""
-    reason = "invalid_grant" if "invalid_grant" in str(error) else type(error).__name__
-    return GrantExpiredError(
-        "Google does not renew the login any more",
-        seen=reason,
-        hint="log in again; a consent screen in “Testing” ends each login after 7 days",
-    )
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Return how long the server asks to wait."""
-    text = response.headers.get("Retry-After", "")
-    return min(float(text), 300.0) if text.isdecimal() else None
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[AuthorizedSession]:
+        """Lend a session to one thread at a time; its connections stay open."""
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = AuthorizedSession(  # type: ignore[no-untyped-call]
+                self.credentials, refresh_status_codes=()
+            )  # it would drop the answer unread, and each thread would renew
+            adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+        try:
+            yield session
+        finally:
+            self._idle.append(session)

@@ -14,6 +14,7 @@ from colabmagic.drive.errors import (
     DriveFileNotFoundError,
     GrantExpiredError,
     InsufficientScopeError,
+    IntegrityError,
     NotDownloadableError,
     RateLimitedError,
     ServerFailedError,
@@ -39,6 +40,11 @@ class _Meaning:
 
 _RATE: Final = _Meaning(RateLimitedError, "Google asks to go slower", _LATER)
 _SERVER: Final = _Meaning(ServerFailedError, "Google's server failed", _LATER)
+_SHORTER: Final = _Meaning(
+    IntegrityError,
+    "the file became shorter while it was downloaded",
+    "run the cell again: it begins anew with what is there now",
+)
 _MEANINGS: Final = {
     "userRateLimitExceeded": _RATE,
     "rateLimitExceeded": _RATE,
@@ -97,18 +103,27 @@ _MEANINGS: Final = {
     "cannotDownloadAbusiveFile": _Meaning(
         NotDownloadableError,
         "Google holds this file for harmful",
-        "acknowledge_abuse=True, if you trust it",
+        "drive.connect().download(…, acknowledge_abuse=True), if you trust it",
     ),
     "fileNotDownloadable": _Meaning(
         NotDownloadableError,
         "this is a Google document: it has no bytes of its own",
-        "export it: File > Download in its page, as PDF or Office file",
+        'export it: File > Download in its page, or drive.connect().export(path, "pdf")',
     ),
     "cannotDownloadFile": _Meaning(
         NotDownloadableError,
         "the owner has forbidden to download this file",
         "ask its owner",
     ),
+    "exportSizeLimitExceeded": _Meaning(
+        NotDownloadableError,
+        "this document is too large to be exported: Google exports 10 MB at most",
+        "File > Download in its page",
+    ),
+    "fileIdInUse": _Meaning(
+        DriveError, "a file with this id is there already", "run the cell again"
+    ),
+    "requestedRangeNotSatisfiable": _SHORTER,
     "notFound": _Meaning(
         DriveFileNotFoundError,
         "there is no such file, or this account may not see it",
@@ -128,9 +143,9 @@ def refusal(response: requests.Response) -> DriveError:
     status = response.status_code
     reason, message = _reason(response)
     meaning = _MEANINGS.get(reason) or _by_status(status)
-    seen = f"HTTP {status} {reason}".rstrip()
+    seen = f"HTTP {status} {_plain(reason)}".rstrip()
     if message:
-        seen += f": {message}"
+        seen += f": {_plain(message)}"
     return meaning.kind(meaning.what, seen=seen[:_LONGEST], hint=meaning.hint)
 
 
@@ -142,6 +157,8 @@ def _by_status(status: int) -> _Meaning:
         return _Meaning(
             GrantExpiredError, "Google does not accept the login", "log in again"
         )
+    if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        return _SHORTER
     if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
         return _MEANINGS["notFound"]
     if (
@@ -169,3 +186,8 @@ def _reason(response: requests.Response) -> tuple[str, str]:
         return str(details.get("reason", "")), str(error.get("message", ""))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return "", ""
+
+
+def _plain(text: str) -> str:
+    """Return a server's text without what could steer a terminal."""
+    return "".join(each if each.isprintable() else " " for each in text)

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import json
-import os
-import shutil
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.drive.archives import kind_of, stem_of, unpack
-from colabmagic.drive.download import PART_BYTES, WORKERS, download
+from colabmagic.drive import partial
+from colabmagic.drive.archives import KNOWN, content_bytes, kind_of, require, stem_of
+from colabmagic.drive.download import (
+    PART_BYTES,
+    WORKERS,
+    Transferred,
+    download,
+    refuse_without_bytes,
+)
 from colabmagic.drive.errors import (
     CorruptArchiveError,
     DriveError,
     TargetFullError,
 )
-from colabmagic.drive.members import MAX_RATIO, Target
+from colabmagic.drive.journal import refuse_full, unwritable
+from colabmagic.drive.members import MAX_RATIO, Links
+from colabmagic.drive.reader import open_ranges
+from colabmagic.drive.steps import step
+from colabmagic.drive.unpacking import Limits, Unpacking
+from colabmagic.report.progress import SILENT, Progress
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from colabmagic.drive.files import Files, RemoteFile
+    from colabmagic.drive.members import Target
 
 _COLAB: Final = Path("/content")
-_PARTIAL: Final = ".colabmagic-partial-"
+_NO_NAMES: Final = {"", ".", ".."}
+_HASHED_AT_ONCE: Final = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,18 +86,23 @@ def stage(  # noqa: PLR0913 (by keyword)
     part_bytes: int = PART_BYTES,
     max_ratio: float = MAX_RATIO,
     max_bytes: int | None = None,
+    links: Links = "refuse",
     keep_archive: bool = False,
-    progress: Callable[[int], object] | None = None,
+    newest: bool = False,
+    progress: Progress = SILENT,
 ) -> Staged:
     """Download an archive, unpack it, and give the folder its name when all is right.
+
+    A tar is unpacked while it comes; a zip and a 7z, whose directories are at their
+    ends, afterwards.
 
     Parameters
     ----------
     files
         Where it is.
     archive
-        Path of a ``.tar``, ``.tar.gz``, ``.tar.xz``, ``.tar.bz2``, ``.tar.zst`` or ``.zip``
-        on Drive.
+        Path of a ``.tar``, ``.tar.gz``, ``.tar.xz``, ``.tar.bz2``, ``.tar.zst``, ``.zip``
+        or ``.7z`` on Drive.
     to
         The folder; left out: of the archive's name, below ``/content`` or here.
     refresh
@@ -94,10 +111,15 @@ def stage(  # noqa: PLR0913 (by keyword)
         Of the download.
     max_ratio, max_bytes
         How much may come out.
+    links
+        ``inside``: make the links that stay inside of the folder; else they are refused.
     keep_archive
         Leave the archive beside the folder.
+    newest
+        Of several files of the same name take the one that changed last.
     progress
-        Called with a number of bytes that have come.
+        Is told of the download and of unpacking, in the calling thread. What it raises
+        ends them; what has come is kept for the next run.
 
     Returns
     -------
@@ -109,123 +131,197 @@ def stage(  # noqa: PLR0913 (by keyword)
     DriveError
         Nothing lies under the folder's name then that did not before.
     """
-    began = time.monotonic()
     name = archive.rstrip("/").rpartition("/")[2]
     if kind_of(name) is None:
         raise CorruptArchiveError(
-            f"{name} is no archive that can be unpacked",
-            seen="known: .tar .tar.gz .tar.xz .tar.bz2 .tar.zst .zip",
+            f"{clean(name)} is no archive that can be unpacked",
+            seen=f"known: {KNOWN}",
             hint='%mount_drive --pack FOLDER "MyDrive/NAME.tar.zst" makes one',
         )
-    folder = (to or _default_folder(name)).absolute()
-    marker = folder.with_name(f".{folder.name}.colabmagic.json")
-    known = None if refresh else _known(marker, folder)
-    remote = _remote(files, archive, known)
-    if known is not None and (known["id"], known["md5"]) == (remote.id, remote.md5):
+    if links not in {"refuse", "inside"}:
+        raise ValueError(f"links is 'refuse' or 'inside', not {links!r}")
+    require(name)
+    folder = (to or _default_folder(name)).resolve()
+    if not folder.name:
+        raise TargetFullError(f"{folder} cannot be made anew", hint="--to FOLDER")
+    job = _Stage(
+        files, archive, name, folder, workers, part_bytes,
+        Limits(max_ratio=max_ratio, max_bytes=max_bytes, links=links),
+        keep_archive, progress, newest,
+    )  # fmt: skip
+    found = None if refresh else job.hit()
+    if found is not None:
+        return found
+    job.refuse_occupied()
+    with partial.alone(folder, job.wait_for_other) as waited:
+        if waited:
+            progress.finish()
+            found = job.hit()  # the other one has made it
+        return found or job.run()
+
+
+@dataclass(eq=False)
+class _Stage:
+    """One archive on its way."""
+
+    files: Files
+    archive: str
+    name: str
+    folder: Path
+    workers: int
+    part_bytes: int
+    limits: Limits
+    keep_archive: bool
+    progress: Progress
+    newest: bool = False
+
+    def __post_init__(self) -> None:
+        self.began = time.monotonic()
+        self.marker = self.folder.with_name(f".{self.folder.name}.colabmagic.json")
+        self.remote: RemoteFile | None = None
+
+    def hit(self) -> Staged | None:
+        """Return what is here, if it is what Drive has: one request."""
+        known = _known(self.marker, self.folder)
+        self.remote = remote = self._found(known)
+        if known is None or (known["id"], known["md5"]) != (remote.id, remote.md5):
+            return None
         return Staged(
-            path=folder, files=known["files"], size=known["size"],
+            path=self.folder, files=known["files"], size=known["size"],
             archive_bytes=remote.size or 0, fetched_bytes=0, md5=known["md5"],
-            seconds=time.monotonic() - began, notes=tuple(known["notes"]),
+            seconds=time.monotonic() - self.began, notes=tuple(known["notes"]),
         )  # fmt: skip
-    _refuse_occupied(folder, marker)
-    local = folder.with_name(name if keep_archive else f".{name}")
-    done = download(
-        files, remote, local, workers=workers, part_bytes=part_bytes, progress=progress
-    )
-    _clear(folder)
-    beside = _beside(folder)
-    try:
-        target = _unpacked(local, name, beside, max_ratio, max_bytes)
-        notes = list(target.notes)
+
+    def _found(self, known: dict[str, Any] | None) -> RemoteFile:
+        """Return the file on Drive: by its id, if it is known from the last time."""
+        if known is not None and known["path"] == self.archive and not self.newest:
+            with contextlib.suppress(DriveError):
+                found = self.files.by_id(str(known["id"]))
+                if not found.trashed and found.name == self.name:
+                    return found
+        return self.files.stat(self.archive, newest=self.newest)
+
+    def wait_for_other(self) -> None:
+        """Say that another process makes this folder."""
+        self.progress.start(f"wait for who is making {clean(self.folder.name)}")
+
+    def run(self) -> Staged:
+        """Download and unpack; nothing half is left, whatever happens."""
+        self.remote = remote = self.remote or self._found(None)
+        refuse_without_bytes(remote)
+        partial.clear(self.folder)
+        local = self._local()
+        here = _is_content(local, remote)
+        if self.keep_archive and local.exists() and not here and not self._kept():
+            raise TargetFullError(
+                f"{local} is there already, and is another file",
+                hint="move it away, or leave --keep-archive out",
+            )
+        self._refuse_full(remote, local, here=here)
+        job = Unpacking(self.name, remote.size or 0, self.folder, self.limits)
+        try:
+            done = self._fetched(remote, local, job, here=here)
+            with step(self.progress, "unpack", self.name, job.size):
+                if job.made is None:
+                    job.begin(local.open("rb"))
+                target = job.result(self.progress)
+            md5 = done.md5 if done else str(remote.md5)
+            self._appear(job, md5, target)
+        except CorruptArchiveError:  # its bytes are those of Drive: of no further use
+            job.abandon()
+            if not self.keep_archive:
+                local.unlink(missing_ok=True)
+            raise
+        except BaseException:  # also Ctrl-C: nothing half is left
+            job.abandon()
+            raise
+        if not self.keep_archive:
+            local.unlink(missing_ok=True)
+        return Staged(
+            path=self.folder, files=target.files, size=target.written_bytes,
+            archive_bytes=job.size, fetched_bytes=done.fetched_bytes if done else 0, md5=md5,
+            seconds=time.monotonic() - self.began, notes=tuple(target.notes),
+        )  # fmt: skip
+
+    def _fetched(
+        self, remote: RemoteFile, local: Path, job: Unpacking, *, here: bool
+    ) -> Transferred | None:
+        """Download the archive, unless it is here, and unpack a tar meanwhile."""
+        if here:
+            return None
+        with step(self.progress, "download", self.name, remote.size):
+            done = download(
+                self.files, remote, local,
+                workers=self.workers, part_bytes=self.part_bytes,
+                progress=self.progress.advance,
+                arrived=job if kind_of(self.name) == "tar" else None,
+            )  # fmt: skip
+        job.size = done.size  # it may have changed meanwhile
+        return done
+
+    def _local(self) -> Path:
+        """Return where the archive is until it is unpacked, or stays."""
+        if self.keep_archive:
+            return self.folder.with_name(self.name)
+        return self.folder.with_name(f".{self.folder.name}.colabmagic-archive")
+
+    def _kept(self) -> bool:
+        """Tell whether the archive beside the folder is one that was kept before."""
+        known = _known(self.marker, self.folder) or {}
+        return known.get("kept") == self.name
+
+    def _refuse_full(self, remote: RemoteFile, local: Path, *, here: bool) -> None:
+        """Raise if the disk cannot take the archive and its content.
+
+        What a tar holds is not written in it: at least as much as it is large.
+        """
+        size = remote.size or 0
+        part = local if here else local.with_name(local.name + ".part")
+        with contextlib.suppress(OSError):
+            size = max(0, size - part.stat().st_blocks * 512)
+        content = None
+        if kind_of(self.name) != "tar":
+            with local.open("rb") if here else open_ranges(self.files, remote) as file:
+                content = content_bytes(self.name, file)
+        refuse_full(self.folder, size + (content or remote.size or 0))
+
+    def _appear(self, job: Unpacking, md5: str, target: Target) -> None:
+        """Give the folder its name, and note what it is of."""
+        assert job.made is not None
+        assert self.remote is not None
         facts = {
-            "id": remote.id, "md5": done.md5, "path": archive, "files": target.files,
-            "size": target.written_bytes, "notes": notes, "inode": beside.stat().st_ino,
+            "id": self.remote.id, "md5": md5, "path": self.archive,
+            "files": target.files, "size": target.written_bytes,
+            "notes": list(target.notes), "inode": job.made.stat().st_ino,
+            "kept": self.name if self.keep_archive else None,
         }  # fmt: skip
         # First what tells of the new folder, then the folder: in between, the number of
         # the old one does not fit, and nothing is taken for what it is not.
-        fresh = marker.with_name(marker.name + ".new")
-        fresh.write_text(json.dumps(facts), "utf-8")
-        fresh.replace(marker)
-        _put_in_place(beside, folder)
-    except BaseException:  # also Ctrl-C: nothing half is left
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
-    if not keep_archive:
-        local.unlink(missing_ok=True)
-    return Staged(
-        path=folder, files=target.files, size=target.written_bytes, archive_bytes=done.size,
-        fetched_bytes=done.fetched_bytes, md5=done.md5,
-        seconds=time.monotonic() - began, notes=tuple(notes),
-    )  # fmt: skip
+        fresh = self.marker.with_name(self.marker.name + ".new")
+        try:
+            fresh.write_text(json.dumps(facts), "utf-8")
+            fresh.replace(self.marker)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            raise unwritable(self.marker, error) from None
+        partial.put_in_place(job.made, self.folder)
 
-
-def _unpacked(
-    local: Path, name: str, beside: Path, max_ratio: float, max_bytes: int | None
-) -> Target:
-    """Unpack an archive into a fresh folder."""
-    with local.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        with Target(beside, size, max_ratio=max_ratio, max_bytes=max_bytes) as target:
-            unpack(name, file, target)
-    return target
-
-
-def _beside(folder: Path) -> Path:
-    """Make a folder beside another, which is of this process."""
-    try:
-        made = Path(
-            tempfile.mkdtemp(
-                prefix=f".{folder.name}{_PARTIAL}{os.getpid()}-", dir=folder.parent
+    def refuse_occupied(self) -> None:
+        """Refuse to replace a folder that is not ours."""
+        if self.folder.exists() and not self.marker.exists():
+            if self.folder.is_dir() and not any(self.folder.iterdir()):
+                return
+            raise TargetFullError(
+                f"{self.folder} is there already, and was not made by this magic",
+                hint="another folder: --to, or move that one away",
             )
-        )
-        made.chmod(0o755)
-    except OSError as error:
-        raise TargetFullError(
-            f"{folder.parent} cannot be written",
-            seen=error.strerror or type(error).__name__,
-            hint="another folder: --to",
-        ) from None
-    return made
-
-
-def _put_in_place(beside: Path, folder: Path) -> None:
-    """Give a folder its name; one that has it goes."""
-    if folder.exists():
-        old = _beside(folder)
-        folder.replace(old / folder.name)
-        beside.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        beside.replace(folder)
-
-
-def _clear(folder: Path) -> None:
-    """Remove what processes that were killed have left beside a folder."""
-    start = f".{folder.name}{_PARTIAL}"
-    for each in folder.parent.iterdir():
-        process = each.name.removeprefix(start).partition("-")[0]
-        if (
-            each.name.startswith(start)
-            and process.isdecimal()
-            and not _is_alive(int(process))
-        ):
-            shutil.rmtree(each, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    """Tell whether a process is there."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _default_folder(name: str) -> Path:
     """Return where an archive goes if nobody says."""
-    return (_COLAB if _COLAB.is_dir() else Path.cwd()) / stem_of(name)
+    stem = stem_of(name)
+    parent = _COLAB if _COLAB.is_dir() else Path.cwd()
+    return parent / ("data" if stem in _NO_NAMES else stem)
 
 
 def _known(marker: Path, folder: Path) -> dict[str, Any] | None:
@@ -238,24 +334,16 @@ def _known(marker: Path, folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _remote(files: Files, archive: str, known: dict[str, Any] | None) -> RemoteFile:
-    """Return the file on Drive: by its id, if it is known from the last time."""
-    if known is not None and known["path"] == archive:
-        with contextlib.suppress(DriveError):
-            found = files.by_id(str(known["id"]))
-            if not found.trashed:
-                return found
-    return files.stat(archive)
-
-
-def _refuse_occupied(folder: Path, marker: Path) -> None:
-    """Refuse to replace a folder that is not ours."""
-    if (
-        folder.exists()
-        and not marker.exists()
-        and (not folder.is_dir() or any(folder.iterdir()))
-    ):
-        raise TargetFullError(
-            f"{folder} is there already, and was not made by this magic",
-            hint="another folder: --to, or move that one away",
-        )
+def _is_content(local: Path, remote: RemoteFile) -> bool:
+    """Tell whether a file that is here has the content of one on Drive."""
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        with local.open("rb") as file:
+            if file.seek(0, io.SEEK_END) != remote.size:
+                return False
+            file.seek(0)
+            while data := file.read(_HASHED_AT_ONCE):
+                digest.update(data)
+    except OSError:
+        return False
+    return digest.hexdigest() == remote.md5

@@ -9,13 +9,20 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive import budget
+from colabmagic.drive.answers import (
+    connection_failed,
+    has_object,
+    read_refusal,
+    retry_after,
+)
 from colabmagic.drive.download import Transferred
 from colabmagic.drive.errors import (
+    AmbiguousPathError,
     ConnectionFailedError,
     DriveError,
     DriveFileNotFoundError,
@@ -24,7 +31,7 @@ from colabmagic.drive.errors import (
     SessionLostError,
 )
 from colabmagic.drive.files import FILES, Files, RemoteFile
-from colabmagic.drive.refusals import refusal, session_lost
+from colabmagic.drive.refusals import session_lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +43,7 @@ CHUNK_BYTES: Final = 16 * 2**20
 _UNIT: Final = 256 * 1024  # a chunk is a multiple of it, except the last
 _FIELDS: Final = "id,name,mimeType,size,md5Checksum,headRevisionId,modifiedTime"
 _SESSIONS: Final = 5
+_WHOLE_TRIES: Final = 3  # where bytes were wrong on the other side
 _GONE: Final = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 _DONE: Final = {HTTPStatus.OK, HTTPStatus.CREATED}
 _INCOMPLETE: Final = 308
@@ -77,19 +85,8 @@ def upload(  # noqa: PLR0913 (by keyword)
     before = (transport.requests_made, transport.retries)
     try:
         with source.open("rb") as file:
-            stamp = _stamp(file)
-            present = [each for each in files.named(folder, name) if not each.is_folder]
-            if len(present) > 1:
-                raise DrivePathError(
-                    f"{len(present)} files are called {name!r} in that folder",
-                    hint="delete all but one on drive.google.com, or choose another name",
-                )
-            job = _Upload(
-                files, file, stamp[0], folder, name, chunk_bytes, progress or _ignore
-            )
-            meta = job.run(present[0] if present else None)
-            md5 = job.md5()
-            changed = _stamp(file) != stamp
+            job = _Upload(files, file, folder, name, chunk_bytes, progress or _ignore)
+            failure = job.run_checked(source.name)
     except OSError as error:
         if isinstance(error, DriveError):
             raise
@@ -98,23 +95,13 @@ def upload(  # noqa: PLR0913 (by keyword)
             seen=error.strerror or type(error).__name__,
             hint="look at its name",
         ) from None
-    if meta.get("md5Checksum") != md5 or int(meta.get("size", -1)) != stamp[0]:
-        why = (
-            "it changed while it was uploaded"
-            if changed
-            else "bytes changed on the way"
-        )
-        raise IntegrityError(
-            f"{name} on Drive is not {source.name}: {why}",
-            seen=f"MD5 {meta.get('md5Checksum')} there, {md5} here",
-            hint="run it again"
-            + (", when nobody writes to the file" if changed else ""),
-        )
+    if failure is not None:
+        raise failure
     return Transferred(
         path=name,
-        size=stamp[0],
+        size=job.size,
         fetched_bytes=job.sent,
-        md5=md5,
+        md5=job.md5,
         seconds=time.monotonic() - began,
         requests=transport.requests_made - before[0],
         retries=transport.retries - before[1],
@@ -137,36 +124,93 @@ class _Upload:
 
     files: Files
     file: Any
-    size: int
     folder: RemoteFile
     name: str
     chunk_bytes: int
     progress: Callable[[int], object]
     sent: int = 0
+    size: int = 0
+    md5: str = ""
     _reported: int = 0
     _new_id: str | None = None
     _failures: int = 0
-    _digest: Any = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
 
-    def run(self, present: RemoteFile | None) -> dict[str, Any]:
+    def run_checked(self, local: str) -> DriveError | None:
+        """Upload it, again where bytes were wrong; return what is wrong in the end."""
+        present = self._present()
+        is_new = present is None
+        failure: DriveError | None = None
+        for _ in range(_WHOLE_TRIES):
+            stamp = _stamp(self.file)
+            self.size = stamp[0]
+            meta = self._run(present)
+            present = RemoteFile.read(meta)
+            if is_new:
+                self.files.note_made(self.folder, self.name, present.id)
+            self.md5 = self._md5()
+            if (present.md5, present.size) == (self.md5, self.size):
+                return None
+            changed = _stamp(self.file) != stamp
+            failure = IntegrityError(
+                f"{self.name} on Drive is not {local}: "
+                + (
+                    "it changed while it was uploaded"
+                    if changed
+                    else "bytes changed on the way"
+                ),
+                seen=f"MD5 {present.md5} there, {self.md5} here",
+                hint="run it again"
+                + (", when nobody writes to the file" if changed else ""),
+            )
+            if changed:
+                break
+        if present is not None and is_new:  # what is wrong must not bear the name
+            self.files.trash(present.id)
+        return failure
+
+    def _present(self) -> RemoteFile | None:
+        """Return the file that has the name already."""
+        found = [e for e in self.files.named(self.folder, self.name) if not e.is_folder]
+        if len(found) > 1:
+            raise AmbiguousPathError(
+                f"{len(found)} files are called {self.name!r} in that folder",
+                hint="delete all but one on drive.google.com, or choose another name",
+            )
+        one = found[0] if found else None
+        if one is not None and one.target_id is not None:
+            one = self.files.by_id(one.target_id)
+        if one is not None and (one.is_document or one.is_folder):
+            raise DrivePathError(
+                f"{self.name!r} in that folder is no file that can be replaced",
+                seen=one.mime_type,
+                hint="choose another name",
+            )
+        return one
+
+    def _run(self, present: RemoteFile | None) -> dict[str, Any]:
         """Upload it as a new file, or as the new content of one; return its resource."""
         if present is None:
             self._new_id = self.files.new_id()
         error: DriveError | None = None
         for _ in range(_SESSIONS):
+            self._reported = 0
             started = self._begin(present)
             if isinstance(started, dict):
                 return started
+            if started is None:  # the id is taken, and by no file that we may see
+                self._new_id = self.files.new_id()
+                continue
             try:
                 return self._send(started)
             except SessionLostError as lost:
                 error = lost
-                if self._new_id is not None and (made := self._made()):
+                if present is None and (made := self._made()):
                     return made
-        assert error is not None
-        raise error
+        raise error or SessionLostError(
+            "Google takes none of the ids that it gave", hint="run the cell again"
+        )
 
-    def md5(self) -> str:
+    def _md5(self) -> str:
         """Return the MD5 of what is on disk now."""
         digest = hashlib.md5(usedforsecurity=False)
         self.file.seek(0)
@@ -174,12 +218,15 @@ class _Upload:
             digest.update(data)
         return digest.hexdigest()
 
-    def _begin(self, present: RemoteFile | None) -> str | dict[str, Any]:
-        """Begin an upload; return its address, or the file if it is there already."""
-        body: dict[str, Any] = {"name": self.name}
+    def _begin(self, present: RemoteFile | None) -> str | dict[str, Any] | None:
+        """Begin an upload; return its address, or the file if it is there already.
+
+        None if the id is taken.
+        """
+        body: dict[str, Any] = {}  # a file that is there keeps its name: it may be a target
         method, where = "PATCH", f"/upload{FILES}/{present.id if present else ''}"
         if present is None:
-            body |= {"id": self._new_id, "parents": [self.folder.id]}
+            body = {"id": self._new_id, "name": self.name, "parents": [self.folder.id]}
             method, where = "POST", f"/upload{FILES}"
         response = self.files.transport.request(
             method,
@@ -193,18 +240,16 @@ class _Upload:
             json=body,
             headers={"X-Upload-Content-Length": str(self.size)},
             accepted={HTTPStatus.CONFLICT},
+            whole=lambda response: "Location" in response.headers,
         )
-        if response.status_code == HTTPStatus.CONFLICT and (made := self._made()):
-            return made
-        address = response.headers.get("Location")
-        if not address:
-            raise refusal(response)
-        return address
+        if response.status_code == HTTPStatus.CONFLICT and present is None:
+            return self._made()
+        return str(response.headers["Location"])
 
     def _made(self) -> dict[str, Any] | None:
         """Return the resource of the file, if an attempt has made it."""
         try:
-            response = self.files.transport.request(
+            return self.files.transport.json(
                 "GET",
                 f"{FILES}/{self._new_id}",
                 cost=budget.GET,
@@ -212,8 +257,6 @@ class _Upload:
             )
         except DriveFileNotFoundError:
             return None
-        meta: dict[str, Any] = response.json()
-        return meta
 
     def _send(self, address: str) -> dict[str, Any]:
         """Send chunk after chunk; after each trouble the server says what it has."""
@@ -229,6 +272,10 @@ class _Upload:
                 self._fail(error)
                 position = None
                 continue
+            if response.status_code in _DONE and not has_object(response):
+                self._fail(connection_failed(EOFError(), address))
+                position = None
+                continue
             if response.status_code in _DONE:
                 self._report(self.size)
                 meta: dict[str, Any] = response.json()
@@ -236,28 +283,28 @@ class _Upload:
             if response.status_code == _INCOMPLETE:
                 reached = _reached(response)
                 if position is not None and reached <= position and self.size:
-                    self._fail(ConnectionFailedError("nothing arrived", hint="again"))
+                    self._fail(connection_failed(EOFError(), address))
                 else:
                     self._failures = 0
                 position = reached
                 self._report(reached)
                 continue
-            refused = refusal(response)
+            refused = read_refusal(response)
             if response.status_code in _GONE:
                 raise session_lost(refused)
             if not refused.retryable:
                 raise refused
-            self._fail(refused)
+            self._fail(refused, retry_after(response))
             position = None
 
-    def _fail(self, error: DriveError) -> None:
+    def _fail(self, error: DriveError, asked: float | None = None) -> None:
         """Wait after a trouble; too many in a row are an error."""
         transport = self.files.transport
         self._failures += 1
         if self._failures >= transport.attempts:
             raise error
-        transport.retries += 1
-        transport.waits.wait(self._failures - 1)
+        transport.retried()
+        transport.waits.wait(self._failures - 1, asked)
 
     def _chunk(self, address: str, position: int) -> requests.Response:
         """Send the next chunk."""

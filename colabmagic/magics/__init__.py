@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAGICS: Final[dict[str, str]] = {
     "gpu_check": "colabmagic.magics.gpu:GpuMagics",
     "gpu_memory": "colabmagic.magics.memory:MemoryMagics",
+    "mount_drive": "colabmagic.magics.drive:DriveMagics",
     "train_on": "colabmagic.magics.train:TrainMagics",
 }
 

@@ -271,7 +271,9 @@ def _shown(action: argparse.Action) -> str:
 
 
 def _metavar(action: argparse.Action) -> str:
-    """Return the placeholder of a value."""
+    """Return the placeholder of a value, or of several."""
+    if isinstance(action.metavar, tuple):
+        return " ".join(action.metavar)
     return str(action.metavar or action.dest.upper())
 
 

@@ -74,6 +74,9 @@ class Extension:
         live = sys.modules.get("colabmagic.magics._live")
         if live is not None:
             live.stop()
+        drive = sys.modules.get("colabmagic.magics.drive")
+        if drive is not None:
+            drive.turn_off()
         train = sys.modules.get("colabmagic.magics.train")
         if train is not None:
             train.turn_off(self._shell)

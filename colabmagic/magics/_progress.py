@@ -10,9 +10,12 @@ from typing import Any, Final
 from IPython import get_ipython
 from IPython.display import display
 
+from colabmagic.report.size import in_words
+
 _QUIET_S: Final = 1.0  # what is done by then shows nothing at all
 _EVERY_S: Final = 0.2
 _WIDTH: Final = 79
+_LEAST_BYTES: Final = 100_000  # below it, a step shows its share alone
 
 
 class CellProgress:
@@ -53,13 +56,18 @@ class CellProgress:
         if now - self._began < _QUIET_S or now - self._shown_at < _EVERY_S:
             return
         self._shown_at = now
-        share = f" {min(self._done / self._total, 1):.0%}" if self._total else ""
-        line = f"{self._what} …{share}"
+        line = self._line(now)
         if self._is_notebook:
             self._update(line)
         elif self._is_terminal:
             sys.stdout.write("\r" + line[:_WIDTH].ljust(_WIDTH))
             sys.stdout.flush()
+
+    def _line(self, now: float) -> str:
+        """Return what is shown."""
+        del now
+        share = f" {min(self._done / self._total, 1):.0%}" if self._total else ""
+        return f"{self._what} …{share}"
 
     def _update(self, line: str) -> None:
         """Write the line where the last one was."""
@@ -68,3 +76,20 @@ class CellProgress:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
+
+
+class ByteProgress(CellProgress):
+    """Shows bytes, and how many come a second; small totals are counts of things."""
+
+    def start(self, what: str, total: float | None = None) -> None:
+        """Begin a step."""
+        self._step_began = time.monotonic()
+        super().start(what, total)
+
+    def _line(self, now: float) -> str:
+        """Return what is shown."""
+        line = super()._line(now)
+        if self._total is None or self._total < _LEAST_BYTES:
+            return line
+        rate = self._done / max(now - self._step_began, _EVERY_S)
+        return f"{line} of {in_words(self._total)}, {in_words(rate)}/s"

@@ -182,3 +182,47 @@ def test_the_budget() -> None:
         budget.take(200)
     assert budget.spent == 11_000
     assert sum(slept) == pytest.approx(100, rel=0.01)
+
+
+def test_the_address_comes_from_the_environment(
+    drive: FakeDrive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a company's proxy, and for tests; an argument goes before it."""
+    credentials = Credentials(drive.token)  # type: ignore[no-untyped-call]
+    monkeypatch.setenv("COLABMAGIC_DRIVE_API_ROOT", drive.url + "/")
+    assert library.connect(credentials=credentials).health()["user"]
+    monkeypatch.setenv("COLABMAGIC_DRIVE_API_ROOT", "https://drive.example")
+    assert library.connect(credentials=credentials, api_root=drive.url).health()["user"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://drive.example",
+        "ftp://127.0.0.1",
+        "drive.example",
+        "http://127.0.0.1.evil.example",
+    ],
+)
+def test_a_login_goes_nowhere_unencrypted(address: str) -> None:
+    """Only this machine may be asked without TLS."""
+    credentials = Credentials("SECRET-TOKEN")  # type: ignore[no-untyped-call]
+    with pytest.raises(errors.DriveError, match="unencrypted") as caught:
+        library.connect(credentials=credentials, api_root=address)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_shared_drives(drive: FakeDrive, tmp_path: Path) -> None:
+    """They are listed by name; with an id, paths begin in one of them."""
+    team = drive.store.add_drive("team")
+    drive.store.add_drive("other")
+    folder = drive.store.add_folder("runs", team)
+    credentials = Credentials(drive.token)  # type: ignore[no-untyped-call]
+    client = library.connect(credentials=credentials, api_root=drive.url, drive_id=team)
+    names = [each.name for each in client.ls("Shareddrives")]
+    assert sorted(names) == ["other", "team"]
+    (tmp_path / "a.pt").write_bytes(b"a")
+    assert client.save(tmp_path / "a.pt", "runs/").path == "runs/a.pt"
+    assert client.stat("Shareddrives/team/runs/a.pt").size == 1
+    assert [each.id for each in client.ls("")] == [folder.id]
+    assert client.stat("MyDrive").id == "root"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.drive import download as downloads
 from colabmagic.drive import errors
 from colabmagic.drive.download import Transferred, download
 from colabmagic.drive.upload import upload
@@ -178,7 +178,7 @@ def test_no_room(
 ) -> None:
     """It is said before anything is fetched."""
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(errors.TargetFullError, match="no room"):
         fetch()
     assert not (tmp_path / "data.bin").exists()

@@ -17,6 +17,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 ROOT = Path(__file__).parents[2]
@@ -103,6 +104,13 @@ class Reply:
         return "\n".join([self.stdout, self.stderr, *self.results, *self.errors])
 
 
+def _answer(answer: str | Callable[[str], str], outputs: list[dict[str, Any]]) -> str:
+    """Return what a person types, who has read what was printed."""
+    if not callable(answer):
+        return answer
+    return answer("".join(each.get("text", "") for each in outputs))
+
+
 class Kernel:
     """A kernel in a process of its own, with an empty profile.
 
@@ -171,7 +179,7 @@ class Kernel:
         *,
         silent: bool = False,
         interrupt_at: str | None = None,
-        answers: tuple[str, ...] = (),
+        answers: tuple[str | Callable[[str], str], ...] = (),
         timeout_s: float = TIMEOUT_S,
     ) -> Reply:
         """Run a cell as a front end does.
@@ -185,7 +193,8 @@ class Kernel:
         interrupt_at
             Send SIGINT when this text has been printed.
         answers
-            What a person types where the cell asks for input.
+            What a person types where the cell asks for input; a function gets what is
+            printed by then.
         timeout_s
             Fail after so many seconds.
         """
@@ -194,17 +203,19 @@ class Kernel:
         request = client.execute(
             code, silent=silent, allow_stdin=bool(answers), stop_on_error=False
         )
-        left = list(answers)
+        left, asked = list(answers), False
         outputs: list[dict[str, Any]] = []
         displays: list[str] = []
         end = time.monotonic() + timeout_s
         while True:
             assert time.monotonic() < end, f"the cell did not end: {code}"
-            if left and self._asked():
-                client.input(left.pop(0))
+            asked = asked or bool(left and self._asked())
             try:
                 message = client.get_iopub_msg(timeout=0.1)
-            except queue.Empty:
+            except queue.Empty:  # all that was printed before the question is here
+                if asked:
+                    client.input(_answer(left.pop(0), outputs))
+                    asked = False
                 continue
             if message["parent_header"].get("msg_id") != request:
                 continue

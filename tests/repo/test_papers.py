@@ -58,6 +58,8 @@ def test_the_readme_lists_the_options_of_a_magic(magic: str) -> None:
                 value = " {" + ",".join(map(str, action.choices)) + "}"
             elif action.nargs == "?":
                 value = f" [{action.metavar}]"
+            elif isinstance(action.metavar, tuple):
+                value = " " + " ".join(action.metavar)
             elif action.nargs != 0:
                 value = f" {action.metavar or action.dest.upper()}"
             names = [f"`{name}`" for name in action.option_strings]

@@ -76,6 +76,13 @@ def test_without_a_browser_ci_fails(poor_path: str) -> None:
     assert "install chromium" in words
 
 
+def test_without_fuse_and_rclone_it_says_what_to_install(poor_path: str) -> None:
+    """The tests that need them are left out, in so many words; nothing fails."""
+    status, words = run("ensure_drive_tools", PATH=poor_path)
+    assert status == 0
+    assert words == "some tests of Drive will be skipped: install fuse3 rclone\n"
+
+
 def test_ci_runs_what_the_readme_names() -> None:
     """`.ci/run` is executable and runs `make test`, without waiting for input."""
     assert os.access(ROOT / ".ci" / "run", os.X_OK)

@@ -108,6 +108,9 @@ class DriveApi:
         if fault is not None and fault.kind == "change_file" and entry.blob:
             old = entry.blob.read(0, entry.blob.size)
             self.store.set_content(entry.id, bytes(byte ^ 0xFF for byte in old))
+        if fault is not None and fault.kind == "shrink_file" and entry.blob:
+            left = int(entry.blob.size * fault.options["fraction"])
+            self.store.set_content(entry.id, entry.blob.read(0, left))
         return self._media(request, entry)
 
     def _media(self, request: Request, entry: Entry) -> Reply:
@@ -352,7 +355,7 @@ class DriveApi:
         if request.method == "DELETE":
             del self.store.sessions[session_id]
             return Reply(499)
-        total = self._receive(request, session, short=kind == "short_commit")
+        total = self._receive(request, session, kind)
         size = session.blob.size
         if session.done is None and (total is None or size < total):
             show = size > 0 and kind != "no_range_header"
@@ -362,7 +365,7 @@ class DriveApi:
         return Reply(200, select(entry.meta, parse_mask(mask)))
 
     def _receive(
-        self, request: Request, session: UploadSession, *, short: bool
+        self, request: Request, session: UploadSession, kind: str | None
     ) -> int | None:
         """Store what a PUT brings; return the total size if it is known."""
         header = request.headers.get("Content-Range")
@@ -380,11 +383,14 @@ class DriveApi:
         for block in request.body.blocks():
             session.blob.write(position, block)
             position += len(block)
+        if kind == "corrupt_upload" and position > start:
+            first = session.blob.read(start, start + 1)
+            session.blob.write(start, bytes([first[0] ^ 0xFF]))
         if header is None and request.body.complete:
             return position
         if not request.body.complete:
             session.blob.truncate(position - position % CHUNK_UNIT)
-        elif short:
+        elif kind == "short_commit":
             half = (start + position) // 2
             session.blob.truncate(max(start, half - half % CHUNK_UNIT))
         elif position != total and (position - start) % CHUNK_UNIT:

@@ -32,6 +32,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "revoke_tokens": {},
     "drop_session": {"code": 404},
     "change_file": {},
+    "shrink_file": {"fraction": 0.5},
     "expire_page_token": {},
     # The request is handled, the client does not hear of it
     "lost_reply": {},
@@ -52,6 +53,7 @@ KINDS: dict[str, dict[str, Any]] = {
     # In a resumable upload
     "short_commit": {},
     "no_range_header": {},
+    "corrupt_upload": {},
 }
 """Kind to its options with their defaults."""
 

@@ -20,6 +20,7 @@ from tests.fakes.drive.api import DriveApi, cost
 from tests.fakes.drive.contract import DriveContract, Match
 from tests.fakes.drive.faults import Fault, FaultScript
 from tests.fakes.drive.messages import Body, DriveError, Media, Reply, Request
+from tests.fakes.drive.oauth import AUTH_PATHS, OAuthPages
 from tests.fakes.drive.store import Store, blocks
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class FakeDrive:
         Replacement for ``time.time``.
     tls
         Serve HTTPS with this context.
+    store
+        The files of another one, for a second door to them.
     """
 
     def __init__(
@@ -93,9 +96,11 @@ class FakeDrive:
         strict: bool = True,
         clock: Callable[[], float] = time.time,
         tls: ssl.SSLContext | None = None,
+        store: Store | None = None,
     ) -> None:
         self.contract = DriveContract()
-        self.store = Store(blob_dir, storage_limit, clock)
+        self.store = store or Store(blob_dir, storage_limit, clock)
+        self.oauth = OAuthPages(self.store)
         self.faults = FaultScript()
         self.latency_s = latency_s
         self.bytes_per_second = bytes_per_second
@@ -176,6 +181,8 @@ class FakeDrive:
                 ("admin"),
                 0,
             )
+        if request.path in AUTH_PATHS:
+            return self.oauth.authorize(request), "consent", 0
         if request.path in TOKEN_PATHS:
             return self._token(request), "token", 0
         match = self.contract.find(
@@ -241,14 +248,14 @@ class FakeDrive:
             return _oauth_error(400, "invalid_grant", "Token has been revoked.")
         if not form.get("grant_type"):
             return _oauth_error(400, "invalid_request", "Missing grant_type")
+        if form["grant_type"] == ["authorization_code"]:
+            return self.oauth.exchange(request, form)
         body = {
             "access_token": self.store.issue_token(),
             "expires_in": 3600,
             "token_type": "Bearer",
             "scope": "https://www.googleapis.com/auth/drive",
         }
-        if form["grant_type"] == ["authorization_code"]:
-            body["refresh_token"] = "fake-refresh-token"  # noqa: S105
         return Reply(200, body)
 
     def _admin(self, order: dict[str, Any]) -> dict[str, Any]:

@@ -161,6 +161,21 @@ def test_change_file(drive: FakeDrive, fetch: Any, file_id: str) -> None:
     assert drive.store.get(file_id).meta["headRevisionId"] != before
 
 
+def test_shrink_file(drive: FakeDrive, fetch: Any) -> None:
+    """What lies beyond the new end cannot be had."""
+    drive.faults.load([rule("shrink_file")])
+    got = fetch(Range="bytes=0-9")
+    assert got.headers["Content-Range"] == f"bytes 0-9/{len(DATA) // 2}"
+    assert fetch(Range=f"bytes={len(DATA) // 2}-").status == 416
+
+
+def test_retry_after_as_a_date(drive: FakeDrive, fetch: Any) -> None:
+    """It is sent as it was given."""
+    text = "Wed, 21 Oct 2065 07:28:00 GMT"
+    drive.faults.load([rule("status", retry_after=text)])
+    assert fetch().headers["Retry-After"] == text
+
+
 def test_revoke_tokens_and_oauth_error(
     drive: FakeDrive, http: requests.Session
 ) -> None:
@@ -247,6 +262,18 @@ def test_short_commit_and_no_range_header(
     drive.faults.load([{"kind": "no_range_header", "match": "upload_id"}])
     assert ask(http, url).headers.get("Range") is None
     assert put(http, url, CHUNK, len(DATA)).status_code == 200
+
+
+def test_corrupt_upload(drive: FakeDrive, http: requests.Session, session: Any) -> None:
+    """One byte of the chunk is another one, and the checksum tells."""
+    url = session()
+    drive.faults.load([{"kind": "corrupt_upload", "match": "upload_id", "skip": 1}])
+    put(http, url, 0, CHUNK)
+    done = put(http, url, CHUNK, len(DATA)).json()
+    blob = drive.store.get(done["id"]).blob
+    assert blob is not None
+    got = blob.read(0, blob.size)
+    assert [at for at, byte in enumerate(got) if byte != DATA[at]] == [CHUNK]
 
 
 def test_lost_reply_on_last_chunk_keeps_the_file(

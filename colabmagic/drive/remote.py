@@ -1,0 +1,102 @@
+"""What a file on Drive is, as the API describes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+FILES: Final = "/drive/v3/files"
+FOLDER: Final = "application/vnd.google-apps.folder"
+SHORTCUT: Final = "application/vnd.google-apps.shortcut"
+FIELDS: Final = (
+    "id,name,mimeType,size,md5Checksum,sha256Checksum,headRevisionId,modifiedTime,parents,driveId,"
+    "trashed,shortcutDetails"
+)
+_GOOGLE_APPS: Final = "application/vnd.google-apps."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """A file or folder on Drive.
+
+    Attributes
+    ----------
+    id, name
+        As Google has them.
+    mime_type
+        Of the content; folders and Google documents have types of their own.
+    size
+        Bytes; None for what has none.
+    md5, sha256
+        Of the content, in hexadecimal digits; None for what has none.
+    revision
+        Of the content.
+    modified
+        Time of the last change, as RFC 3339.
+    drive_id
+        Of the shared drive; None in My Drive.
+    trashed
+        Whether it is in the trash.
+    """
+
+    id: str
+    name: str
+    mime_type: str
+    size: int | None = None
+    md5: str | None = None
+    sha256: str | None = None
+    revision: str | None = None
+    modified: str = ""
+    drive_id: str | None = None
+    trashed: bool = False
+    parents: frozenset[str] = field(default=frozenset(), repr=False)
+    target_id: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def read(cls, meta: dict[str, Any]) -> RemoteFile:
+        """Return the file that a resource of the API describes.
+
+        Parameters
+        ----------
+        meta
+            The resource.
+        """
+        size = meta.get("size")
+        return cls(
+            id=meta["id"],
+            name=meta.get("name", ""),
+            mime_type=meta.get("mimeType", ""),
+            size=None if size is None else int(size),
+            md5=meta.get("md5Checksum"),
+            sha256=meta.get("sha256Checksum"),
+            revision=meta.get("headRevisionId"),
+            modified=meta.get("modifiedTime", ""),
+            drive_id=meta.get("driveId"),
+            trashed=bool(meta.get("trashed")),
+            parents=frozenset(meta.get("parents", ())),
+            target_id=meta.get("shortcutDetails", {}).get("targetId"),
+        )
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it can hold others."""
+        return self.mime_type == FOLDER
+
+    @property
+    def is_document(self) -> bool:
+        """Whether it is a Google document, which has no bytes of its own."""
+        return self.mime_type.startswith(_GOOGLE_APPS) and self.mime_type not in {
+            FOLDER,
+            SHORTCUT,
+        }
+
+
+def root_of(drive_id: str, name: str) -> RemoteFile:
+    """Return the root folder of a shared drive: it has the id of the drive.
+
+    Parameters
+    ----------
+    drive_id, name
+        Of the drive.
+    """
+    return RemoteFile(id=drive_id, name=name, mime_type=FOLDER, drive_id=drive_id)

@@ -1,0 +1,327 @@
+"""What each verb of ``%mount_drive`` returns: an object that renders itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from colabmagic.report.document import Document
+from colabmagic.report.model import Code, Field, Finding, Report, Severity
+from colabmagic.report.plain import to_plain
+from colabmagic.report.size import in_words
+
+# Not application/json: front ends may prefer that to the HTML.
+MIME_TYPE: Final = "application/vnd.colabmagic.drive+json"
+_MOST_NOTES: Final = 8
+TITLE: Final = "Drive"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriveReport(Document):
+    """Base of what the verbs return."""
+
+    mime_type: ClassVar[str] = MIME_TYPE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, with the kind of the report."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        kind = next(
+            each for each in type(self).__mro__ if "fields" not in each.__dict__
+        )
+        return {
+            "report": kind.__name__,
+            **{name: _plain(value) for name, value in values.items()},
+        }
+
+    def __repr__(self) -> str:
+        """Return the answer in one line."""
+        return f"<{self.headline}>"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Account:
+    """Who is logged in, and how full his Drive is.
+
+    Attributes
+    ----------
+    user
+        The address; None where Google does not tell.
+    used_bytes, trash_bytes
+        Of his storage.
+    limit_bytes
+        None: there is no limit.
+    """
+
+    user: str | None
+    used_bytes: int
+    limit_bytes: int | None
+    trash_bytes: int = 0
+
+    @classmethod
+    def of(cls, health: dict[str, Any]) -> Account:
+        """Return what `Drive.health` found out.
+
+        Parameters
+        ----------
+        health
+            The dictionary.
+        """
+        return cls(**{field.name: health[field.name] for field in fields(cls)})
+
+    @property
+    def used(self) -> str:
+        """Return used and limit for people."""
+        limit = self.limit_bytes
+        of = "no limit" if limit is None else f"of {in_words(limit)}"
+        return f"{in_words(self.used_bytes)} {of}"
+
+    def __repr__(self) -> str:
+        """Return it in one line."""
+        return f"<{self.user or 'unknown account'}: {self.used}>"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MountReport(DriveReport):
+    """Drive is there.
+
+    Attributes
+    ----------
+    mode
+        ``colab`` or ``fuse``: as a folder; ``api``: by ``--stage``, ``--save``, ``--ls``.
+    path
+        The folder; None in API mode.
+    account
+        None where no credentials for the API are here.
+    reused
+        Whether it was there already.
+    readonly
+        Whether nothing can be written.
+    watched
+        Whether the folder is looked at, and healed.
+    folder
+        The working directory now, with ``--cd``.
+    moved_aside
+        Where files went that were in the way.
+    notes
+        What the user should know.
+    seconds
+        How long it took.
+    events
+        What the watcher has told since.
+    """
+
+    mode: str
+    path: Path | None
+    account: Account | None = None
+    reused: bool = False
+    readonly: bool = False
+    watched: bool = False
+    folder: Path | None = None
+    moved_aside: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    events: tuple[str, ...] = ()
+
+    def view(self) -> Report:
+        """Return the report before it becomes text or HTML."""
+        findings = [
+            *(note("moved-aside", f"moved aside: {each}") for each in self.moved_aside),
+            *(note("note", each) for each in self.notes),
+            *(note("watcher", each, Severity.WARN) for each in self.events[-5:]),
+        ]
+        if self.path is None:
+            summary = "by API: there is no folder here"
+            findings.insert(0, _what_to_type())
+        else:
+            summary = f"at {self.path}"
+            if self.mode == "colab":
+                summary += "/MyDrive" if self.path.name != "MyDrive" else ""
+        verdict = "CONNECTED" if self.path is None else "MOUNTED"
+        if self.readonly:
+            verdict += ", READ-ONLY"
+        values = [
+            Field(label="Account", value=self.account.user or "unknown")
+            if self.account
+            else None,
+            Field(label="Used", value=self.account.used) if self.account else None,
+            Field(label="Mode", value=self.mode),
+            Field(label="Was there already", value="yes") if self.reused else None,
+            Field(label="Watched", value="yes" if self.watched else "no")
+            if self.path
+            else None,
+            Field(label="Working directory", value=str(self.folder))
+            if self.folder
+            else None,
+            Field(label="Took", value=f"{self.seconds:.1f} s"),
+        ]
+        return Report(
+            title=TITLE, verdict=verdict, summary=summary, findings=tuple(findings),
+            fields=tuple(each for each in values if each),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class WorkReport(DriveReport):
+    """What ``--stage``, ``--save`` or ``--pack`` has done.
+
+    Attributes
+    ----------
+    verb
+        Which.
+    path
+        Where the result is: a local folder, or a path on Drive.
+    files
+        How many.
+    bytes
+        Of them together.
+    transferred_bytes
+        Bytes that went over the line; 0 where all was there already.
+    md5
+        Of the archive or file: the server's and ours are the same.
+    seconds
+        How long it took.
+    requests, retries
+        How many there were.
+    notes
+        What the user should know.
+    """
+
+    verb: str
+    path: str
+    files: int
+    bytes: int
+    transferred_bytes: int
+    md5: str
+    seconds: float
+    requests: int = 0
+    retries: int = 0
+    notes: tuple[str, ...] = ()
+
+    def view(self) -> Report:
+        """Return the report before it becomes text or HTML."""
+        count = "1 file" if self.files == 1 else f"{self.files:,} files"
+        size = in_words(self.bytes)
+        was_here = self.verb == "stage" and not self.transferred_bytes
+        verdict = "HERE ALREADY" if was_here else _VERDICTS[self.verb]
+        sent = self.transferred_bytes
+        rate = f", {in_words(sent / self.seconds)}/s" if sent and self.seconds else ""
+        return Report(
+            title=f"{TITLE} --{self.verb}",
+            verdict=verdict,
+            summary=f"{self.path}: {count}, {size}",
+            findings=tuple(note("note", each) for each in self.notes[:_MOST_NOTES]),
+            fields=(
+                Field(label="Transferred", value=in_words(sent) + rate),
+                Field(label="MD5", value=f"{self.md5} here and on Drive"),
+                Field(label="Retries", value=str(self.retries)),
+                Field(label="Took", value=f"{self.seconds:.2f} s"),
+            ),
+        )
+
+
+_VERDICTS: Final = {
+    "stage": "UNPACKED",
+    "save": "ON DRIVE",
+    "pack": "PACKED, ON DRIVE",
+}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class DoneReport(DriveReport):
+    """Something was done that has no figures: ``--unmount``, ``--login``.
+
+    Attributes
+    ----------
+    verb
+        Which.
+    verdict, summary
+        What was done.
+    path
+        What it was done to.
+    notes
+        What the user should know.
+    """
+
+    verb: str
+    verdict: str
+    summary: str = ""
+    path: Path | None = None
+    notes: tuple[str, ...] = ()
+
+    def view(self) -> Report:
+        """Return the report before it becomes text or HTML."""
+        return Report(
+            title=f"{TITLE} --{self.verb}", verdict=self.verdict, summary=self.summary,
+            findings=tuple(note("note", each) for each in self.notes),
+        )  # fmt: skip
+
+
+def in_time(seconds: float) -> str:
+    """Return a length of time for people.
+
+    Parameters
+    ----------
+    seconds
+        How long.
+    """
+    minutes = max(0, round(seconds / 60))
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest:02} min" if hours else f"{minutes} min"
+
+
+def note(
+    code: str, title: str, severity: Severity = Severity.INFO, *, fix: str = ""
+) -> Finding:
+    """Return a finding.
+
+    Parameters
+    ----------
+    code, title, severity
+        As in `Finding`.
+    fix
+        A command, if there is one.
+    """
+    return Finding(
+        code=code, severity=severity, title=title, fix=(Code(fix),) if fix else ()
+    )
+
+
+def _what_to_type() -> Finding:
+    """Return what one can do without a folder."""
+    return Finding(
+        code="no-folder",
+        severity=Severity.INFO,
+        title="files come and go by these lines",
+        fix=(
+            Code('%mount_drive --ls "MyDrive"'),
+            Code('%mount_drive --stage "MyDrive/data.tar.zst" --to data'),
+            Code('%mount_drive --save FILE "MyDrive/runs/"'),
+        ),
+    )
+
+
+def typed(path: Path | None) -> str:
+    """Return a path as it is typed.
+
+    Parameters
+    ----------
+    path
+        None: nothing.
+    """
+    text = str(path or "")
+    return f'"{text}"' if " " in text else text
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 (plain data has no closer type)
+    """Return plain data; paths become text."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if is_dataclass(value):  # what is kept for ourselves is not shown either
+        shown = [each.name for each in fields(value) if each.repr]
+        return {name: _plain(getattr(value, name)) for name in shown}
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return to_plain(value)

@@ -1,0 +1,453 @@
+"""Drive in this process: one mount or connection, and what the verbs do with it.
+
+Everything here takes plain values and returns a report; `magics/drive.py` reads the line
+and shows the report.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from colabmagic.drive import folders
+from colabmagic.drive.client import API_ROOT_VARIABLE, Drive, connect
+from colabmagic.drive.errors import (
+    DriveError,
+    DrivePathError,
+    MountUnsupportedError,
+)
+from colabmagic.drive.report import Account, DoneReport, MountReport
+from colabmagic.drive.state_report import StatusReport, SyncReport
+from colabmagic.report.progress import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from colabmagic.drive.watch import Watcher
+    from colabmagic.report.progress import Progress
+
+DEFAULT_PATH: Final = Path("/content/drive")
+TIMEOUT_S: Final = 600.0
+_FLUSH_S: Final = 24 * 3600.0
+_NAMED: Final = "GOOGLE_APPLICATION_CREDENTIALS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How to reach Drive by its API.
+
+    Attributes
+    ----------
+    credentials
+        A file, ``secret:NAME``, ``adc``; None: what is here.
+    drive_id
+        Of a shared drive in which paths begin.
+    """
+
+    credentials: str | None = None
+    drive_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be mounted, and how.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    mode
+        ``auto``, ``colab``, ``api`` or ``fuse``.
+    readonly, force, move_aside
+        As the magic's options.
+    timeout_s
+        How long consent and mounting may take.
+    watch
+        Look after the folder; None: where there is one.
+    folder
+        The working directory afterwards, below the mount.
+    access
+        The API.
+    """
+
+    path: Path = DEFAULT_PATH
+    mode: str = "auto"
+    readonly: bool = False
+    force: bool = False
+    move_aside: bool = False
+    timeout_s: float = TIMEOUT_S
+    watch: bool | None = None
+    folder: str | None = None
+    access: Access = field(default_factory=Access)
+
+
+@dataclass(eq=False, slots=True)
+class _Mounted:
+    """What is mounted in this process."""
+
+    plan: Plan
+    mode: str
+    path: Path | None
+    since_s: float
+    report: MountReport
+    watcher: Watcher | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _State:
+    """What this process keeps."""
+
+    mounted: _Mounted | None = None
+    client: Drive | None = None
+    client_key: tuple[Access, str | None] | None = None
+
+
+_STATE: Final = _State()
+
+
+def client(access: Access | None = None) -> Drive:
+    """Return the connection to the API; the one of the mount, unless another is asked for.
+
+    Parameters
+    ----------
+    access
+        Where something is left out, what was mounted with it counts.
+
+    Raises
+    ------
+    NoCredentialsError
+        There are none.
+    """
+    given = access or Access()
+    mounted = _STATE.mounted.plan.access if _STATE.mounted else Access()
+    wanted = Access(
+        credentials=given.credentials or mounted.credentials,
+        drive_id=given.drive_id or mounted.drive_id,
+    )
+    key = (wanted, os.environ.get(API_ROOT_VARIABLE))
+    if _STATE.client is None or _STATE.client_key != key:
+        _STATE.client = connect(
+            credentials=wanted.credentials, drive_id=wanted.drive_id
+        )
+        _STATE.client_key = key
+    return _STATE.client
+
+
+def mount(
+    plan: Plan,
+    *,
+    notify: Callable[[str], object] = lambda _: None,
+    wait_for: Callable[[], str | None] = lambda: None,
+    env: Mapping[str, str] | None = None,
+) -> MountReport:
+    """Make Drive be there: as a folder where that works, else by its API.
+
+    Parameters
+    ----------
+    plan
+        What is asked for.
+    notify
+        Called, in another thread, with what the watcher has to tell.
+    wait_for
+        Returns why the user cannot be asked for permission now; called there too.
+    env
+        Environment variables; those of the process where left out.
+
+    Raises
+    ------
+    DriveError
+        It is not there; nothing was changed but what the error says.
+    """
+    began = time.monotonic()
+    mode, notes = folders.choose(plan.mode, plan.path, env)
+    if mode == "api" and plan.folder is not None:
+        raise MountUnsupportedError(
+            "--cd needs Drive as a folder, and here it is reached by its API",
+            seen=notes[0] if notes else "--mode api",
+            hint=f'%mount_drive --stage "{plan.folder}.tar.zst", or %mount_drive --ls',
+        )
+    before = _STATE.mounted
+    watched = _stop_watching()
+    is_api = mode == "api"
+    try:
+        report = _connect(plan, notes) if is_api else _as_folder(plan, mode, notes)
+    except BaseException:
+        _watch_again(watched)
+        raise
+    mounted = _Mounted(plan, mode, report.path, time.time(), report)
+    if report.reused:  # files may have been written before
+        mounted.since_s = before.since_s if before else folders.boot_time()
+    _STATE.mounted = mounted
+    report = replace(report, notes=(*report.notes, *_leave(before, report.path)))
+    if report.path is not None:
+        if plan.watch is not False:
+            mounted.watcher = folders.watch(plan, mode, report.path, notify, wait_for)
+        if plan.folder is not None:
+            report = replace(report, folder=_enter(report.path, plan.folder))
+    mounted.report = replace(
+        report,
+        watched=mounted.watcher is not None,
+        seconds=time.monotonic() - began,
+    )
+    return mounted.report
+
+
+def _leave(before: _Mounted | None, path: Path | None) -> tuple[str, ...]:
+    """Take away a folder of ours that another mount has replaced: nothing is lost in it."""
+    if before is None or before.mode != "fuse" or before.path in {None, path}:
+        return ()
+    assert before.path is not None
+    try:
+        folders.unmount(before.path, "fuse", _FLUSH_S)
+    except DriveError as error:
+        return (f"the folder at {before.path} is still there: {error.what}",)
+    return (f"the folder at {before.path} was taken away: one at a time",)
+
+
+def _watch_again(watched: Watcher | None) -> None:
+    """Go on watching what is still mounted."""
+    if _STATE.mounted is not None and watched is not None:
+        _STATE.mounted.watcher = watched
+        watched.start()
+
+
+def _connect(plan: Plan, notes: tuple[str, ...]) -> MountReport:
+    """Connect to the API, and see whether it answers."""
+    _STATE.client = None  # new credentials may be in the old place
+    account = Account.of(client(plan.access).health())
+    return MountReport(
+        mode="api", path=None, account=account, notes=notes, readonly=plan.readonly
+    )
+
+
+def _as_folder(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
+    """Mount Drive as a folder, and tell of the account where that asks nobody."""
+    account = None
+    if mode == "fuse":
+        drive = client(plan.access)
+        account = Account.of(drive.health())
+        done = folders.mount_fuse(plan, drive)
+    else:
+        done = folders.mount_colab(plan)
+        if plan.access.credentials is not None:
+            account = Account.of(client(plan.access).health())
+    return replace(done, account=account, notes=(*done.notes, *notes))
+
+
+def _enter(root: Path, folder: str) -> Path:
+    """Make a folder below the mount the working directory."""
+    wanted = Path(folder)
+    if wanted.is_absolute() and wanted.is_relative_to(root):
+        wanted = wanted.relative_to(root)
+    names = [name for name in wanted.parts if name not in {"/", "."}]
+    if ".." in names or wanted.is_absolute():
+        raise DrivePathError(
+            f"--cd leads out of {root}",
+            seen=repr(folder),
+            hint='a folder below it: --cd "MyDrive/project"',
+        )
+    if names and names[0] == "My Drive" and not (root / names[0]).is_dir():
+        names[0] = "MyDrive"
+    target = root.joinpath(*names)
+    try:
+        os.chdir(target)
+    except OSError as error:
+        raise DrivePathError(
+            f"Drive is mounted, but there is no folder {target}",
+            seen=error.strerror or type(error).__name__,
+            hint=f"%ls {root}/MyDrive shows what is there",
+        ) from None
+    return target
+
+
+def status(access: Access | None = None) -> StatusReport:
+    """Tell how the mounted Drive is; nothing is asked of the user.
+
+    Parameters
+    ----------
+    access
+        The API, for account and quota.
+    """
+    mounted = _STATE.mounted
+    if mounted is None:
+        return folders.status_of_others()
+    notes: list[str] = list(mounted.report.notes)
+    account = None
+    named = access is not None and access.credentials is not None
+    if mounted.mode != "colab" or _STATE.client is not None or named:
+        try:
+            account = Account.of(client(access).health())
+        except DriveError as error:
+            notes.append(f"account and quota are not known: {error.what}")
+    else:  # on Colab credentials may have to be asked for: not for this
+        notes.append(
+            "account and quota are told with --status --creds, or after a --save"
+        )
+    if mounted.path is None:
+        return StatusReport(mode=mounted.mode, account=account, notes=tuple(notes))
+    return replace(
+        folders.status(mounted.path, mounted.watcher),
+        mode=mounted.mode, account=account, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def sync(
+    access: Access | None = None,
+    *,
+    progress: Progress = SILENT,
+    **options: Any,  # noqa: ANN401 (checked by the function)
+) -> SyncReport:
+    """Prove that what was written under the mount is on Google's servers.
+
+    Parameters
+    ----------
+    access
+        The API.
+    progress
+        Shows how far it is.
+    **options
+        Of `colabmagic.drive.sync.sync`.
+
+    Raises
+    ------
+    DriveMountError
+        There is no folder that could be written to.
+    """
+    from colabmagic.drive.sync import sync as prove  # noqa: PLC0415 (rarely asked for)
+
+    path, since_s = _folder_to_sync()
+    drive, why = None, ""
+    try:
+        drive = client(access)
+        drive.health()  # credentials may be there, and not be for Drive
+    except DriveError as error:
+        if access is not None and access.credentials is not None:
+            raise
+        drive, why = None, error.what
+    return prove(path, since_s, drive, why_not=why, progress=progress, **options)
+
+
+def _folder_to_sync() -> tuple[Path, float]:
+    """Return the folder, and since when it is mounted."""
+    mounted = _STATE.mounted
+    if mounted is None:
+        found = folders.status_of_others()
+        if found.path is not None:  # mounted without us: all of this VM's life counts
+            return found.path, folders.boot_time()
+    if mounted is None or mounted.path is None:
+        raise MountUnsupportedError(
+            "there is no folder of Drive here, so nothing was written into one",
+            seen="not mounted" if mounted is None else "reached by the API",
+            hint='%mount_drive --save FILE "MyDrive/runs/"',
+        )
+    if mounted.report.readonly:
+        raise MountUnsupportedError(
+            f"{mounted.path} is read-only: nothing was written there",
+            hint='%mount_drive --save FILE "MyDrive/runs/"',
+        )
+    return mounted.path, mounted.since_s
+
+
+def unmount(*, timeout_s: float | None = None) -> DoneReport:
+    """Take the mount away, after Drive has uploaded what is left; end the watcher.
+
+    Parameters
+    ----------
+    timeout_s
+        How long uploading may take.
+    """
+    mounted = _STATE.mounted
+    found = folders.status_of_others() if mounted is None else None
+    mode = mounted.mode if mounted else found.mode if found else None
+    path = mounted.path if mounted else found.path if found else None
+    watched = _stop_watching()
+    told: tuple[str, ...] = ()
+    if path is not None:
+        try:
+            told = folders.unmount(path, mode or "colab", timeout_s or _FLUSH_S)
+        except BaseException:
+            _watch_again(watched)  # it is still there
+            raise
+    _STATE.mounted = _STATE.client = _STATE.client_key = None
+    if mode is None:
+        return DoneReport(verb="unmount", verdict="NOTHING WAS MOUNTED")
+    if path is None:
+        return DoneReport(
+            verb="unmount", verdict="DISCONNECTED", summary="there was no folder"
+        )
+    summary = f"{path}; all was uploaded" if mode == "colab" else str(path)
+    return DoneReport(
+        verb="unmount", verdict="UNMOUNTED", path=path, summary=summary, notes=told
+    )
+
+
+def stop() -> None:
+    """End the watcher, and leave the mount as it is: for ``%unload_ext``."""
+    _stop_watching()
+
+
+def watcher() -> Watcher | None:
+    """Return the watcher of the mount, if one runs."""
+    return _STATE.mounted.watcher if _STATE.mounted else None
+
+
+def _stop_watching() -> Watcher | None:
+    """End the watcher; return it."""
+    mounted = _STATE.mounted
+    if mounted is None or mounted.watcher is None:
+        return None
+    stopped, mounted.watcher = mounted.watcher, None
+    stopped.stop()
+    return stopped
+
+
+def doctor(access: Access | None = None) -> Any:  # noqa: ANN401 (a report of its own kind)
+    """Look for each known cause of trouble.
+
+    Parameters
+    ----------
+    access
+        The API.
+    """
+    from colabmagic.drive.doctor import examine  # noqa: PLC0415 (rarely asked for)
+
+    return examine(credentials=(access or Access()).credentials)
+
+
+def login(
+    client_file: str,
+    *,
+    show: Callable[[str], object],
+    ask: Callable[[str], str] | None = None,
+    timeout_s: float = 300.0,
+) -> DoneReport:
+    """Log in once; the login is kept for this user alone.
+
+    Parameters
+    ----------
+    client_file
+        The JSON of the user's own OAuth client.
+    show
+        Tells the user what to do.
+    ask
+        Asks him for a line, where his browser cannot reach this machine.
+    timeout_s
+        How long to wait for him.
+    """
+    from colabmagic.drive.login import login as ask_google  # noqa: PLC0415 (once)
+
+    kept = ask_google(Path(client_file), show=show, ask=ask, timeout_s=timeout_s)
+    _STATE.client = None
+    account = Account.of(connect(credentials=str(kept)).health())
+    notes: tuple[str, ...] = ()
+    if os.environ.get(_NAMED):
+        notes = (
+            f"{_NAMED} is set, and goes before this login: unset it to use the login",
+        )
+    return DoneReport(
+        verb="login", verdict="LOGGED IN", path=kept, notes=notes,
+        summary=f"{account.user or 'unknown account'}; kept in {kept}, for you alone",
+    )  # fmt: skip

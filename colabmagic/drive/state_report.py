@@ -1,0 +1,292 @@
+"""What ``--ls``, ``--status`` and ``--sync`` return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from colabmagic.drive.pack import count_hint
+from colabmagic.drive.report import TITLE, DriveReport, in_time, note, typed
+from colabmagic.report.model import Field, Finding, Report, Severity, Table
+from colabmagic.report.size import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from colabmagic.drive.files import RemoteFile
+    from colabmagic.drive.report import Account
+
+_MOST_ROWS: Final = 50
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ListReport(DriveReport):
+    """What lies in a folder on Drive.
+
+    Attributes
+    ----------
+    path
+        Of the folder.
+    entries
+        What is in it; folders first, then by name.
+    """
+
+    path: str
+    entries: tuple[RemoteFile, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names."""
+        return [each.name for each in self.entries]
+
+    def view(self) -> Report:
+        """Return the report before it becomes text or HTML."""
+        files = [each for each in self.entries if not each.is_folder]
+        folders = len(self.entries) - len(files)
+        size = in_words(sum(each.size or 0 for each in files))
+        findings = []
+        if len(self.entries) > _MOST_ROWS:
+            findings.append(
+                note(
+                    "more", f"{len(self.entries) - _MOST_ROWS:,} more: .entries has all"
+                )
+            )
+        hint = count_hint(self.path, len(self.entries))
+        if hint is not None:
+            findings.append(note("many-files", hint, Severity.WARN))
+        return Report(
+            title=f"{TITLE} --ls",
+            verdict=self.path,
+            summary=f"{folders:,} folders, {len(files):,} files, {size}",
+            findings=tuple(findings),
+            tables=(_listing(self.path, self.entries[:_MOST_ROWS]),) if self.entries else (),
+        )  # fmt: skip
+
+
+def _listing(path: str, entries: Sequence[RemoteFile]) -> Table:
+    """Return the table of a listing."""
+    return Table(
+        caption=f"in {path}",
+        columns=("Name", "Size", "Changed"),
+        rows=tuple(
+            (
+                each.name + ("/" if each.is_folder else ""),
+                "" if each.size is None else in_words(each.size),
+                each.modified.replace("T", " ")[:16],
+            )
+            for each in entries
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class StatusReport(DriveReport):
+    """How the mounted Drive is.
+
+    Attributes
+    ----------
+    mode, path
+        As in `MountReport`; mode is None where nothing is mounted.
+    health
+        ``alive``, ``dead``, ``hung``, ``failing``, ``absent``; None in API mode.
+    seen
+        What shows it.
+    account
+        None where no credentials for the API are here.
+    watched, probes, healed, failed
+        The watcher: whether it runs, how often it looked, and what came of it.
+    vm_age_s, vm_left_s
+        Of Colab's machine; None elsewhere.
+    pending
+        Files that Drive has not uploaded yet, as far as it can be seen.
+    pending_known
+        Whether that could be asked.
+    notes, events
+        What the user should know; what the watcher has told.
+    """
+
+    mode: str | None
+    path: Path | None = None
+    health: str | None = None
+    seen: str = ""
+    account: Account | None = None
+    watched: bool = False
+    probes: int = 0
+    healed: int = 0
+    failed: int = 0
+    vm_age_s: float | None = None
+    vm_left_s: float | None = None
+    pending: tuple[Path, ...] = ()
+    pending_known: bool = False
+    notes: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether Drive can be used."""
+        return self.mode is not None and self.health in {None, "alive"}
+
+    def view(self) -> Report:
+        """Return the report before it becomes text or HTML."""
+        return Report(
+            title=TITLE,
+            verdict=self._verdict(),
+            summary="" if self.path is None else f"at {self.path}",
+            findings=tuple(self._findings()),
+            fields=tuple(self._fields()),
+        )
+
+    def _verdict(self) -> str:
+        """Return the answer in a word."""
+        if self.mode is None:
+            return "NOT MOUNTED"
+        if self.mode == "api":
+            return "CONNECTED"
+        return "MOUNTED, " + (self.health or "not looked at").upper()
+
+    def _findings(self) -> list[Finding]:
+        """Return what was noticed."""
+        found = []
+        if self.mode is None:
+            found.append(
+                note(
+                    "not-mounted", "no Drive is here", fix="%mount_drive /content/drive"
+                )
+            )
+        elif not self.ok:
+            found.append(
+                note(
+                    f"mount-{self.health}", f"the folder does not answer: {self.seen}",
+                    Severity.ERROR, fix="%mount_drive --force " + typed(self.path),
+                )
+            )  # fmt: skip
+        if self.pending:
+            some = ", ".join(str(each) for each in self.pending[:3])
+            found.append(
+                note(
+                    "pending-writes",
+                    f"{len(self.pending)} files are not on Google's servers yet: {some}",
+                    Severity.WARN, fix="%mount_drive --sync",
+                )
+            )  # fmt: skip
+        found += [note("note", each) for each in self.notes]
+        return [*found, *(note("watcher", each) for each in self.events[-5:])]
+
+    def _fields(self) -> list[Field]:
+        """Return the labelled values."""
+        found = []
+        if self.account is not None:
+            found.append(Field(label="Account", value=self.account.user or "unknown"))
+            found.append(Field(label="Used", value=self.account.used))
+        if self.path is not None:
+            state = f"{self.probes} probes, {self.healed} healed, {self.failed} not"
+            found.append(
+                Field(
+                    label="Watcher", value=state if self.watched else f"off ({state})"
+                )
+            )
+            if self.pending_known and not self.pending:
+                found.append(
+                    Field(label="Waiting to be uploaded", value="nothing seen")
+                )
+        if self.vm_age_s is not None:
+            found.append(Field(label="VM age", value=in_time(self.vm_age_s)))
+        if self.vm_left_s is not None:
+            left = f"about {in_time(self.vm_left_s)} at the latest"
+            found.append(Field(label="VM left", value=left))
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncedFile:
+    """One file that was written under the mount.
+
+    Attributes
+    ----------
+    path
+        On Drive.
+    size, md5
+        Of the local file.
+    state
+        ``there``: the server has these bytes; ``uploaded``: it has them now;
+        ``unproven``: nobody could ask; ``failed``: it has not.
+    why
+        For the last two.
+    """
+
+    path: str
+    size: int
+    md5: str
+    state: str
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SyncReport(DriveReport):
+    """What of the files written under the mount is on Google's servers.
+
+    Attributes
+    ----------
+    path
+        The mount.
+    files
+        Each file that changed since it was mounted.
+    seconds
+        How long it took.
+    complete
+        Whether all folders were looked through.
+    notes
+        What the user should know.
+    """
+
+    path: Path
+    files: tuple[SyncedFile, ...]
+    seconds: float
+    complete: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether every file is proven to be there."""
+        good = all(each.state in {"there", "uploaded"} for each in self.files)
+        return good and self.complete
+
+    def count(self, state: str) -> int:
+        """Return how many files are in a state.
+
+        Parameters
+        ----------
+        state
+            As in `SyncedFile`.
+        """
+        return sum(each.state == state for each in self.files)
+
+    def view(self) -> Report:
+        """Return the report before it becomes text or HTML."""
+        counts = {name: self.count(name) for name in _STATES}
+        summary = ", ".join(f"{n} {_STATES[name]}" for name, n in counts.items() if n)
+        findings = [note("note", each, Severity.WARN) for each in self.notes]
+        bad = [each for each in self.files if each.state in {"failed", "unproven"}]
+        shown = [*bad, *(each for each in self.files if each.state == "uploaded")]
+        rows = tuple(
+            (each.path, in_words(each.size), _STATES[each.state], each.why)
+            for each in shown[:_MOST_ROWS]
+        )
+        columns = ("File", "Size", "State", "Why")
+        return Report(
+            title=f"{TITLE} --sync",
+            verdict="ALL ON DRIVE" if self.ok else "NOT ALL PROVEN",
+            summary=summary or "nothing was written since it was mounted",
+            findings=tuple(findings),
+            tables=(Table(caption="files", columns=columns, rows=rows),) if rows else (),
+            fields=(Field(label="Took", value=f"{self.seconds:.1f} s"),),
+        )  # fmt: skip
+
+
+_STATES: Final = {
+    "there": "were there, same MD5",
+    "uploaded": "uploaded now, same MD5",
+    "unproven": "not proven",
+    "failed": "not there",
+}

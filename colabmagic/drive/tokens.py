@@ -1,0 +1,273 @@
+"""A login as it is kept: read without showing it, written for one user alone.
+
+What a credentials file holds must not get out, not even by a traceback that shows
+variables: it is kept in `Hidden`, and no error is raised while another one is handled
+that knows it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import stat
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from google.oauth2.credentials import Credentials
+
+from colabmagic.drive.errors import NoCredentialsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
+LONGEST: Final = 60  # of foreign text that is shown
+_MOST_BYTES: Final = 1 << 20
+_PUBLIC: Final = "googleapis.com"  # the universe that nearly everybody is in
+_HOME: Final = "COLABMAGIC_HOME"
+_OTHERS_MAY: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+class Hidden(dict[str, Any]):
+    """What a file of credentials holds; it never shows itself."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Say nothing."""
+        return "<hidden>"
+
+
+def token_path(env: Mapping[str, str] | None = None) -> Path:
+    """Return where a login of ours is kept.
+
+    Parameters
+    ----------
+    env
+        Environment variables; those of the process where left out.
+    """
+    env = os.environ if env is None else env
+    home = env.get(_HOME) or env.get("XDG_CONFIG_HOME")
+    base = Path(home) if home else Path.home() / ".config"
+    return base / "colabmagic" / "drive-token.json"
+
+
+def read_small(path: Path) -> str:
+    """Return the text of a file that cannot be large.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, is too large, or is no text.
+    """
+    with path.open("rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise OSError(errno.EFBIG, "it is too large for one")
+    with contextlib.suppress(UnicodeDecodeError):  # which knows the bytes
+        return data.decode("utf-8")
+    del data
+    raise OSError(errno.EILSEQ, "it is no text")
+
+
+def parse(read: Callable[[], str], name: str) -> Hidden:
+    """Return JSON as a dict that does not show itself.
+
+    Parameters
+    ----------
+    read
+        Returns the text; no name of ours is to hold it.
+    name
+        Of what is read.
+
+    Raises
+    ------
+    NoCredentialsError
+        It is no JSON object.
+    """
+    info: object = None
+    with contextlib.suppress(ValueError, RecursionError):  # they know the text
+        info = json.loads(read(), object_hook=Hidden)
+    if isinstance(info, Hidden):
+        return info
+    info = None
+    raise unusable(name, "it is no JSON object")
+
+
+def user_credentials(info: Hidden) -> Credentials:
+    """Return a user's credentials, with the addresses that the file names.
+
+    google-auth's own way sets Google's address whatever the file says, which shuts out
+    other universes, and servers for tests.
+
+    Parameters
+    ----------
+    info
+        What the file holds.
+
+    Raises
+    ------
+    KeyError
+        Something is missing; with its name.
+    """
+    for name in ("refresh_token", "client_id", "client_secret"):
+        if not isinstance(info.get(name), str) or not info[name]:
+            raise KeyError(name)
+    options = {}
+    if info.get("quota_project_id"):
+        options["quota_project_id"] = info["quota_project_id"]
+    if info.get("universe_domain", _PUBLIC) != _PUBLIC:  # older google-auth knows none
+        options["universe_domain"] = info["universe_domain"]
+    made: Any = Credentials(  # type: ignore[no-untyped-call]
+        None,
+        refresh_token=info["refresh_token"],
+        token_uri=info.get("token_uri") or TOKEN_URI,
+        client_id=info["client_id"],
+        client_secret=info["client_secret"],
+        scopes=scopes_of(info),
+        **options,
+    )
+    return made  # type: ignore[no-any-return]
+
+
+def scopes_of(info: Hidden) -> tuple[str, ...] | None:
+    """Return the scopes that a file names; None where it names none.
+
+    Parameters
+    ----------
+    info
+        What the file holds.
+    """
+    named = info.get("scopes") or info.get("scope")
+    if not named:
+        return None
+    return tuple(named.split() if isinstance(named, str) else map(str, named))
+
+
+def unusable(name: str, reason: str) -> NoCredentialsError:
+    """Return the error for a file or secret that holds no credentials.
+
+    Parameters
+    ----------
+    name
+        What was read.
+    reason
+        What is wrong with it.
+    """
+    return NoCredentialsError(
+        f"{name} holds no credentials that can be used",
+        seen=reason,
+        hint="a service account's key, or the file that %mount_drive --login has made",
+    )
+
+
+def check_address(address: str, entry: str, name: str) -> None:
+    """Refuse an address to which a secret would travel for all to read.
+
+    Parameters
+    ----------
+    address
+        Of a token server.
+    entry, name
+        Where it stands.
+
+    Raises
+    ------
+    NoCredentialsError
+        It is neither https nor this machine.
+    """
+    try:
+        parts = urlsplit(address)
+        safe = parts.scheme == "https" and bool(parts.hostname)
+        local = parts.scheme == "http" and parts.hostname in {
+            "127.0.0.1",
+            "localhost",
+            "::1",
+        }
+    except ValueError:
+        safe = local = False
+    if not (safe or local):
+        raise NoCredentialsError(
+            f"{name} would send secrets over a connection that anybody can read",
+            seen=f"{entry} {address[:LONGEST]!r}",
+            hint="get the file anew from Google's page: its addresses begin with https://",
+        )
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Tell whether other users of the machine can read or change a file.
+
+    Parameters
+    ----------
+    path
+        The file; one that is not there is open to nobody.
+    """
+    if os.name == "nt":  # there, rights are not in the mode
+        return False
+    with contextlib.suppress(OSError):
+        return bool(path.stat().st_mode & _OTHERS_MAY)
+    return False
+
+
+def tighten(path: Path) -> None:
+    """Take a file from all others; warn where that cannot be done.
+
+    Parameters
+    ----------
+    path
+        A login.
+    """
+    if not is_open_to_others(path):
+        return
+    with contextlib.suppress(OSError):
+        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    if is_open_to_others(path):
+        warnings.warn(
+            f"other users of this machine can read your login: chmod 600 {str(path)!r}",
+            stacklevel=2,
+        )
+
+
+def store(credentials: Any, path: Path | None = None) -> Path:  # noqa: ANN401 (google-auth's)
+    """Keep a login, for this user alone; it appears as a whole, or not at all.
+
+    Parameters
+    ----------
+    credentials
+        Of a user, with a refresh token. The access token is not kept: it lives for an
+        hour, and is asked for anew.
+    path
+        Left out: where `find_credentials` looks.
+    """
+    path = path or token_path()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    info = Hidden(
+        type="authorized_user",
+        client_id=credentials.client_id,
+        client_secret=credentials.client_secret,
+        refresh_token=credentials.refresh_token,
+        token_uri=credentials.token_uri,
+        scopes=list(credentials.scopes or ()),
+        universe_domain=getattr(credentials, "universe_domain", _PUBLIC),
+    )
+    descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:  # 0600 by mkstemp
+            json.dump(info, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(fresh).replace(path)
+    except BaseException:
+        Path(fresh).unlink(missing_ok=True)
+        raise
+    return path

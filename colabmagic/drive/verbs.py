@@ -1,0 +1,173 @@
+"""The verbs that move files: list, stage, save, pack."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from colabmagic.drive.errors import DrivePathError
+from colabmagic.drive.report import WorkReport
+from colabmagic.drive.service import client
+from colabmagic.drive.state_report import ListReport
+from colabmagic.report.progress import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from colabmagic.drive.client import Drive
+    from colabmagic.drive.service import Access
+    from colabmagic.report.progress import Progress
+
+
+def ls(path: str, access: Access | None = None) -> ListReport:
+    """List a folder on Drive.
+
+    Parameters
+    ----------
+    path
+        As ``MyDrive/a``.
+    access
+        The API.
+    """
+    found = sorted(
+        client(access).ls(path), key=lambda each: (not each.is_folder, each.name)
+    )
+    return ListReport(path=path, entries=tuple(found))
+
+
+def stage(
+    archive: str,
+    to: str | None = None,
+    access: Access | None = None,
+    *,
+    progress: Progress = SILENT,
+    **options: Any,  # noqa: ANN401 (checked by the function)
+) -> WorkReport:
+    """Bring an archive here, unpacked.
+
+    Parameters
+    ----------
+    archive
+        Path on Drive.
+    to
+        The folder.
+    access
+        The API.
+    progress
+        Shows how far it is.
+    **options
+        Of `colabmagic.drive.stage.stage`.
+    """
+    drive = client(access)
+    with _counted(drive) as counts:
+        done = drive.stage(archive, to, progress=progress, **options)
+    return WorkReport(
+        verb="stage", path=str(done.path), files=done.files, bytes=done.size,
+        transferred_bytes=done.fetched_bytes, md5=done.md5, seconds=done.seconds,
+        notes=done.notes, requests=counts.requests, retries=counts.retries,
+    )  # fmt: skip
+
+
+def save(
+    local: str,
+    remote: str,
+    access: Access | None = None,
+    *,
+    progress: Progress = SILENT,
+) -> WorkReport:
+    """Upload a file; return when the server's MD5 is that of the file.
+
+    Parameters
+    ----------
+    local
+        Path here.
+    remote
+        Path on Drive; a folder with ``/`` at its end.
+    access
+        The API.
+    progress
+        Shows how far it is.
+    """
+    source = Path(local).expanduser()
+    if source.is_dir():
+        raise DrivePathError(
+            f"{local} is a folder",
+            hint=f'%mount_drive --pack "{local}" "{remote.rstrip("/")}/{source.name}.tar.zst"',
+        )
+    if not source.is_file():
+        raise DrivePathError(
+            f"there is no file {local}",
+            seen=f"in {Path.cwd()}",
+            hint="look at its name",
+        )
+    drive = client(access)
+    progress.start(f"upload {source.name}", source.stat().st_size)
+    try:
+        done = drive.save(source, remote, progress=progress.advance)
+    finally:
+        progress.finish()
+    return WorkReport(
+        verb="save", path=done.path, files=1, bytes=done.size,
+        transferred_bytes=done.fetched_bytes, md5=done.md5, seconds=done.seconds,
+        requests=done.requests, retries=done.retries,
+    )  # fmt: skip
+
+
+def pack(
+    folder: str,
+    remote: str,
+    access: Access | None = None,
+    *,
+    progress: Progress = SILENT,
+) -> WorkReport:
+    """Put a folder on Drive as one archive.
+
+    Parameters
+    ----------
+    folder
+        Path here.
+    remote
+        Path on Drive; its ending says how it is packed.
+    access
+        The API.
+    progress
+        Shows how far it is.
+    """
+    source = Path(folder).expanduser()
+    if not source.is_dir():
+        raise DrivePathError(
+            f"there is no folder {folder}",
+            seen=f"in {Path.cwd()}",
+            hint=f'%mount_drive --save "{folder}" "{PurePosixPath(remote).parent}/"'
+            if source.exists()
+            else "look at its name",
+        )
+    drive = client(access)
+    with _counted(drive) as counts:
+        done = drive.pack(source, remote, progress=progress)
+    return WorkReport(
+        verb="pack", path=str(done.path), files=done.files, bytes=done.size,
+        transferred_bytes=done.archive_bytes, md5=done.md5, seconds=done.seconds,
+        notes=done.notes,
+        requests=counts.requests, retries=counts.retries,
+    )  # fmt: skip
+
+
+@dataclass(eq=False, slots=True)
+class _Counts:
+    """What a verb has cost."""
+
+    requests: int = 0
+    retries: int = 0
+
+
+@contextlib.contextmanager
+def _counted(drive: Drive) -> Iterator[_Counts]:
+    """Count the requests and retries of a block; they are known at its end."""
+    transport, counts = drive.files.transport, _Counts()
+    before = transport.requests_made, transport.retries
+    yield counts
+    counts.requests = transport.requests_made - before[0]
+    counts.retries = transport.retries - before[1]

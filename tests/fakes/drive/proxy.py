@@ -6,6 +6,7 @@ rclone has no option for Drive's address, but it obeys ``HTTPS_PROXY`` and
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -39,12 +40,16 @@ class ConnectProxy:
 
     def __enter__(self) -> Self:
         """Start accepting."""
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        """Stop accepting."""
+        """Stop accepting; closing alone would leave the thread in its wait."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._thread.join()
 
     def _accept(self) -> None:
         while True:

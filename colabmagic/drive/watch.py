@@ -27,7 +27,7 @@ from colabmagic.drive.probe import Health, Probe, probe
 from colabmagic.drive.words import in_words, named, quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from colabmagic.drive.vm_clock import VmClock
 
@@ -186,6 +186,12 @@ class Watcher:
             finally:
                 self._healing.release()
         return answer
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Only ask meanwhile: the user mounts by hand; what is under way ends before."""
+        with self._healing:
+            yield
 
     # --- the thread -------------------------------------------------------------------
 

@@ -341,6 +341,16 @@ def test_healing_waits_while_a_cell_must_not_be_disturbed(folder: FuseFolder) ->
 
 
 @needs_fuse
+def test_nothing_is_healed_while_the_user_mounts_by_hand(folder: FuseFolder) -> None:
+    """Two mounts at a time would kill each other: meanwhile it is only asked."""
+    watch = watcher(folder, [])
+    folder.kill()
+    with watch.paused():
+        assert watch.check_now().health is Health.DEAD
+    assert watch.check_now().health is Health.ALIVE
+
+
+@needs_fuse
 def test_other_failures_and_unmounting_are_told_and_not_treated(
     folder: FuseFolder,
 ) -> None:

@@ -24,6 +24,7 @@ from colabmagic.drive.errors import (
     UnsafeMemberError,
 )
 from colabmagic.drive.journal import refuse_full
+from colabmagic.drive.names import safe_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 MAX_RATIO: Final = 200.0
 _FREE_RATIO_BYTES: Final = 64 * 2**20  # so much may come out of the smallest archive
 _ENTRY_BYTES: Final = 1024  # a name is counted as so many: empty files fill a disk too
-_LONGEST_NAME: Final = 255
-_LONGEST_PATH: Final = 4095 - 64  # the folder may be renamed a little longer
-_DEEPEST: Final = 128
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_MODE: Final = 0o644
@@ -272,31 +270,7 @@ class Target:
         note
             Whether names that clash are to be told.
         """
-        plain = name.replace("\\", "/")
-        parts = [part for part in plain.split("/") if part not in {"", "."}]
-        bad = (
-            plain.startswith("/")
-            or ".." in parts
-            or (len(plain) > 1 and plain[1] == ":")
-            or any(ord(each) < ord(" ") or each == "\x7f" for each in plain)
-        )
-        if bad:
-            raise UnsafeMemberError(
-                "a member of the archive would land outside of the folder",
-                seen=repr(name[:120]),
-                hint="do not trust this archive; make it anew with names below one folder",
-            )
-        room = _LONGEST_PATH - len(os.fsencode(self.root))
-        if (
-            any(len(os.fsencode(part)) > _LONGEST_NAME for part in parts)
-            or len(os.fsencode(plain)) > room
-            or len(parts) > _DEEPEST
-        ):
-            raise UnsafeMemberError(
-                "a name of the archive is longer or deeper than a disk can have it",
-                seen=f"{name[:80]!r}, {len(name):,} letters in {len(parts)} parts",
-                hint="make the archive anew, with shorter names",
-            )
+        parts = safe_parts(name, self.root)
         if note:
             self._note_clash("/".join(parts))
         return parts

@@ -20,6 +20,7 @@ from colabmagic.drive import zstd
 from colabmagic.drive.archives import require
 from colabmagic.drive.errors import DrivePathError, IntegrityError, TargetFullError
 from colabmagic.drive.journal import refuse_full
+from colabmagic.drive.names import leads_out
 from colabmagic.drive.steps import step
 from colabmagic.drive.upload import upload
 from colabmagic.report.progress import SILENT, Progress
@@ -237,7 +238,7 @@ class _Content:
                 continue
             for each, status in kinds.items():
                 path = f"{name}/{each}" if name else each
-                if _is_odd(path):
+                if "\\" in path or leads_out(path):
                     self.odd.append(path)
                 elif stat.S_ISDIR(status.st_mode):
                     self.folders.append(path)
@@ -328,15 +329,6 @@ def _opened(root: int, name: str, flags: int) -> Iterator[int]:
         yield current
     finally:
         os.close(current)
-
-
-def _is_odd(path: str) -> bool:
-    """Tell whether a name would be refused when the archive is unpacked."""
-    return (
-        "\\" in path
-        or path[1:2] == ":"
-        or any(letter < " " or letter == "\x7f" for letter in path)
-    )
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:

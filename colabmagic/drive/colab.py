@@ -161,14 +161,18 @@ def mount(  # noqa: PLR0913 (the options of %mount_drive)
             notify(text)
 
     moved: tuple[Path, ...] = ()
-    if wish.path not in standing.paths:  # else what is there is the mount itself
-        moved = _make_room(wish.path, move_aside=move_aside)
     try:
+        if wish.path not in standing.paths:  # else what is there is the mount itself
+            moved = _make_room(wish.path, move_aside=move_aside)
         prepare_end(
             standing, force=force, tell=tell, grace_s=grace_s, again=_command(wish)
         )
         with outside(standing.paths, tell):
-            notes += _mount_anew(wish, standing)
+            for old in standing.broken:
+                detach(old, sysroot)
+            if wish.path in standing.broken:  # now what it has hidden can be seen
+                moved = _make_room(wish.path, move_aside=move_aside)
+            notes += _mount_anew(wish)
             _clear_away(wish, standing)
     except BaseException as error:
         _undo(wish.path, moved, error)
@@ -246,11 +250,8 @@ def _undo(path: Path, moved: tuple[Path, ...], error: BaseException) -> None:
             error.seen = f"{seen}what was at {path} is at {shown(aside)} now"
 
 
-def _mount_anew(wish: _Wish, standing: Standing) -> list[str]:
-    """Have Colab mount Drive, past what old mounts leave in the way; return its notes."""
-    doubtful = [point for point, _ in standing.doubtful]
-    for point in (*standing.dead, *doubtful):
-        detach(point.path, wish.sysroot)
+def _mount_anew(wish: _Wish) -> list[str]:
+    """Have Colab mount Drive, past an old mount that is in use; return its notes."""
     try:
         return _mount_once(wish)
     except OSError as error:

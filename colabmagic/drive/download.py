@@ -142,17 +142,16 @@ def download(  # noqa: PLR0913 (by keyword)
     share = (remote.size or 0) // (max(1, workers) * _PARTS_OF_EACH)
     part_bytes = min(part_bytes, max(_LEAST_PART_BYTES, share))
     for _ in range(_WHOLE_TRIES):
-        journal = Journal.open(target, remote, part_bytes)
         job = _Download(
-            transport, remote, journal, workers, acknowledge_abuse,
-            progress or _ignore, arrived,
+            transport, remote, Journal.open(target, remote, part_bytes), workers,
+            acknowledge_abuse, progress or _ignore, arrived,
         )  # fmt: skip
         md5 = "none"
         try:
             with contextlib.suppress(IntegrityError):  # it is another file by now
                 md5 = job.run()
             if md5 == remote.md5:
-                journal.publish(target)
+                job.journal.publish(target)
                 return Transferred(
                     path=str(target),
                     size=remote.size or 0,
@@ -164,11 +163,11 @@ def download(  # noqa: PLR0913 (by keyword)
                 )
             if arrived is not None:
                 arrived.abandon()
-            (progress or _ignore)(-journal.size)
-            journal.discard()
+            job.progress(-job.journal.size)
+            job.journal.discard()
         finally:
             fetched += job.fetched
-            journal.close()
+            job.journal.close()
         remote = files.by_id(remote.id)  # it may have changed meanwhile
     raise IntegrityError(
         f"{remote.name} did not arrive as it is on Drive, {_WHOLE_TRIES} times",

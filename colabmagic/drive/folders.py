@@ -75,7 +75,7 @@ def _no_fuse(path: Path) -> str | None:
     reason: str | None = fuse.can_mount()
     if reason is not None:
         return reason
-    above = path
+    above = path.parent  # never the folder itself: it may be a mount that is dead
     while not above.exists() and above != above.parent:
         above = above.parent
     if not above.is_dir() or not os.access(above, os.W_OK):
@@ -103,16 +103,32 @@ def mount_colab(plan: Plan) -> MountReport:
 
 def mount_fuse(plan: Plan, drive: Drive) -> MountReport:
     """Mount by FUSE."""
-    from colabmagic.drive import fuse, mounts  # noqa: PLC0415 (not on Colab)
+    from colabmagic.drive import aside, fuse, mounts  # noqa: PLC0415 (not on Colab)
 
     if plan.force and mounts.mount_at(plan.path) is not None:
         fuse.unmount(plan.path)
-    was_there = mounts.mount_at(plan.path) is not None and _is_alive(plan.path)
+    there = mounts.mount_at(plan.path)
+    moved: tuple[Path, ...] = ()
+    was_there = there is not None and _is_alive(plan.path)
+    if plan.move_aside and there is None and _is_in_the_way(plan.path):
+        moved = (aside.set_aside(plan.path),)
     transport = drive.files.transport
-    fuse.mount(
-        plan.path, credentials=transport.credentials, api_root=transport.api_root
+    try:
+        fuse.mount(
+            plan.path, credentials=transport.credentials, api_root=transport.api_root
+        )
+    except BaseException:
+        for each in moved:
+            aside.put_back(plan.path, each)
+        raise
+    return MountReport(
+        mode="fuse", path=plan.path, reused=was_there, readonly=True, moved_aside=moved
     )
-    return MountReport(mode="fuse", path=plan.path, reused=was_there, readonly=True)
+
+
+def _is_in_the_way(path: Path) -> bool:
+    """Tell whether something is at a path that is no empty folder."""
+    return os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir()))
 
 
 def _is_alive(path: Path) -> bool:

@@ -45,7 +45,9 @@ from colabmagic.drive.mounts import SUBTYPE, detach
 
 _WORKERS: Final = 8
 _BLOCK: Final = 512
-_ATTRIBUTES_S: Final = 5.0
+_NAMES_S: Final = 5.0
+# The kernel asks for each size anew: an old one would cut a file that has grown.
+_ATTRIBUTES_S: Final = 0
 _LAST_WAIT_S: Final = 5.0
 WHY: Final = "user.colabmagic.why"  # attribute of the folder: the last error in words
 _ERRNO: Final = (
@@ -275,7 +277,7 @@ def main(given: BinaryIO, told: int) -> int:
         mfusepy.FUSE(
             folder, str(path), foreground=True, ro=True, default_permissions=True,
             fsname="drive", subtype=SUBTYPE, use_ino=True,
-            attr_timeout=_ATTRIBUTES_S, entry_timeout=_ATTRIBUTES_S,
+            attr_timeout=_ATTRIBUTES_S, entry_timeout=_NAMES_S,
         )  # fmt: skip
     except RuntimeError:
         return 1  # libfuse has said why on the standard error

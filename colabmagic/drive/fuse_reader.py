@@ -133,7 +133,7 @@ class Reader:
         piece = _Piece(start, end, self._workers.submit(self._fetch, start, end))
         self._pieces.append(piece)
         while len(self._pieces) > _KEPT:
-            self._pieces.popleft().data.cancel()
+            self._pieces.popleft()  # somebody may still wait for it
         return piece
 
     def _fetch(self, start: int, end: int) -> bytes:

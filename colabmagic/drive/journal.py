@@ -90,19 +90,23 @@ class Journal:
             refuse_full(target, size - held)
             os.ftruncate(journal._data, size)
             journal._begin(identity)
+        except BlockingIOError:
+            raise TargetFullError(
+                f"{target.name} is being downloaded by another process",
+                seen=str(journal.part),
+                hint="wait for it, or choose another folder",
+            ) from None
         except OSError as error:
             journal.close()
-            if isinstance(error, BlockingIOError):
-                raise TargetFullError(
-                    f"{target.name} is being downloaded by another process",
-                    seen=str(journal.part),
-                    hint="wait for it, or choose another folder",
-                ) from None
             raise unwritable(target, error) from None
-        except TargetFullError:
+        except BaseException:  # also Ctrl-C: what stays open stays locked
             journal.close()
             raise
         return journal
+
+    def __del__(self) -> None:
+        """Close what an interrupt has left open."""
+        self.close()
 
     def _continue(self, identity: dict[str, Any]) -> None:
         """Read which ranges an earlier run has completed, if of the same content."""
@@ -307,13 +311,42 @@ def _locked(part: Path) -> int:
         descriptor = os.open(
             part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
         )
-        if not try_lock(descriptor):
+        try:
+            locked = try_lock(descriptor)
+            ours = locked and _is_at(descriptor, part)
+        except BaseException:
             os.close(descriptor)
+            raise
+        if ours:
+            return descriptor
+        os.close(descriptor)
+        if not locked:
             raise BlockingIOError
-        with contextlib.suppress(OSError):
-            if os.path.samestat(os.fstat(descriptor), part.stat()):
-                return descriptor
-        os.close(descriptor)  # whoever had it has just given it its name
+        # else whoever had it has just given it its name
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Tell whether an open file is still the one of a name."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    return False
+
+
+def lock(path: Path) -> int | None:
+    """Return the descriptor of a lock that is ours now; None if it is another's.
+
+    Parameters
+    ----------
+    path
+        Of the lock; who has it removes it, and closes the descriptor.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _locked(path)
+    except BlockingIOError:
+        return None
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
 
 
 def try_lock(descriptor: int) -> bool:

@@ -169,14 +169,19 @@ def mount(
             seen=notes[0] if notes else "--mode api",
             hint=f'%mount_drive --stage "{plan.folder}.tar.zst", or %mount_drive --ls',
         )
-    _stop_watching()
+    before = _STATE.mounted
+    watched = _stop_watching()
     is_api = mode == "api"
-    report = _connect(plan, notes) if is_api else _as_folder(plan, mode, notes)
+    try:
+        report = _connect(plan, notes) if is_api else _as_folder(plan, mode, notes)
+    except BaseException:
+        _watch_again(watched)
+        raise
     mounted = _Mounted(plan, mode, report.path, time.time(), report)
     if report.reused:  # files may have been written before
-        before = _STATE.mounted
         mounted.since_s = before.since_s if before else folders.boot_time()
     _STATE.mounted = mounted
+    report = replace(report, notes=(*report.notes, *_leave(before, report.path)))
     if report.path is not None:
         if plan.watch is not False:
             mounted.watcher = folders.watch(plan, mode, report.path, notify, wait_for)
@@ -188,6 +193,25 @@ def mount(
         seconds=time.monotonic() - began,
     )
     return mounted.report
+
+
+def _leave(before: _Mounted | None, path: Path | None) -> tuple[str, ...]:
+    """Take away a folder of ours that another mount has replaced: nothing is lost in it."""
+    if before is None or before.mode != "fuse" or before.path in {None, path}:
+        return ()
+    assert before.path is not None
+    try:
+        folders.unmount(before.path, "fuse", _FLUSH_S)
+    except DriveError as error:
+        return (f"the folder at {before.path} is still there: {error.what}",)
+    return (f"the folder at {before.path} was taken away: one at a time",)
+
+
+def _watch_again(watched: Watcher | None) -> None:
+    """Go on watching what is still mounted."""
+    if _STATE.mounted is not None and watched is not None:
+        _STATE.mounted.watcher = watched
+        watched.start()
 
 
 def _connect(plan: Plan, notes: tuple[str, ...]) -> MountReport:
@@ -345,9 +369,7 @@ def unmount(*, timeout_s: float | None = None) -> DoneReport:
         try:
             told = folders.unmount(path, mode or "colab", timeout_s or _FLUSH_S)
         except BaseException:
-            if mounted is not None and watched is not None:  # it is still there
-                mounted.watcher = watched
-                watched.start()
+            _watch_again(watched)  # it is still there
             raise
     _STATE.mounted = _STATE.client = _STATE.client_key = None
     if mode is None:

@@ -142,6 +142,8 @@ def stage(  # noqa: PLR0913 (by keyword)
         raise ValueError(f"links is 'refuse' or 'inside', not {links!r}")
     require(name)
     folder = (to or _default_folder(name)).resolve()
+    if not folder.name:
+        raise TargetFullError(f"{folder} cannot be made anew", hint="--to FOLDER")
     job = _Stage(
         files, archive, name, folder, workers, part_bytes,
         Limits(max_ratio=max_ratio, max_bytes=max_bytes, links=links),

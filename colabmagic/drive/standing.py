@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from colabmagic.drive.drive_log import clean
 from colabmagic.drive.errors import (
     MountFailedError,
     MountHungError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 COLABS_KIND: Final = "fuse.drive"
 _GONE: Final = frozenset({errno.ENOTCONN, errno.ENOENT, errno.ESTALE})
 _DETACH_TIMEOUT_S: Final = 10.0
+_MOST_LAYERS: Final = 4  # mounts on top of each other
 _POLL_S: Final = 1.0
 _COME_BACK_S: Final = 2.0
 
@@ -58,10 +60,15 @@ class Standing:
     doubtful: tuple[tuple[MountPoint, Probe], ...] = ()
 
     @property
+    def broken(self) -> tuple[Path, ...]:
+        """Where those are that do not work."""
+        doubtful = tuple(point for point, _ in self.doubtful)
+        return tuple(point.path for point in (*self.dead, *doubtful))
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """Where they all are."""
-        doubtful = tuple(point for point, _ in self.doubtful)
-        return tuple(point.path for point in (*self.alive, *self.dead, *doubtful))
+        return (*(point.path for point in self.alive), *self.broken)
 
 
 def mount_table(sysroot: Path) -> Path:
@@ -221,7 +228,7 @@ def detach(path: Path, sysroot: Path = Path("/")) -> None:
     """Take a mount out of the way at once, even where it is in use or hangs.
 
     Colab's own code looks into the folder before it ends an old mount, and would hang
-    with it. Failure is left to the mount that follows: it says what it finds.
+    with it.
 
     Parameters
     ----------
@@ -229,13 +236,33 @@ def detach(path: Path, sysroot: Path = Path("/")) -> None:
         The mountpoint.
     sysroot
         Where the file system begins.
+
+    Raises
+    ------
+    MountFailedError
+        It is still there.
     """
-    done = command.run(
-        [str(sysroot / "bin/umount"), "-f", "-l", "--", str(path)],
-        timeout_s=_DETACH_TIMEOUT_S,
-    )
+    table, said = mount_table(sysroot), ""
+    for _ in range(_MOST_LAYERS):
+        if mount_at(path, table) is None:
+            return
+        said = _unmount(path, sysroot)
+    if mount_at(path, table) is not None:
+        raise MountFailedError(
+            f"the old mount at {shown(path)} cannot be taken away",
+            seen=clean(said) or "umount says nothing",
+            hint="restart the machine: Runtime > Disconnect and delete runtime",
+        )
+
+
+def _unmount(path: Path, sysroot: Path) -> str:
+    """Take one mount away, if that can be done; return what the programs say."""
+    arguments = [str(sysroot / "bin/umount"), "-f", "-l", "--", str(path)]
+    done = command.run(arguments, timeout_s=_DETACH_TIMEOUT_S)
     if not done.ok and os.geteuid() != 0:
-        command.run(["fusermount3", "-u", "-z", str(path)], timeout_s=_DETACH_TIMEOUT_S)
+        arguments = ["fusermount3", "-u", "-z", "--", str(path)]
+        done = command.run(arguments, timeout_s=_DETACH_TIMEOUT_S)
+    return done.error or done.stderr
 
 
 @contextlib.contextmanager

@@ -134,22 +134,20 @@ class Notices:
             )
 
 
-def open_new(shell: InteractiveShell) -> Notices:
-    """Return notices for a new mount; those of the one before end.
+def begin(notices: Notices) -> None:
+    """Tell the notices of a new mount; those of the one before end.
 
     Parameters
     ----------
-    shell
-        The shell.
+    notices
+        Of the new mount.
     """
-    close(shell)
-    notices = Notices(shell)
+    close()
     notices.open()
     _OPEN[:] = [notices]
-    return notices
 
 
-def close(_shell: InteractiveShell) -> None:
+def close() -> None:
     """End the notices, if there are any."""
     for notices in _OPEN:
         notices.close()

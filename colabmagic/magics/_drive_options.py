@@ -22,7 +22,7 @@ _GOES_WITH: Final[dict[str, tuple[str, ...]]] = {
     "readonly": ("path",),
     "force": ("path",),
     "move_aside": ("path",),
-    "timeout": ("path", "unmount", "login"),
+    "timeout": ("path", "sync", "unmount", "login"),
     "watch": ("path",),
     "cd": ("path",),
     "creds": ("path", *_API),

@@ -76,7 +76,7 @@ class Extension:
             live.stop()
         drive = sys.modules.get("colabmagic.magics.drive")
         if drive is not None:
-            drive.turn_off(self._shell)
+            drive.turn_off()
         train = sys.modules.get("colabmagic.magics.train")
         if train is not None:
             train.turn_off(self._shell)

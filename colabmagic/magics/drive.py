@@ -67,7 +67,8 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         "--timeout",
         type=some_seconds,
         metavar="S",
-        help="seconds for consent and mounting (default: 600), or for --unmount, --login",
+        help="seconds for consent and mounting (default: 600), for --unmount or --login; with "
+        "--sync: to wait for Drive's own uploads before ours (default: 20)",
     )
     @argument(
         "--watch",
@@ -187,12 +188,12 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         return _shown(_RUN[verb](self.shell, options), options)
 
 
-def turn_off(shell: InteractiveShell) -> None:
+def turn_off() -> None:
     """End the watcher and take the hooks back: for ``%unload_ext``."""
     service = sys.modules.get("colabmagic.drive.service")
     if service is not None:
         service.stop()
-    _drive_notices.close(shell)
+    _drive_notices.close()
 
 
 def _mount(shell: InteractiveShell, options: argparse.Namespace) -> Document:
@@ -212,20 +213,20 @@ def _mount(shell: InteractiveShell, options: argparse.Namespace) -> Document:
         folder=options.cd,
         access=_access(options),
     )
-    notices = _drive_notices.open_new(shell)
+    notices, before = _drive_notices.Notices(shell), service.watcher()
     try:
         done = service.mount(
             plan, notify=notices.notify, wait_for=_drive_notices.keyboard_in_use
         )
-    except BaseException:
-        if service.watcher() is None:
-            _drive_notices.close(shell)
-        raise
+    finally:  # also after an error a folder may be there, and be watched
+        watcher = service.watcher()
+        if watcher is None:
+            _drive_notices.close()
+        elif watcher is not before:
+            _drive_notices.begin(notices)
     report: MountReport = _for_notebook(done)
     if done.watched:
         notices.about(report)
-    else:
-        _drive_notices.close(shell)
     return report
 
 
@@ -296,15 +297,16 @@ def _sync(_: InteractiveShell, options: argparse.Namespace) -> Document:
     """Prove that all is there."""
     from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
 
-    return service.sync(_access(options), progress=_progress(options))
+    waiting = {} if options.timeout is None else {"wait_s": options.timeout}
+    return service.sync(_access(options), progress=_progress(options), **waiting)
 
 
-def _unmount(shell: InteractiveShell, options: argparse.Namespace) -> Document:
+def _unmount(_: InteractiveShell, options: argparse.Namespace) -> Document:
     """Take the mount away."""
     from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
 
     report = service.unmount(timeout_s=options.timeout)
-    _drive_notices.close(shell)
+    _drive_notices.close()
     return report
 
 

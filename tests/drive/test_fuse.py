@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.oauth2 import service_account
 from google.oauth2.credentials import Credentials
 
 from colabmagic.drive import errors, fuse
@@ -148,6 +152,16 @@ def test_no_fault_gives_out_wrong_bytes(drive: FakeDrive, folder: Path) -> None:
     )
     assert (folder / "MyDrive/y").read_bytes() == data
     assert drive.faults.left == 0
+
+    # A file that changes on Drive meanwhile: never a mixture, never cut.
+    entry = drive.store.add_file("w", b"old and short")
+    path = folder / "MyDrive/w"
+    for new in (b"a new and longer text", b"THE SAME LENGTH TEXT!"):
+        assert path.stat().st_size
+        drive.store.set_content(entry.id, new)
+        with pytest.raises(OSError, match="Input/output error"):
+            path.read_bytes()
+        assert path.read_bytes() == new
 
     # A quota is no I/O error.
     drive.store.add_file("z", b"1")
@@ -364,6 +378,20 @@ def test_credentials_that_cannot_travel_are_refused(tmp_path: Path) -> None:
         fuse._packed(tmp_path, Bound(), None)  # type: ignore[arg-type]
     assert "Bound" in str(caught.value.seen)
     assert "secret" not in str(caught.value)
+
+
+def test_a_service_account_can_travel(tmp_path: Path) -> None:
+    """Its key goes through the pipe: the daemon renews the login by itself."""
+    key = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    info = {"client_email": "a@b", "token_uri": "http://x", "private_key": key.decode()}
+    account = service_account.Credentials.from_service_account_info(info)  # type: ignore[no-untyped-call]
+    sent = pickle.loads(fuse._packed(tmp_path, account, "http://root/"))  # noqa: S301 (ours)
+    assert sent["credentials"].sign_bytes(b"x") == account.sign_bytes(b"x")
+    assert (sent["path"], sent["api_root"]) == (str(tmp_path), "http://root")
 
 
 def test_each_error_has_a_number() -> None:

@@ -32,8 +32,8 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path / "vm")
 
 
-@pytest.fixture
-def fuse(machine: Machine) -> Iterator[FuseFolder]:
+@contextlib.contextmanager
+def mounted(machine: Machine) -> Iterator[FuseFolder]:
     """Yield a folder that the kernel and the machine take for Colab's Drive."""
     reason = why_not()
     if reason is not None:
@@ -42,6 +42,13 @@ def fuse(machine: Machine) -> Iterator[FuseFolder]:
         pytest.skip("only root may umount, as on Colab")
     with FuseFolder(machine.mountpoint) as folder:
         machine.add_mount(folder.path)
+        yield folder
+
+
+@pytest.fixture
+def fuse(machine: Machine) -> Iterator[FuseFolder]:
+    """Yield such a folder."""
+    with mounted(machine) as folder:
         yield folder
 
 
@@ -108,6 +115,34 @@ def test_a_hung_mount_is_not_touched_without_force(
     assert not found.reused
     assert found.root.is_dir()
     assert "is lost" in told[0]
+
+
+def test_files_that_a_dead_mount_has_hidden_are_seen(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written before it was mounted; they too are told before anybody is asked."""
+    for name, value in machine.env.items():
+        monkeypatch.setenv(name, value)
+    machine.mountpoint.mkdir()
+    (machine.mountpoint / "lost.csv").touch()
+    with mounted(machine) as folder:
+        folder.kill()
+        with importable(Page()) as message:
+            with pytest.raises(MountpointError, match="has files in it") as caught:
+                colab.mount(folder.path, sysroot=machine.root)
+            assert "lost.csv" in str(caught.value)
+            assert message.asked == []
+            found = colab.mount(folder.path, sysroot=machine.root, move_aside=True)
+    assert (found.moved_aside[0] / "lost.csv").exists()
+
+
+def test_a_mount_that_cannot_be_taken_away(machine: Machine) -> None:
+    """It is said, and nobody looks into it."""
+    machine.add_mount(machine.mountpoint)
+    (machine.root / "bin/umount").write_text("#!/bin/sh\necho busy >&2; exit 32\n")
+    with pytest.raises(MountFailedError, match="cannot be taken away") as caught:
+        standing.detach(machine.mountpoint, machine.root)
+    assert caught.value.seen == "busy"
 
 
 def test_a_mount_that_fails_is_not_ended_without_force(

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 
+from tests.fakes.colab import Machine
+from tests.fakes.colab.frontend import FrontEnd
 from tests.fakes.drive import FakeDrive
 from tests.kernel.support import ROOT
 from tests.repo.project import text_of
@@ -261,7 +263,7 @@ def test_the_example(
         ]
     assert "500 files in" in said[5]
     assert "fetched 0 bytes" in said[5]
-    assert "y = 3.0 x + 1.0, loss 0.01" in said[6]
+    assert "y = 3.0 x + 1.0, loss 0.0" in said[6]
     assert "MyDrive/colabmagic example/runs/line.pt" in said[7]
     assert "points.tar.gz" in said[8]
     assert "tensor([[" in said[9]
@@ -306,21 +308,32 @@ def test_a_folder_that_heals(
     assert "Was there already yes" in shown(connected, f"%mount_drive {mount}")
     connected.run(
         "from colabmagic.drive import fuse, service\n"
-        "service.watcher()._interval_s = 0.2\n"
+        "watcher = service.watcher(); watcher.stop()\n"
+        "watcher._interval_s = 0.2; watcher.start()\n"
         "for each in fuse._daemons.values(): each.kill()"
     )
-    healed = connected.value("healed()", WAIT_FOR_HEALING)
-    assert healed == 1
-    told = connected.run("print(open('a.txt').read())")
-    assert told.stdout.count("is mounted anew") == 1
-    assert "from Drive" in told.stdout
-    assert "is mounted anew" in "".join(told.displays)  # the mount's own output
+    cells = [connected.run(WAIT_FOR_HEALING), connected.run("open('a.txt').read()")]
+    told = "".join(cell.stdout for cell in cells)
+    assert told.count("is mounted anew") == 1
+    assert "healed 1" in told
+    assert cells[1].results == ["'from Drive'"]
+    updates = "".join(text for cell in cells for text in cell.displays)
+    assert "is mounted anew" in updates  # in the mount's own output
     status = " ".join(shown(connected, "%mount_drive --status").split())
     assert "Drive: MOUNTED, ALIVE" in status
     assert "1 healed" in status
     assert "read-only" in refused(connected, "%mount_drive --sync")
+    error = refused(connected, f"%mount_drive {mount} --cd none")
+    assert "Drive is mounted, but there is no folder" in error
+    other = tmp_path / "other"
+    (other / "mine").mkdir(parents=True)
+    assert "is not empty" in refused(connected, f"%mount_drive {other} --mode fuse")
+    text = shown(connected, f"%mount_drive {other} --mode fuse --move-aside")
+    assert "moved aside" in text
+    assert f"{mount} was taken away" in " ".join(text.split())
+    assert len(list(tmp_path.glob("other.local-*/mine"))) == 1
     assert "UNMOUNTED" in shown(connected, "%mount_drive --unmount")
-    assert not list(mount.iterdir())
+    assert [list(each.iterdir()) for each in (mount, other)] == [[], []]
     names = connected.value(
         "[t.name for t in threading.enumerate() if 'colabmagic' in t.name]",
         "import threading",
@@ -330,10 +343,10 @@ def test_a_folder_that_heals(
 
 WAIT_FOR_HEALING = """
 import time
-def healed(end=time.monotonic() + 20):
-    while service.watcher().status().healed < 1 and time.monotonic() < end:
-        time.sleep(0.05)
-    return service.watcher().status().healed
+end = time.monotonic() + 20
+while watcher.status().healed < 1 and time.monotonic() < end:
+    time.sleep(0.05)
+print("healed", watcher.status().healed)
 """
 
 
@@ -363,3 +376,43 @@ def test_unloading_ends_the_watcher(
     fresh_kernel.run("%load_ext colabmagic")
     shown(fresh_kernel, "%mount_drive --unmount")
     assert not list(mount.iterdir())
+
+
+def test_on_colab(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> None:
+    """One line mounts after one question; what was written is proven, then flushed."""
+    machine = Machine(tmp_path / "vm")
+    machine.behave(pad_s=0)
+    (machine.root / "proc/uptime").write_text("7200.0 1.0\n")
+    page = FrontEnd(kernel)
+    mount = machine.mountpoint
+    page.execute(
+        f"{machine.kernel_code()}import os, pathlib\n"
+        "from colabmagic.drive import folders\n"
+        f"folders.SYSROOT = pathlib.Path({str(machine.root)!r})"
+    )
+    try:
+        with standing_in(kernel, tmp_path, login_for(drive, tmp_path)):
+            text = page.execute(f"m = %mount_drive {mount} --no-watch").shown
+            assert "Drive: MOUNTED" in text
+            assert [one.kind for one in page.requests] == ["request_auth"]
+            again = page.execute(f"%mount_drive {mount} --no-watch --cd MyDrive").shown
+            assert "Was there already yes" in again
+            assert len(page.requests) == 1
+            page.execute("open('ckpt.pt', 'w').write('weights')")
+            synced = page.execute("s = %mount_drive --sync --timeout 0.1").shown
+            assert "ALL ON DRIVE" in synced
+            (file,) = drive.store.children(drive.store.get("root").id)
+            assert file.meta["name"] == "ckpt.pt"
+            state = " ".join(page.execute("%mount_drive --status").shown.split())
+            assert "VM age 2 h 00 min VM left about 10 h 00 min" in state
+            gone = " ".join(page.execute("%mount_drive --unmount").shown.split())
+            assert "all was uploaded" in gone
+            assert "it is" in gone
+            assert machine.mounted() == []
+            space = page.execute("%mount_drive '/content/my drive'").shown
+            assert "MountpointError" in space
+            assert len(page.requests) == 1
+    finally:
+        page.execute(
+            f"folders.SYSROOT = pathlib.Path('/')\n{machine.kernel_undo_code()}"
+        )

@@ -83,7 +83,8 @@ def test_notices_come_with_the_next_cell(capsys: pytest.CaptureFixture[str]) -> 
     """What a thread notes is printed by the next cell, once; afterwards no hook is left."""
     shell = InteractiveShell()
     hooks = {name: list(each) for name, each in shell.events.callbacks.items()}
-    notices = _drive_notices.open_new(shell)
+    notices = _drive_notices.Notices(shell)
+    _drive_notices.begin(notices)
     notices.about(MountReport(mode="colab", path=None))
     teller = threading.Thread(target=notices.notify, args=("it is back\x1b[2J",))
     teller.start()
@@ -95,6 +96,6 @@ def test_notices_come_with_the_next_cell(capsys: pytest.CaptureFixture[str]) -> 
     assert printed.count("it is back") == 1
     assert "\x1b" not in printed
     notices.notify("the last word")
-    _drive_notices.close(shell)
+    _drive_notices.close()
     assert "the last word" in capsys.readouterr().out
     assert {name: list(each) for name, each in shell.events.callbacks.items()} == hooks

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SYSROOT = Path("/")  # where the file system begins; tests have a machine in a folder
 _MOST_PENDING: Final = 100
+_REMOUNT_S: Final = 120.0  # nobody may be there to allow it, and others wait meanwhile
 
 
 def choose(
@@ -162,7 +163,10 @@ def watch(
     def remount() -> object:
         from colabmagic.drive import service  # noqa: PLC0415 (in a circle)
 
-        again = replace(plan, path=path, force=True, move_aside=False)
+        again = replace(
+            plan, path=path, force=True, move_aside=False,
+            timeout_s=min(plan.timeout_s, _REMOUNT_S),
+        )  # fmt: skip
         return (
             mount_colab(again)
             if mode == "colab"

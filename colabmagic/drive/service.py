@@ -6,6 +6,7 @@ and shows the report.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass, field, replace
@@ -171,13 +172,16 @@ def mount(
         )
     before = _STATE.mounted
     watched = _stop_watching()
-    is_api = mode == "api"
+    since_s = time.time()
     try:
-        report = _connect(plan, notes) if is_api else _as_folder(plan, mode, notes)
+        # What the watcher has begun ends first: two questions would take each other's answer.
+        with watched.paused() if watched else contextlib.nullcontext():
+            begin = _connect if mode == "api" else _as_folder
+            report = begin(plan, mode, notes)
     except BaseException:
         _watch_again(watched)
         raise
-    mounted = _Mounted(plan, mode, report.path, time.time(), report)
+    mounted = _Mounted(plan, mode, report.path, since_s, report)
     if report.reused:  # files may have been written before
         mounted.since_s = before.since_s if before else folders.boot_time()
     _STATE.mounted = mounted
@@ -214,12 +218,12 @@ def _watch_again(watched: Watcher | None) -> None:
         watched.start()
 
 
-def _connect(plan: Plan, notes: tuple[str, ...]) -> MountReport:
+def _connect(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
     """Connect to the API, and see whether it answers."""
     _STATE.client = None  # new credentials may be in the old place
     account = Account.of(client(plan.access).health())
     return MountReport(
-        mode="api", path=None, account=account, notes=notes, readonly=plan.readonly
+        mode=mode, path=None, account=account, notes=notes, readonly=plan.readonly
     )
 
 
@@ -367,7 +371,8 @@ def unmount(*, timeout_s: float | None = None) -> DoneReport:
     told: tuple[str, ...] = ()
     if path is not None:
         try:
-            told = folders.unmount(path, mode or "colab", timeout_s or _FLUSH_S)
+            with watched.paused() if watched else contextlib.nullcontext():
+                told = folders.unmount(path, mode or "colab", timeout_s or _FLUSH_S)
         except BaseException:
             _watch_again(watched)  # it is still there
             raise

@@ -11,6 +11,7 @@ from colabmagic.drive.errors import DrivePathError
 from colabmagic.drive.report import WorkReport
 from colabmagic.drive.service import client
 from colabmagic.drive.state_report import ListReport
+from colabmagic.drive.steps import step
 from colabmagic.report.progress import SILENT
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from colabmagic.report.progress import Progress
 
 
-def ls(path: str, access: Access | None = None) -> ListReport:
+def ls(
+    path: str, access: Access | None = None, *, progress: Progress = SILENT
+) -> ListReport:
     """List a folder on Drive.
 
     Parameters
@@ -30,10 +33,15 @@ def ls(path: str, access: Access | None = None) -> ListReport:
         As ``MyDrive/a``.
     access
         The API.
+    progress
+        Shows that it goes on.
     """
-    found = sorted(
-        client(access).ls(path), key=lambda each: (not each.is_folder, each.name)
-    )
+    found = []
+    with step(progress, "list", path):
+        for each in client(access).ls(path):
+            found.append(each)
+            progress.advance()
+    found.sort(key=lambda each: (not each.is_folder, each.name))
     return ListReport(path=path, entries=tuple(found))
 
 
@@ -103,11 +111,8 @@ def save(
             hint="look at its name",
         )
     drive = client(access)
-    progress.start(f"upload {source.name}", source.stat().st_size)
-    try:
+    with step(progress, "upload", source.name, source.stat().st_size):
         done = drive.save(source, remote, progress=progress.advance)
-    finally:
-        progress.finish()
     return WorkReport(
         verb="save", path=done.path, files=1, bytes=done.size,
         transferred_bytes=done.fetched_bytes, md5=done.md5, seconds=done.seconds,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import threading
+import time
 
 import pytest
 from IPython.core.error import UsageError
@@ -13,6 +14,7 @@ from colabmagic.drive.report import MountReport
 from colabmagic.magics import _drive_notices
 from colabmagic.magics._base import parse
 from colabmagic.magics._drive_options import check, size_of, some_seconds, some_workers
+from colabmagic.magics._progress import ByteProgress
 from colabmagic.magics.drive import DriveMagics
 
 
@@ -77,6 +79,23 @@ def test_what_is_no_value(text: str) -> None:
             continue
         with pytest.raises(argparse.ArgumentTypeError, match="needs"):
             read(text)
+
+
+def test_progress_in_bytes() -> None:
+    """A share, the whole and the speed; counts of things without a unit."""
+    progress = ByteProgress()
+    began = time.monotonic()
+    progress.start("download x.tar", 200_000_000)
+    progress.advance(50_000_000)
+    line = progress._line(began + 2)
+    assert line.startswith("download x.tar … 25% of 200.0 MB, 25.")
+    assert line.endswith(" MB/s")
+    progress.start("compare", 4)
+    progress.advance()
+    assert progress._line(began + 2) == "compare … 25%"
+    progress.start("list MyDrive")
+    progress.advance(12_000)
+    assert progress._line(began + 2) == "list MyDrive … 12,000"
 
 
 def test_notices_come_with_the_next_cell(capsys: pytest.CaptureFixture[str]) -> None:

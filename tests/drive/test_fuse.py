@@ -255,6 +255,7 @@ def test_a_folder_in_use_stays(
     monkeypatch.setattr(fuse, "_END_S", 0.2)
     monkeypatch.setattr(fuse, "_ANSWER_S", 0.3)
     daemon.send_signal(signal.SIGSTOP)
+    time.sleep(0.05)  # until its threads have heard
     fuse.unmount(folder)
     assert daemon.returncode is not None
 

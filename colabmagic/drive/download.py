@@ -28,6 +28,7 @@ from colabmagic.drive.files import FILES, Files, RemoteFile
 from colabmagic.drive.http import connection_failed
 from colabmagic.drive.journal import Journal
 from colabmagic.drive.refusals import refusal
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ _LEAST_PART_BYTES: Final = 4 * 2**20  # each request costs 200 units and a round
 _PARTS_OF_EACH: Final = 8  # worker, so that all have work until near the end
 WORKERS: Final = 8
 _PIECE: Final = 256 * 1024
-_HASHED_AT_ONCE: Final = 4 * 2**20
+_HASHED_AT_ONCE: Final = 2**20
 _TICK_S: Final = 0.05  # so often is told how much has come
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _WHOLE_TRIES: Final = 3  # where the file changes meanwhile, or bytes were wrong
@@ -168,7 +169,7 @@ def download(  # noqa: PLR0913 (by keyword)
             job.journal.close()
         remote = files.by_id(remote.id)  # it may have changed meanwhile
     raise IntegrityError(
-        f"{remote.name} did not arrive as it is on Drive, {_WHOLE_TRIES} times",
+        f"{clean(remote.name)} did not arrive as it is on Drive, {_WHOLE_TRIES} times",
         seen=f"MD5 {md5} here, {remote.md5} there",
         hint="run the cell again; if it stays so, the disk or the network changes bytes",
     )
@@ -189,8 +190,8 @@ def refuse_without_bytes(remote: RemoteFile) -> None:
     """
     if remote.is_folder or remote.is_document or None in {remote.md5, remote.size}:
         raise NotDownloadableError(
-            f"{remote.name} has no bytes of its own",
-            seen=remote.mime_type,
+            f"{clean(remote.name)} has no bytes of its own",
+            seen=clean(remote.mime_type),
             hint="a folder: each file of it; a Google document: File > Download in its page",
         )
 
@@ -213,6 +214,9 @@ class _Download:
     fetched: int = 0
     _told: int = 0
     _hashed: int = 0
+    _buffer: memoryview = field(
+        default_factory=lambda: memoryview(bytearray(_HASHED_AT_ONCE))
+    )
     _digest: Any = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -254,12 +258,12 @@ class _Download:
             self.reader.check()
         arrived = self.journal.arrived()
         while self._hashed < arrived:
-            wanted = min(_HASHED_AT_ONCE, arrived - self._hashed)
-            data = self.journal.read(self._hashed, wanted)
-            if not data:
+            wanted = self._buffer[: arrived - self._hashed]
+            count = self.journal.read(self._hashed, wanted)
+            if not count:
                 return  # somebody has made the file shorter: its MD5 will be wrong
-            self._digest.update(data)
-            self._hashed += len(data)
+            self._digest.update(wanted[:count])
+            self._hashed += count
 
     def _part(self, number: int, start: int, end: int) -> None:
         """Fetch one range; if it cannot be had, the others need not be asked for."""

@@ -31,6 +31,7 @@ from colabmagic.drive.files import SHORTCUT
 from colabmagic.drive.pack import count_hint
 from colabmagic.drive.reader import open_ranges
 from colabmagic.drive.upload import upload
+from colabmagic.report.text import clean
 
 try:
     import fsspec
@@ -238,7 +239,7 @@ class DriveFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
             return open_ranges(self._files, self._files.stat(path))
         if mode != "wb":
             raise DrivePathError(
-                f"{path} cannot be opened as {mode!r}",
+                f"{clean(path)} cannot be opened as {mode!r}",
                 seen="Drive cannot append to a file",
                 hint="'rb' or 'wb': write the file as a whole",
             )

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from colabmagic.drive.errors import TargetFullError
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,8 +88,8 @@ class Journal:
             journal._begin(identity)
         except BlockingIOError:
             raise TargetFullError(
-                f"{target.name} is being downloaded by another process",
-                seen=str(journal.part),
+                f"{clean(target.name)} is being downloaded by another process",
+                seen=clean(str(journal.part)),
                 hint="wait for it, or choose another folder",
             ) from None
         except OSError as error:
@@ -178,10 +179,18 @@ class Journal:
         start = self._front * self.part_bytes
         return min(self._reached.get(self._front, start), self.size)
 
-    def read(self, offset: int, length: int) -> bytes:
-        """Return bytes that have arrived."""
+    def read(self, offset: int, buffer: memoryview) -> int:
+        """Read bytes that have arrived into memory; return how many.
+
+        Parameters
+        ----------
+        offset
+            In the file.
+        buffer
+            Is filled.
+        """
         try:
-            return os.pread(self._data, length, offset)
+            return os.preadv(self._data, [buffer], offset)
         except OSError as error:
             raise unwritable(self.part, error) from None
 
@@ -353,8 +362,8 @@ def refuse_full(target: Path, wanted: int) -> None:
     free = shutil.disk_usage(target.parent).free
     if wanted > free:
         raise TargetFullError(
-            f"there is no room for {target.name}",
-            seen=f"{wanted:,} bytes wanted, {free:,} free in {target.parent}",
+            f"there is no room for {clean(target.name)}",
+            seen=f"{wanted:,} bytes wanted, {free:,} free in {clean(str(target.parent))}",
             hint="free some, or another folder",
         )
 
@@ -370,7 +379,7 @@ def unwritable(target: Path, error: OSError) -> TargetFullError:
         What the system says.
     """
     return TargetFullError(
-        f"{target} cannot be written",
+        f"{clean(str(target))} cannot be written",
         seen=f"{error.strerror or type(error).__name__}",
         hint="free room on the disk, or choose another folder",
     )

@@ -186,7 +186,7 @@ class _Content:
             root = os.open(folder, _FOLDER & ~os.O_NOFOLLOW)
         except OSError as error:
             raise DrivePathError(
-                f"{folder} cannot be read as a folder",
+                f"{clean(str(folder))} cannot be read as a folder",
                 seen=error.strerror or type(error).__name__,
                 hint="--pack FOLDER: one on this machine",
             ) from None
@@ -195,13 +195,13 @@ class _Content:
         content._walk()
         if content.odd:
             raise DrivePathError(
-                f"{len(content.odd):,} names in {folder} mean something else elsewhere",
+                f"{len(content.odd):,} names in {clean(str(folder))} mean something else elsewhere",
                 seen=_some(content.odd),
                 hint="rename them: no backslash, no control characters, no C: at the start",
             )
         if content.unreadable:
             raise DrivePathError(
-                f"{len(content.unreadable):,} files of {folder} cannot be read",
+                f"{len(content.unreadable):,} files of {clean(str(folder))} cannot be read",
                 seen=_some(content.unreadable),
                 hint="an archive without them would not be the folder: mend their "
                 "permissions, or move them away",

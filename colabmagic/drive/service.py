@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from colabmagic.drive import folders
 from colabmagic.drive.client import API_ROOT_VARIABLE, Drive, connect
 from colabmagic.drive.errors import (
+    DriveAuthError,
     DriveError,
     DrivePathError,
     MountUnsupportedError,
@@ -25,7 +26,7 @@ from colabmagic.drive.state_report import StatusReport, SyncReport
 from colabmagic.report.progress import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from colabmagic.drive.watch import Watcher
     from colabmagic.report.progress import Progress
@@ -103,7 +104,7 @@ class _State:
 
     mounted: _Mounted | None = None
     client: Drive | None = None
-    client_key: tuple[Access, str | None] | None = None
+    client_key: tuple[object, ...] | None = None
 
 
 _STATE: Final = _State()
@@ -128,13 +129,35 @@ def client(access: Access | None = None) -> Drive:
         credentials=given.credentials or mounted.credentials,
         drive_id=given.drive_id or mounted.drive_id,
     )
-    key = (wanted, os.environ.get(API_ROOT_VARIABLE))
+    key = (wanted, *(os.environ.get(name) for name in (API_ROOT_VARIABLE, _NAMED)))
     if _STATE.client is None or _STATE.client_key != key:
         _STATE.client = connect(
             credentials=wanted.credentials, drive_id=wanted.drive_id
         )
         _STATE.client_key = key
     return _STATE.client
+
+
+@contextlib.contextmanager
+def connected(access: Access | None = None) -> Iterator[Drive]:
+    """Yield the connection; one whose login is refused is not used again.
+
+    Parameters
+    ----------
+    access
+        As for `client`.
+    """
+    try:
+        yield client(access)
+    except DriveAuthError:  # the user may log in again, by whatever tool
+        _STATE.client = None
+        raise
+
+
+def _account(access: Access | None = None) -> Account:
+    """Ask who is logged in."""
+    with connected(access) as drive:
+        return Account.of(drive.health())
 
 
 def mount(
@@ -221,7 +244,7 @@ def _watch_again(watched: Watcher | None) -> None:
 def _connect(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
     """Connect to the API, and see whether it answers."""
     _STATE.client = None  # new credentials may be in the old place
-    account = Account.of(client(plan.access).health())
+    account = _account(plan.access)
     return MountReport(
         mode=mode, path=None, account=account, notes=notes, readonly=plan.readonly
     )
@@ -231,13 +254,12 @@ def _as_folder(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
     """Mount Drive as a folder, and tell of the account where that asks nobody."""
     account = None
     if mode == "fuse":
-        drive = client(plan.access)
-        account = Account.of(drive.health())
-        done = folders.mount_fuse(plan, drive)
+        account = _account(plan.access)
+        done = folders.mount_fuse(plan, client(plan.access))
     else:
         done = folders.mount_colab(plan)
         if plan.access.credentials is not None:
-            account = Account.of(client(plan.access).health())
+            account = _account(plan.access)
     return replace(done, account=account, notes=(*done.notes, *notes))
 
 
@@ -283,7 +305,7 @@ def status(access: Access | None = None) -> StatusReport:
     named = access is not None and access.credentials is not None
     if mounted.mode != "colab" or _STATE.client is not None or named:
         try:
-            account = Account.of(client(access).health())
+            account = _account(access)
         except DriveError as error:
             notes.append(f"account and quota are not known: {error.what}")
     else:  # on Colab credentials may have to be asked for: not for this
@@ -325,8 +347,8 @@ def sync(
     path, since_s = _folder_to_sync()
     drive, why = None, ""
     try:
+        _account(access)  # credentials may be there, and not be for Drive
         drive = client(access)
-        drive.health()  # credentials may be there, and not be for Drive
     except DriveError as error:
         if access is not None and access.credentials is not None:
             raise

@@ -214,7 +214,7 @@ class _Stage:
         here = _is_content(local, remote)
         if self.keep_archive and local.exists() and not here and not self._kept():
             raise TargetFullError(
-                f"{local} is there already, and is another file",
+                f"{clean(str(local))} is there already, and is another file",
                 hint="move it away, or leave --keep-archive out",
             )
         self._refuse_full(remote, local, here=here)
@@ -313,7 +313,7 @@ class _Stage:
             if self.folder.is_dir() and not any(self.folder.iterdir()):
                 return
             raise TargetFullError(
-                f"{self.folder} is there already, and was not made by this magic",
+                f"{clean(str(self.folder))} is there already, and was not made by this magic",
                 hint="another folder: --to, or move that one away",
             )
 

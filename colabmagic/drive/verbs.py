@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from colabmagic.drive.errors import DrivePathError
 from colabmagic.drive.report import WorkReport
-from colabmagic.drive.service import client
+from colabmagic.drive.service import connected
 from colabmagic.drive.state_report import ListReport
 from colabmagic.drive.steps import step
 from colabmagic.report.progress import SILENT
@@ -37,8 +37,8 @@ def ls(
         Shows that it goes on.
     """
     found = []
-    with step(progress, "list", path):
-        for each in client(access).ls(path):
+    with connected(access) as drive, step(progress, "list", path):
+        for each in drive.ls(path):
             found.append(each)
             progress.advance()
     found.sort(key=lambda each: (not each.is_folder, each.name))
@@ -68,8 +68,7 @@ def stage(
     **options
         Of `colabmagic.drive.stage.stage`.
     """
-    drive = client(access)
-    with _counted(drive) as counts:
+    with connected(access) as drive, _counted(drive) as counts:
         done = drive.stage(archive, to, progress=progress, **options)
     return WorkReport(
         verb="stage", path=str(done.path), files=done.files, bytes=done.size,
@@ -110,8 +109,8 @@ def save(
             seen=f"in {Path.cwd()}",
             hint="look at its name",
         )
-    drive = client(access)
-    with step(progress, "upload", source.name, source.stat().st_size):
+    size = source.stat().st_size
+    with connected(access) as drive, step(progress, "upload", source.name, size):
         done = drive.save(source, remote, progress=progress.advance)
     return WorkReport(
         verb="save", path=done.path, files=1, bytes=done.size,
@@ -149,8 +148,7 @@ def pack(
             if source.exists()
             else "look at its name",
         )
-    drive = client(access)
-    with _counted(drive) as counts:
+    with connected(access) as drive, _counted(drive) as counts:
         done = drive.pack(source, remote, progress=progress)
     return WorkReport(
         verb="pack", path=str(done.path), files=done.files, bytes=done.size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,6 +72,7 @@ def test_connecting_and_leaving(drive: FakeDrive, access: Access) -> None:
     report = service.mount(Plan(mode="api", access=access), env=PLAIN)
     assert report.path is None
     assert report.account is not None
+    assert report.account.user == "u…@example.com"  # notebooks get shared
     assert not report.watched
     drive.store.add_file("a.bin", b"1")
     assert verbs.ls("MyDrive").names == ["a.bin"]
@@ -93,6 +95,20 @@ def test_a_connection_that_is_refused_changes_nothing(
     assert service.status().ok
     with pytest.raises(errors.MountUnsupportedError, match="--cd needs"):
         service.mount(Plan(mode="api", access=access, folder="x"), env=PLAIN)
+
+
+def test_a_login_that_ran_out_is_looked_for_again(
+    drive: FakeDrive, access: Access, tmp_path: Path
+) -> None:
+    """After a new login, by whatever tool, the same line works."""
+    service.mount(Plan(mode="api", access=access), env=PLAIN)
+    service.client().files.transport.credentials.expiry = datetime(2020, 1, 1)  # noqa: DTZ001 (google-auth's are naive)
+    drive.store.revoked_refresh_tokens.add("SECRET-R")
+    with pytest.raises(errors.GrantExpiredError):
+        verbs.ls("MyDrive")
+    login = json.loads((tmp_path / "login.json").read_text())
+    (tmp_path / "login.json").write_text(json.dumps({**login, "refresh_token": "new"}))
+    assert verbs.ls("MyDrive").names == []
 
 
 def test_what_comes_and_goes(drive: FakeDrive, access: Access, tmp_path: Path) -> None:

@@ -444,6 +444,21 @@ def test_names_that_clash_are_told(
         assert [note for note in done.notes if "case or accents" in note]
 
 
+def test_a_name_that_would_write_on_the_screen(
+    drive: FakeDrive, files: Files, tmp_path: Path
+) -> None:
+    """Escapes of terminals are taken out of steps and errors."""
+    name = "\x1b[31mred\u202e.tar"
+    drive.store.add_file(name, b"no archive")
+    told = Told()
+    with pytest.raises(errors.CorruptArchiveError) as caught:
+        stage(files, f"MyDrive/{name}", tmp_path / "x", progress=told)
+    shown = str(caught.value) + "".join(each[0] for each in told.steps)
+    assert "red" in shown
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+
+
 def test_a_hit_is_quick(drive: FakeDrive, large: Callable[..., Staged]) -> None:
     """One request for facts, and no more than 0.1 s."""
     large()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from IPython.core.error import UsageError
@@ -16,6 +17,10 @@ from colabmagic.magics._base import parse
 from colabmagic.magics._drive_options import check, size_of, some_seconds, some_workers
 from colabmagic.magics._progress import ByteProgress
 from colabmagic.magics.drive import DriveMagics
+from tests.magics.test_gpu import terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -79,6 +84,21 @@ def test_what_is_no_value(text: str) -> None:
             continue
         with pytest.raises(argparse.ArgumentTypeError, match="needs"):
             read(text)
+
+
+def test_terminal_shows_once(tmp_path: Path) -> None:
+    """Alone on its line the value is shown as ``Out``, else by the magic itself."""
+    alone, bound, quiet = terminal(
+        [
+            "%mount_drive --status",
+            "r = %mount_drive --status",
+            "%mount_drive --status -q",
+        ],
+        tmp_path,
+    )[:3]
+    assert alone.count("Drive: NOT MOUNTED") == bound.count("Drive: NOT MOUNTED") == 1
+    assert "Out[2]: Drive: NOT MOUNTED" in alone
+    assert "Drive" not in quiet
 
 
 def test_progress_in_bytes() -> None:

@@ -223,7 +223,8 @@ class _Upload:
 
         None if the id is taken.
         """
-        body: dict[str, Any] = {}  # a file that is there keeps its name: it may be a target
+        # A file that is there keeps its name: it may be the target of a shortcut.
+        body: dict[str, Any] = {}
         method, where = "PATCH", f"/upload{FILES}/{present.id if present else ''}"
         if present is None:
             body = {"id": self._new_id, "name": self.name, "parents": [self.folder.id]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -13,6 +14,7 @@ from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from colabmagic.drive.errors import ConnectionFailedError, DriveError, GrantExpiredError
 from colabmagic.drive.refusals import refusal
 
+_HOST: Final = re.compile(r"host='([\w.-]{1,100})'")  # as urllib3 writes it
 _LONGEST_ASKED_S: Final = 300.0  # of a server's Retry-After
 
 
@@ -47,7 +49,9 @@ def connection_failed(error: BaseException, url: str) -> ConnectionFailedError:
     url
         What was asked for.
     """
-    host, text = urlsplit(url).hostname, str(error)
+    text = str(error)
+    asked = _HOST.search(text)  # a login is renewed elsewhere than Drive is
+    host = asked[1] if asked else urlsplit(url).hostname
     what = f"the connection to {host} broke"
     hint = "run the cell again: it goes on where it stopped"
     if "Failed to resolve" in text or "Name or service" in text:

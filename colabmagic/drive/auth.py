@@ -112,7 +112,7 @@ class _Place:
 def find_credentials(
     given: str | None = None,
     *,
-    write: bool = True,
+    write: bool | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Credentials:
     """Return credentials for Drive.
@@ -125,7 +125,8 @@ def find_credentials(
         out: ``GOOGLE_APPLICATION_CREDENTIALS``, Colab's login, the secret
         ``COLABMAGIC_DRIVE``, our own login, then Google's tools.
     write
-        Whether files are to be written; else the right to read is enough.
+        Whether files are to be written, or only read; left out: with all rights that can
+        be had, be it only for reading.
     env
         Environment variables; those of the process where left out.
 
@@ -142,7 +143,7 @@ def find_credentials(
 def locate(
     given: str | None = None,
     *,
-    write: bool = True,
+    write: bool | None = None,
     env: Mapping[str, str] | None = None,
     sysroot: str | Path = "/",
     interactive: bool = True,
@@ -161,7 +162,7 @@ def locate(
     place = _Place(
         os.environ if env is None else env,
         Path(sysroot),
-        (WRITE if write else READ,),
+        (READ if write is False else WRITE,),
         interactive,
     )
     found = _search(place) if given is None else _given(given, place)
@@ -407,7 +408,7 @@ def _other(info: Hidden, place: _Place) -> Any:  # noqa: ANN401 (of many classes
         )[0]
 
 
-def _check_scope(found: Found, *, write: bool) -> None:
+def _check_scope(found: Found, *, write: bool | None) -> None:
     """Refuse credentials that say themselves that they are not good for this."""
     if found.scopes is None:
         return

@@ -27,6 +27,7 @@ from colabmagic.drive.files import FILES, Files, RemoteFile
 from colabmagic.drive.http import connection_failed
 from colabmagic.drive.journal import Journal
 from colabmagic.drive.refusals import refusal
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,7 +172,7 @@ def download(  # noqa: PLR0913 (by keyword)
             job.journal.close()
         remote = files.by_id(remote.id)  # it may have changed meanwhile
     raise IntegrityError(
-        f"{remote.name} did not arrive as it is on Drive, {_WHOLE_TRIES} times",
+        f"{clean(remote.name)} did not arrive as it is on Drive, {_WHOLE_TRIES} times",
         seen=f"{digest.name.upper()} {found} here, {wanted} there",
         hint="run the cell again; if it stays so, the disk or the network changes bytes",
     )
@@ -192,8 +193,8 @@ def refuse_without_bytes(remote: RemoteFile) -> None:
     """
     if remote.is_folder or remote.is_document or None in {remote.md5, remote.size}:
         raise NotDownloadableError(
-            f"{remote.name} has no bytes of its own",
-            seen=remote.mime_type,
+            f"{clean(remote.name)} has no bytes of its own",
+            seen=clean(remote.mime_type),
             hint="a folder: each file of it; a Google document: File > Download in its page",
         )
 

@@ -17,7 +17,15 @@ from colabmagic.drive.errors import (
     NotDownloadableError,
 )
 from colabmagic.drive.listing import search, shared_drives
-from colabmagic.drive.remote import FIELDS, FILES, FOLDER, SHORTCUT, RemoteFile, root_of
+from colabmagic.drive.remote import (
+    FIELDS,
+    FILES,
+    FOLDER,
+    LISTED,
+    SHORTCUT,
+    RemoteFile,
+    root_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

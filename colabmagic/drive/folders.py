@@ -5,6 +5,7 @@ On Colab Google's own program shows Drive; elsewhere ours does, by FUSE, read-on
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import replace
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.errors import MountHungError, MountUnsupportedError
+from colabmagic.drive.mounts import inside
+from colabmagic.drive.own_use import working_directory
 from colabmagic.drive.report import MountReport
 from colabmagic.drive.state_report import StatusReport
 from colabmagic.host.detect import detect
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 SYSROOT = Path("/")  # where the file system begins; tests have a machine in a folder
 _MOST_PENDING: Final = 100
+_REMOUNT_S: Final = 120.0  # nobody may be there to allow it, and others wait meanwhile
 
 
 def choose(
@@ -162,7 +166,10 @@ def watch(
     def remount() -> object:
         from colabmagic.drive import service  # noqa: PLC0415 (in a circle)
 
-        again = replace(plan, path=path, force=True, move_aside=False)
+        again = replace(
+            plan, path=path, force=True, move_aside=False,
+            timeout_s=min(plan.timeout_s, _REMOUNT_S),
+        )  # fmt: skip
         return (
             mount_colab(again)
             if mode == "colab"
@@ -202,27 +209,25 @@ def unmount(path: Path, mode: str, timeout_s: float) -> tuple[str, ...]:
     timeout_s
         How long Drive's own uploads may take.
     """
-    notes = []
-    if _working_directory_below(path):
+    notes, here = [], working_directory()
+    if here is None or inside(here, path):
         os.chdir(path.parent)  # else it stays busy
         notes.append(f"the working directory was in Drive; it is {path.parent} now")
-    if mode == "fuse":
-        from colabmagic.drive import fuse  # noqa: PLC0415 (not on Colab)
-
-        fuse.unmount(path)
-    else:
-        from colabmagic.drive import colab  # noqa: PLC0415 (on Colab alone)
-
-        notes += colab.flush_and_unmount(timeout_s, sysroot=SYSROOT)
-    return tuple(notes)
-
-
-def _working_directory_below(path: Path) -> bool:
-    """Tell whether the working directory is below a folder; it may be dead."""
     try:
-        return Path.cwd().is_relative_to(path)
-    except OSError:
-        return True
+        if mode == "fuse":
+            from colabmagic.drive import fuse  # noqa: PLC0415 (not on Colab)
+
+            fuse.unmount(path)
+        else:
+            from colabmagic.drive import colab  # noqa: PLC0415 (on Colab alone)
+
+            notes += colab.flush_and_unmount(timeout_s, sysroot=SYSROOT)
+    except BaseException:
+        if notes and here is not None:  # it is still there, and so are we
+            with contextlib.suppress(OSError):
+                os.chdir(here)
+        raise
+    return tuple(notes)
 
 
 def status(path: Path, watcher: Watcher | None) -> StatusReport:

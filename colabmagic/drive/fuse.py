@@ -42,6 +42,7 @@ TIMEOUT_S: Final = 30.0
 _DEVICE: Final = Path("/dev/fuse")
 _END_S: Final = 5.0
 _LAST_WAIT_S: Final = 0.5
+_ANSWER_S: Final = 2.0
 _PIP: Final = "%pip install 'colabmagic[fuse]'"
 _APT: Final = "!apt-get install -y fuse3"
 _INSTEAD: Final = "--mode api reads and writes Drive without a folder"
@@ -99,7 +100,7 @@ def mount(
             hint="%mount_drive with another folder",
         )
     if there is not None:
-        if probe(path).health is Health.ALIVE:
+        if probe(path, _ANSWER_S).health is Health.ALIVE:
             return there
         detach(path)
         _end(path, wait_s=0)
@@ -131,7 +132,7 @@ def unmount(path: Path) -> None:
             hint=f"!umount {quoted(path)}",
         )
     if there is not None:
-        if probe(path).health is Health.ALIVE:
+        if probe(path, _ANSWER_S).health is Health.ALIVE:
             _unmount_politely(path)
         else:
             detach(path)

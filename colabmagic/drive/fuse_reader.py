@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _FIRST_BYTES: Final = 2**20
 _MOST_BYTES: Final = 8 * 2**20
-_AHEAD: Final = 2  # pieces
-_KEPT: Final = 5
+_AHEAD: Final = 4  # pieces, each over a connection of its own
+_KEPT: Final = 7
 _TRIES: Final = 3
 _CHECKED: Final = "run it again; if it stays so, the file changes all the time"
 

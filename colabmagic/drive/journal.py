@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from colabmagic.drive.errors import TargetFullError
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,8 +93,8 @@ class Journal:
             journal._begin(identity)
         except BlockingIOError:
             raise TargetFullError(
-                f"{target.name} is being downloaded by another process",
-                seen=str(journal.part),
+                f"{clean(target.name)} is being downloaded by another process",
+                seen=clean(str(journal.part)),
                 hint="wait for it, or choose another folder",
             ) from None
         except OSError as error:
@@ -384,8 +385,8 @@ def refuse_full(target: Path, wanted: int) -> None:
     free = shutil.disk_usage(target.parent).free
     if wanted > free:
         raise TargetFullError(
-            f"there is no room for {target.name}",
-            seen=f"{wanted:,} bytes wanted, {free:,} free in {target.parent}",
+            f"there is no room for {clean(target.name)}",
+            seen=f"{wanted:,} bytes wanted, {free:,} free in {clean(str(target.parent))}",
             hint="free some, or another folder",
         )
 
@@ -401,7 +402,7 @@ def unwritable(target: Path, error: OSError) -> TargetFullError:
         What the system says.
     """
     return TargetFullError(
-        f"{target} cannot be written",
+        f"{clean(str(target))} cannot be written",
         seen=f"{error.strerror or type(error).__name__}",
         hint="free room on the disk, or choose another folder",
     )

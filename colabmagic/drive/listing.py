@@ -20,7 +20,7 @@ _BAD_TOKEN: Final = 400  # the status for a page token that the server does not 
 
 
 def search(
-    transport: Transport, query: str, drive_id: str | None = None
+    transport: Transport, query: str, drive_id: str | None = None, fields: str = FIELDS
 ) -> Iterator[RemoteFile]:
     """Yield what a query matches, each once.
 
@@ -36,11 +36,13 @@ def search(
         In Drive's language.
     drive_id
         Of the shared drive that is searched; None for My Drive.
+    fields
+        What is told of each.
     """
     params: dict[str, Any] = {
         "q": query,
         "pageSize": _PAGE,
-        "fields": f"nextPageToken,incompleteSearch,files({FIELDS})",
+        "fields": f"nextPageToken,incompleteSearch,files({fields})",
         **_EVERYWHERE,
     }
     if drive_id is not None:  # else only what this user has opened there is found

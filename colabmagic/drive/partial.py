@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.errors import TargetFullError
 from colabmagic.drive.journal import lock, unwritable
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +69,7 @@ def beside(folder: Path) -> Path:
         made.chmod(0o755)
     except OSError as error:
         raise TargetFullError(
-            f"{folder.parent} cannot be written",
+            f"{clean(str(folder.parent))} cannot be written",
             seen=error.strerror or type(error).__name__,
             hint="another folder: --to",
         ) from None

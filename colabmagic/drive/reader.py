@@ -18,6 +18,7 @@ from colabmagic.drive import budget
 from colabmagic.drive.download import is_range, refuse_without_bytes
 from colabmagic.drive.errors import DriveTransferError, IntegrityError
 from colabmagic.drive.files import FILES
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from colabmagic.drive.files import Files, RemoteFile
@@ -165,7 +166,7 @@ class RangeReader(io.RawIOBase):
                 self._blocks.clear()
                 self._hashed, self._digest = 0, hashlib.md5(usedforsecurity=False)
                 raise IntegrityError(
-                    f"{self._remote.name} did not arrive as it is on Drive",
+                    f"{clean(self._remote.name)} did not arrive as it is on Drive",
                     seen="its MD5 is another",
                     hint="open it again: it has changed, or bytes have on the way",
                 )
@@ -219,8 +220,8 @@ def fetch(transport: Transport, remote: RemoteFile, start: int, end: int) -> byt
                     if len(data) == end - start:
                         return data
     raise DriveTransferError(
-        f"{remote.name} was not sent as it was asked for",
-        seen=seen,
+        f"{clean(remote.name)} was not sent as it was asked for",
+        seen=clean(seen[:80]),
         hint="open it again: it may have changed",
     )
 

@@ -12,6 +12,9 @@ FIELDS: Final = (
     "id,name,mimeType,size,md5Checksum,sha256Checksum,headRevisionId,modifiedTime,parents,driveId,"
     "trashed,shortcutDetails"
 )
+LISTED: Final = (
+    "id,name,mimeType,size,md5Checksum,modifiedTime,driveId,shortcutDetails(targetId)"
+)
 _GOOGLE_APPS: Final = "application/vnd.google-apps."
 
 

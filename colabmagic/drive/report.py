@@ -46,7 +46,7 @@ class Account:
     Attributes
     ----------
     user
-        The address; None where Google does not tell.
+        The address, shortened as notebooks get shared; None where Google does not tell.
     used_bytes, trash_bytes
         Of his storage.
     limit_bytes
@@ -67,7 +67,10 @@ class Account:
         health
             The dictionary.
         """
-        return cls(**{field.name: health[field.name] for field in fields(cls)})
+        values = {field.name: health[field.name] for field in fields(cls)}
+        name, sign, domain = str(health["user"] or "").partition("@")
+        values["user"] = f"{name[:1]}…@{domain}" if sign else None
+        return cls(**values)
 
     @property
     def used(self) -> str:
@@ -200,7 +203,6 @@ class WorkReport(DriveReport):
 
     def view(self) -> Report:
         """Return the report before it becomes text or HTML."""
-        count = "1 file" if self.files == 1 else f"{self.files:,} files"
         size = in_words(self.bytes)
         was_here = self.verb == "stage" and not self.transferred_bytes
         verdict = "HERE ALREADY" if was_here else _VERDICTS[self.verb]
@@ -209,7 +211,7 @@ class WorkReport(DriveReport):
         return Report(
             title=f"{TITLE} --{self.verb}",
             verdict=verdict,
-            summary=f"{self.path}: {count}, {size}",
+            summary=f"{self.path}: {counted(self.files, 'file')}, {size}",
             findings=tuple(note("note", each) for each in self.notes[:_MOST_NOTES]),
             fields=(
                 Field(label="Transferred", value=in_words(sent) + rate),
@@ -255,6 +257,19 @@ class DoneReport(DriveReport):
             title=f"{TITLE} --{self.verb}", verdict=self.verdict, summary=self.summary,
             findings=tuple(note("note", each) for each in self.notes),
         )  # fmt: skip
+
+
+def counted(number: int, thing: str) -> str:
+    """Return ``1 file``, ``2 files``.
+
+    Parameters
+    ----------
+    number
+        How many.
+    thing
+        One of them.
+    """
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def in_time(seconds: float) -> str:

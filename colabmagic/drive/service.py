@@ -6,6 +6,7 @@ and shows the report.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from colabmagic.drive import folders
 from colabmagic.drive.client import API_ROOT_VARIABLE, Drive, connect
 from colabmagic.drive.errors import (
+    DriveAuthError,
     DriveError,
     DrivePathError,
     MountUnsupportedError,
@@ -24,7 +26,7 @@ from colabmagic.drive.state_report import StatusReport, SyncReport
 from colabmagic.report.progress import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from colabmagic.drive.watch import Watcher
     from colabmagic.report.progress import Progress
@@ -102,7 +104,7 @@ class _State:
 
     mounted: _Mounted | None = None
     client: Drive | None = None
-    client_key: tuple[Access, str | None] | None = None
+    client_key: tuple[object, ...] | None = None
 
 
 _STATE: Final = _State()
@@ -127,13 +129,35 @@ def client(access: Access | None = None) -> Drive:
         credentials=given.credentials or mounted.credentials,
         drive_id=given.drive_id or mounted.drive_id,
     )
-    key = (wanted, os.environ.get(API_ROOT_VARIABLE))
+    key = (wanted, *(os.environ.get(name) for name in (API_ROOT_VARIABLE, _NAMED)))
     if _STATE.client is None or _STATE.client_key != key:
         _STATE.client = connect(
             credentials=wanted.credentials, drive_id=wanted.drive_id
         )
         _STATE.client_key = key
     return _STATE.client
+
+
+@contextlib.contextmanager
+def connected(access: Access | None = None) -> Iterator[Drive]:
+    """Yield the connection; one whose login is refused is not used again.
+
+    Parameters
+    ----------
+    access
+        As for `client`.
+    """
+    try:
+        yield client(access)
+    except DriveAuthError:  # the user may log in again, by whatever tool
+        _STATE.client = None
+        raise
+
+
+def _account(access: Access | None = None) -> Account:
+    """Ask who is logged in."""
+    with connected(access) as drive:
+        return Account.of(drive.health())
 
 
 def mount(
@@ -171,13 +195,16 @@ def mount(
         )
     before = _STATE.mounted
     watched = _stop_watching()
-    is_api = mode == "api"
+    since_s = time.time()
     try:
-        report = _connect(plan, notes) if is_api else _as_folder(plan, mode, notes)
+        # What the watcher has begun ends first: two questions would take each other's answer.
+        with watched.paused() if watched else contextlib.nullcontext():
+            begin = _connect if mode == "api" else _as_folder
+            report = begin(plan, mode, notes)
     except BaseException:
         _watch_again(watched)
         raise
-    mounted = _Mounted(plan, mode, report.path, time.time(), report)
+    mounted = _Mounted(plan, mode, report.path, since_s, report)
     if report.reused:  # files may have been written before
         mounted.since_s = before.since_s if before else folders.boot_time()
     _STATE.mounted = mounted
@@ -214,12 +241,12 @@ def _watch_again(watched: Watcher | None) -> None:
         watched.start()
 
 
-def _connect(plan: Plan, notes: tuple[str, ...]) -> MountReport:
+def _connect(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
     """Connect to the API, and see whether it answers."""
     _STATE.client = None  # new credentials may be in the old place
-    account = Account.of(client(plan.access).health())
+    account = _account(plan.access)
     return MountReport(
-        mode="api", path=None, account=account, notes=notes, readonly=plan.readonly
+        mode=mode, path=None, account=account, notes=notes, readonly=plan.readonly
     )
 
 
@@ -227,13 +254,12 @@ def _as_folder(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
     """Mount Drive as a folder, and tell of the account where that asks nobody."""
     account = None
     if mode == "fuse":
-        drive = client(plan.access)
-        account = Account.of(drive.health())
-        done = folders.mount_fuse(plan, drive)
+        account = _account(plan.access)
+        done = folders.mount_fuse(plan, client(plan.access))
     else:
         done = folders.mount_colab(plan)
         if plan.access.credentials is not None:
-            account = Account.of(client(plan.access).health())
+            account = _account(plan.access)
     return replace(done, account=account, notes=(*done.notes, *notes))
 
 
@@ -279,7 +305,7 @@ def status(access: Access | None = None) -> StatusReport:
     named = access is not None and access.credentials is not None
     if mounted.mode != "colab" or _STATE.client is not None or named:
         try:
-            account = Account.of(client(access).health())
+            account = _account(access)
         except DriveError as error:
             notes.append(f"account and quota are not known: {error.what}")
     else:  # on Colab credentials may have to be asked for: not for this
@@ -321,8 +347,8 @@ def sync(
     path, since_s = _folder_to_sync()
     drive, why = None, ""
     try:
+        _account(access)  # credentials may be there, and not be for Drive
         drive = client(access)
-        drive.health()  # credentials may be there, and not be for Drive
     except DriveError as error:
         if access is not None and access.credentials is not None:
             raise
@@ -367,7 +393,8 @@ def unmount(*, timeout_s: float | None = None) -> DoneReport:
     told: tuple[str, ...] = ()
     if path is not None:
         try:
-            told = folders.unmount(path, mode or "colab", timeout_s or _FLUSH_S)
+            with watched.paused() if watched else contextlib.nullcontext():
+                told = folders.unmount(path, mode or "colab", timeout_s or _FLUSH_S)
         except BaseException:
             _watch_again(watched)  # it is still there
             raise

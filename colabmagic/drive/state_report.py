@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.pack import count_hint
-from colabmagic.drive.report import TITLE, DriveReport, in_time, note, typed
+from colabmagic.drive.report import TITLE, DriveReport, counted, in_time, note, typed
 from colabmagic.report.model import Field, Finding, Report, Severity, Table
 from colabmagic.report.size import in_words
 
@@ -58,7 +58,7 @@ class ListReport(DriveReport):
         return Report(
             title=f"{TITLE} --ls",
             verdict=self.path,
-            summary=f"{folders:,} folders, {len(files):,} files, {size}",
+            summary=f"{counted(folders, 'folder')}, {counted(len(files), 'file')}, {size}",
             findings=tuple(findings),
             tables=(_listing(self.path, self.entries[:_MOST_ROWS]),) if self.entries else (),
         )  # fmt: skip
@@ -180,7 +180,7 @@ class StatusReport(DriveReport):
             found.append(Field(label="Account", value=self.account.user or "unknown"))
             found.append(Field(label="Used", value=self.account.used))
         if self.path is not None:
-            state = f"{self.probes} probes, {self.healed} healed, {self.failed} not"
+            state = f"{counted(self.probes, 'probe')}, {self.healed} healed, {self.failed} not"
             found.append(
                 Field(
                     label="Watcher", value=state if self.watched else f"off ({state})"

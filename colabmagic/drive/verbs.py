@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from colabmagic.drive.errors import DrivePathError
 from colabmagic.drive.report import WorkReport
-from colabmagic.drive.service import client
+from colabmagic.drive.service import connected
 from colabmagic.drive.state_report import ListReport
+from colabmagic.drive.steps import step
 from colabmagic.report.progress import SILENT
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from colabmagic.report.progress import Progress
 
 
-def ls(path: str, access: Access | None = None) -> ListReport:
+def ls(
+    path: str, access: Access | None = None, *, progress: Progress = SILENT
+) -> ListReport:
     """List a folder on Drive.
 
     Parameters
@@ -30,10 +33,15 @@ def ls(path: str, access: Access | None = None) -> ListReport:
         As ``MyDrive/a``.
     access
         The API.
+    progress
+        Shows that it goes on.
     """
-    found = sorted(
-        client(access).ls(path), key=lambda each: (not each.is_folder, each.name)
-    )
+    found = []
+    with connected(access) as drive, step(progress, "list", path):
+        for each in drive.ls(path):
+            found.append(each)
+            progress.advance()
+    found.sort(key=lambda each: (not each.is_folder, each.name))
     return ListReport(path=path, entries=tuple(found))
 
 
@@ -60,8 +68,7 @@ def stage(
     **options
         Of `colabmagic.drive.stage.stage`.
     """
-    drive = client(access)
-    with _counted(drive) as counts:
+    with connected(access) as drive, _counted(drive) as counts:
         done = drive.stage(archive, to, progress=progress, **options)
     return WorkReport(
         verb="stage", path=str(done.path), files=done.files, bytes=done.size,
@@ -102,12 +109,9 @@ def save(
             seen=f"in {Path.cwd()}",
             hint="look at its name",
         )
-    drive = client(access)
-    progress.start(f"upload {source.name}", source.stat().st_size)
-    try:
+    size = source.stat().st_size
+    with connected(access) as drive, step(progress, "upload", source.name, size):
         done = drive.save(source, remote, progress=progress.advance)
-    finally:
-        progress.finish()
     return WorkReport(
         verb="save", path=done.path, files=1, bytes=done.size,
         transferred_bytes=done.fetched_bytes, md5=done.md5, seconds=done.seconds,
@@ -144,8 +148,7 @@ def pack(
             if source.exists()
             else "look at its name",
         )
-    drive = client(access)
-    with _counted(drive) as counts:
+    with connected(access) as drive, _counted(drive) as counts:
         done = drive.pack(source, remote, progress=progress)
     return WorkReport(
         verb="pack", path=str(done.path), files=done.files, bytes=done.size,

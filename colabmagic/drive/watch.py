@@ -27,7 +27,7 @@ from colabmagic.drive.probe import Health, Probe, probe
 from colabmagic.drive.words import in_words, named, quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from colabmagic.drive.vm_clock import VmClock
 
@@ -129,6 +129,7 @@ class Watcher:
         self._probes = self._healed = self._failed = 0
         self._last: Probe | None = None
         self._events: deque[str] = deque(maxlen=_EVENTS)
+        self._noting = threading.Lock()
         self._held: str | None = None
         self._told: Health = Health.ALIVE
         self._next_heal = 0.0
@@ -163,13 +164,15 @@ class Watcher:
     def status(self) -> WatchStatus:
         """Return what was seen and done; asks nothing."""
         thread = self._thread
+        with self._noting:
+            events = tuple(self._events)
         return WatchStatus(
             path=self._path,
             probes=self._probes,
             last=self._last,
             healed=self._healed,
             failed=self._failed,
-            events=tuple(self._events),
+            events=events,
             running=thread is not None and thread.is_alive(),
             held=self._held,
         )
@@ -183,6 +186,12 @@ class Watcher:
             finally:
                 self._healing.release()
         return answer
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Only ask meanwhile: the user mounts by hand; what is under way ends before."""
+        with self._healing:
+            yield
 
     # --- the thread -------------------------------------------------------------------
 
@@ -391,4 +400,5 @@ class Watcher:
 
     def _note(self, text: str) -> None:
         """Note an event with the time of day."""
-        self._events.append(f"{time.strftime('%H:%M:%S')} {text}")
+        with self._noting:
+            self._events.append(f"{time.strftime('%H:%M:%S')} {text}")

@@ -89,7 +89,9 @@ class ByteProgress(CellProgress):
     def _line(self, now: float) -> str:
         """Return what is shown."""
         line = super()._line(now)
-        if self._total is None or self._total < _LEAST_BYTES:
+        if self._total is None:  # things are counted, such as the files of a list
+            return f"{line} {self._done:,.0f}" if self._done else line
+        if self._total < _LEAST_BYTES:
             return line
         rate = self._done / max(now - self._step_began, _EVERY_S)
         return f"{line} of {in_words(self._total)}, {in_words(rate)}/s"

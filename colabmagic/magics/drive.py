@@ -283,7 +283,7 @@ def _ls(_: InteractiveShell, options: argparse.Namespace) -> Document:
     """List a folder."""
     from colabmagic.drive import verbs  # noqa: PLC0415 (it brings in requests)
 
-    return verbs.ls(options.ls, _access(options))
+    return verbs.ls(options.ls, _access(options), progress=_progress(options))
 
 
 def _status(_shell: InteractiveShell, options: argparse.Namespace) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,3 +62,20 @@ def into(tmp_path: Path) -> Callable[..., Target]:
         return target
 
     return run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a disk of 4 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+        why = done.stderr.decode().strip() if done.returncode else ""
+    except OSError as error:
+        why = str(error)
+    if why:
+        pytest.skip(f"no small disk can be mounted here: {why[:80]}")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)  # noqa: S607

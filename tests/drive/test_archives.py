@@ -216,6 +216,15 @@ def test_a_wrong_byte_in_a_zip(into: Callable[..., Target]) -> None:
         into(bytes(data), "x.zip")
 
 
+@pytest.mark.parametrize("how", ["gz", "bz2", "xz"])
+def test_a_wrong_checksum_at_the_end(into: Callable[..., Target], how: str) -> None:
+    """All members were right until then; still the archive is not taken for right."""
+    data = bytearray(tar(f"w:{how}"))
+    data[-8 if how == "gz" else -20] ^= 1
+    with pytest.raises(errors.CorruptArchiveError):
+        into(bytes(data), f"x.tar.{how}")
+
+
 def test_an_encrypted_zip(into: Callable[..., Target]) -> None:
     """It says so."""
     data = bytearray(zipped({"a": b"secret"}))

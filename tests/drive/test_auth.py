@@ -123,8 +123,9 @@ def test_a_login_for_reading_does_not_write(env: dict[str, str]) -> None:
     """It is told before anything is asked, with both ways to get more."""
     _write(auth.token_path(env), _user(scopes=[auth.READ]))
     assert auth.locate(env=env, write=False)
+    assert auth.locate(env=env)  # what for is not known yet
     with pytest.raises(errors.InsufficientScopeError) as caught:
-        auth.locate(env=env)
+        auth.locate(env=env, write=True)
     assert caught.value.render() == [
         "InsufficientScopeError: this login may read Drive, not write",
         "  seen: the login of --login: drive.readonly",
@@ -135,7 +136,7 @@ def test_a_login_for_reading_does_not_write(env: dict[str, str]) -> None:
     with pytest.raises(errors.InsufficientScopeError, match="is not for Drive"):
         auth.locate(env=env, write=False)
     _write(auth.token_path(env), _user(scopes=[auth.OWN_FILES]))
-    assert auth.locate(env=env)
+    assert auth.locate(env=env, write=True)
 
 
 def test_own_addresses_are_kept(drive: FakeDrive, tmp_path: Path) -> None:

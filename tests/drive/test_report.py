@@ -103,5 +103,5 @@ def test_a_huge_folder_is_warned_of() -> None:
         path="MyDrive", entries=(RemoteFile(id="2", name="d", mime_type=FOLDER),)
     )
     assert "--pack" not in few.text
-    assert "1 folders, 0 files" in few.headline
+    assert "1 folder, 0 files" in few.headline
     assert few.names == ["d"]

@@ -155,7 +155,9 @@ def test_connect_look_save(connected: Kernel, tmp_path: Path) -> None:
     assert connected.value("r.names") == ["my runs"]
     status = shown(connected, "%mount_drive --status")
     assert "Drive: CONNECTED" in status
-    assert "user@example.com" in status
+    assert "u…@example.com" in status
+    assert "Drive doctor" in shown(connected, "d = %mount_drive --doctor")
+    assert connected.value("d.ok in (True, False)")
     assert "DISCONNECTED" in shown(connected, "%mount_drive --unmount")
     assert "NOT MOUNTED" in shown(connected, "%mount_drive --status")
 

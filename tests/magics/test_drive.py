@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import threading
+import time
+from typing import TYPE_CHECKING
 
 import pytest
 from IPython.core.error import UsageError
@@ -13,7 +15,12 @@ from colabmagic.drive.report import MountReport
 from colabmagic.magics import _drive_notices
 from colabmagic.magics._base import parse
 from colabmagic.magics._drive_options import check, size_of, some_seconds, some_workers
+from colabmagic.magics._progress import ByteProgress
 from colabmagic.magics.drive import DriveMagics
+from tests.magics.test_gpu import terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -77,6 +84,38 @@ def test_what_is_no_value(text: str) -> None:
             continue
         with pytest.raises(argparse.ArgumentTypeError, match="needs"):
             read(text)
+
+
+def test_terminal_shows_once(tmp_path: Path) -> None:
+    """Alone on its line the value is shown as ``Out``, else by the magic itself."""
+    alone, bound, quiet = terminal(
+        [
+            "%mount_drive --status",
+            "r = %mount_drive --status",
+            "%mount_drive --status -q",
+        ],
+        tmp_path,
+    )[:3]
+    assert alone.count("Drive: NOT MOUNTED") == bound.count("Drive: NOT MOUNTED") == 1
+    assert "Out[2]: Drive: NOT MOUNTED" in alone
+    assert "Drive" not in quiet
+
+
+def test_progress_in_bytes() -> None:
+    """A share, the whole and the speed; counts of things without a unit."""
+    progress = ByteProgress()
+    began = time.monotonic()
+    progress.start("download x.tar", 200_000_000)
+    progress.advance(50_000_000)
+    line = progress._line(began + 2)
+    assert line.startswith("download x.tar … 25% of 200.0 MB, 25.")
+    assert line.endswith(" MB/s")
+    progress.start("compare", 4)
+    progress.advance()
+    assert progress._line(began + 2) == "compare … 25%"
+    progress.start("list MyDrive")
+    progress.advance(12_000)
+    assert progress._line(began + 2) == "list MyDrive … 12,000"
 
 
 def test_notices_come_with_the_next_cell(capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,8 +93,20 @@ class FuseFolder:
         self.daemon.wait()
 
     def stop(self) -> None:
-        """Stop the daemon: the mount hangs."""
+        """Stop the daemon, all its threads: the mount hangs."""
         self.daemon.send_signal(signal.SIGSTOP)
+        end = time.monotonic() + START_S
+        while any(state != "T" for state in self._states()):
+            assert time.monotonic() < end, "the daemon does not stop"
+            time.sleep(0.002)
+
+    def _states(self) -> list[str]:
+        """Return the state of each thread of the daemon."""
+        tasks = Path(f"/proc/{self.daemon.pid}/task")
+        return [
+            (task / "stat").read_text("utf-8").rpartition(") ")[2][0]
+            for task in tasks.iterdir()
+        ]
 
     def go_on(self) -> None:
         """Let a stopped daemon go on."""

@@ -1,0 +1,180 @@
+"""What ``%mount_drive`` does, without IPython: one mount or connection a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from colabmagic.drive import errors, folders, fuse, service, verbs
+from colabmagic.drive.service import Access, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.fakes.drive import FakeDrive
+
+PLAIN: dict[str, str] = {}
+needs_fuse = pytest.mark.skipif(
+    fuse.can_mount() is not None, reason=f"no folder of Drive: {fuse.can_mount()}"
+)
+
+
+@pytest.fixture
+def access(
+    drive: FakeDrive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Access]:
+    """Yield a login for the Drive; afterwards nothing is mounted."""
+    login = {
+        "type": "authorized_user",
+        "refresh_token": "SECRET-R",
+        "token_uri": f"{drive.url}/token",
+        "client_id": "id",
+        "client_secret": "SECRET-C",
+    }
+    (tmp_path / "login.json").write_text(json.dumps(login))
+    monkeypatch.setenv("COLABMAGIC_DRIVE_API_ROOT", drive.url)
+    yield Access(credentials=str(tmp_path / "login.json"))
+    service.unmount()
+
+
+def test_the_mode_is_chosen_before_anything_is_done(tmp_path: Path) -> None:
+    """What cannot work here is refused; where there is no folder, the reason is told."""
+    assert folders.choose("api", tmp_path, PLAIN) == ("api", ())
+    assert folders.choose("fuse", tmp_path, PLAIN) == ("fuse", ())
+    with pytest.raises(errors.MountUnsupportedError, match="on Colab alone"):
+        folders.choose("colab", tmp_path, PLAIN)
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    mode, notes = folders.choose("auto", blocked / "drive", PLAIN)
+    assert mode == "api"
+    assert notes[0].startswith("no folder: ")
+
+
+def test_colab_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own mount there; Colab Enterprise has none."""
+    monkeypatch.setattr(folders, "SYSROOT", tmp_path)
+    (tmp_path / "var/colab").mkdir(parents=True)
+    (tmp_path / "var/colab/hostname").write_text("x")
+    env = {"COLAB_RELEASE_TAG": "release-colab"}
+    assert folders.choose("auto", tmp_path, env) == ("colab", ())
+    enterprise = {**env, "VERTEX_PRODUCT": "COLAB_ENTERPRISE"}
+    assert folders.choose("auto", tmp_path / "d", enterprise)[0] != "colab"
+
+
+def test_connecting_and_leaving(drive: FakeDrive, access: Access) -> None:
+    """Without a folder: the account is told, later verbs use the same login."""
+    report = service.mount(Plan(mode="api", access=access), env=PLAIN)
+    assert report.path is None
+    assert report.account is not None
+    assert report.account.user == "u…@example.com"  # notebooks get shared
+    assert not report.watched
+    drive.store.add_file("a.bin", b"1")
+    assert verbs.ls("MyDrive").names == ["a.bin"]
+    assert service.status().ok
+    assert service.client() is service.client()
+    gone = service.unmount()
+    assert gone.verdict == "DISCONNECTED"
+    assert service.status().mode is None
+    assert service.unmount().verdict == "NOTHING WAS MOUNTED"
+
+
+def test_a_connection_that_is_refused_changes_nothing(
+    access: Access, tmp_path: Path
+) -> None:
+    """The one that is there stays."""
+    service.mount(Plan(mode="api", access=access), env=PLAIN)
+    missing = Access(credentials=str(tmp_path / "none.json"))
+    with pytest.raises(errors.NoCredentialsError):
+        service.mount(Plan(mode="api", access=missing), env=PLAIN)
+    assert service.status().ok
+    with pytest.raises(errors.MountUnsupportedError, match="--cd needs"):
+        service.mount(Plan(mode="api", access=access, folder="x"), env=PLAIN)
+
+
+def test_a_login_that_ran_out_is_looked_for_again(
+    drive: FakeDrive, access: Access, tmp_path: Path
+) -> None:
+    """After a new login, by whatever tool, the same line works."""
+    service.mount(Plan(mode="api", access=access), env=PLAIN)
+    service.client().files.transport.credentials.expiry = datetime(2020, 1, 1)  # noqa: DTZ001 (google-auth's are naive)
+    drive.store.revoked_refresh_tokens.add("SECRET-R")
+    with pytest.raises(errors.GrantExpiredError):
+        verbs.ls("MyDrive")
+    login = json.loads((tmp_path / "login.json").read_text())
+    (tmp_path / "login.json").write_text(json.dumps({**login, "refresh_token": "new"}))
+    assert verbs.ls("MyDrive").names == []
+
+
+def test_what_comes_and_goes(drive: FakeDrive, access: Access, tmp_path: Path) -> None:
+    """Pack, stage and save, each with its figures."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"{number}.txt").write_text(str(number))
+    told: list[tuple[str, Any]] = []
+
+    class Teller:
+        def start(self, what: str, total: float | None = None) -> None:
+            told.append((what, total))
+
+        def advance(self, amount: float = 1) -> None:
+            told.append(("advance", amount))
+
+        def finish(self, summary: str = "") -> None:
+            told.append(("finish", summary))
+
+    packed = verbs.pack(str(folder), "MyDrive/x/many.tar", access, progress=Teller())
+    assert (packed.files, packed.bytes, packed.retries) == (5, 5, 0)
+    assert packed.requests > 0
+    drive.faults.load(
+        [{"kind": "status", "code": 503, "match": "alt=media", "times": 1}]
+    )
+    staged = verbs.stage(
+        "MyDrive/x/many.tar", str(tmp_path / "here"), access, progress=Teller()
+    )
+    assert (staged.files, staged.bytes) == (5, 5)
+    assert staged.retries == 1
+    assert staged.md5 == packed.md5
+    saved = verbs.save(str(folder / "1.txt"), "MyDrive/x/", access, progress=Teller())
+    assert saved.path == "MyDrive/x/1.txt"
+    assert ("upload 1.txt", 1) in told
+    assert told[-1] == ("finish", "")
+    with pytest.raises(errors.DrivePathError, match="is a folder") as caught:
+        verbs.save(str(folder), "MyDrive/x/", access)
+    assert "--pack" in caught.value.hint
+
+
+@needs_fuse
+def test_a_folder_and_its_end(drive: FakeDrive, access: Access, tmp_path: Path) -> None:
+    """It is watched, entered and left; no thread, folder or mount stays."""
+    inner = drive.store.add_folder("My proj")
+    drive.store.add_file("a.txt", b"1", inner.id)
+    mount = tmp_path / "drive"
+    here = os.getcwd()  # noqa: PTH109
+    plan = Plan(path=mount, mode="fuse", access=access, folder="My Drive/My proj")
+    try:
+        report = service.mount(plan, env=PLAIN)
+        assert (report.mode, report.readonly, report.watched) == ("fuse", True, True)
+        assert report.folder == mount / "MyDrive" / "My proj"
+        assert os.listdir(".") == ["a.txt"]  # noqa: PTH208
+        state = service.status()
+        assert (state.mode, state.health, state.watched) == ("fuse", "alive", True)
+        with pytest.raises(errors.DrivePathError, match="leads out of"):
+            service.mount(Plan(path=mount, mode="fuse", folder="../x"), env=PLAIN)
+        assert service.watcher() is not None
+        service.stop()
+        assert service.watcher() is None
+        assert service.status().health == "alive"
+        gone = service.unmount()
+        assert "working directory" in gone.notes[0]
+        assert os.getcwd() == str(tmp_path)  # noqa: PTH109
+    finally:
+        os.chdir(here)
+    assert not list(mount.iterdir())
+    assert not [each for each in threading.enumerate() if "drive-watch" in each.name]

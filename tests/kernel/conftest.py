@@ -85,7 +85,7 @@ def needs_torch(interpreter_path: str, kernel_name: str) -> None:
         pytest.skip(f"kernel {kernel_name} has no torch")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def device_kernel(interpreter_path: str, needs_torch: None) -> Iterator[Kernel]:
     """Yield a kernel with the test accelerator in it."""
     del needs_torch

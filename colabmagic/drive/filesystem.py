@@ -26,11 +26,13 @@ from colabmagic.drive.errors import (
     DriveFileNotFoundError,
     DrivePathError,
     MissingPackageError,
+    TargetFullError,
 )
 from colabmagic.drive.files import SHORTCUT
 from colabmagic.drive.pack import count_hint
 from colabmagic.drive.reader import open_ranges
 from colabmagic.drive.upload import upload
+from colabmagic.report.text import clean
 
 try:
     import fsspec
@@ -238,10 +240,11 @@ class DriveFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
             return open_ranges(self._files, self._files.stat(path))
         if mode != "wb":
             raise DrivePathError(
-                f"{path} cannot be opened as {mode!r}",
+                f"{clean(path)} cannot be opened as {mode!r}",
                 seen="Drive cannot append to a file",
                 hint="'rb' or 'wb': write the file as a whole",
             )
+        self._files._begin(path)  # noqa: SLF001 (one package: a wrong path is told now)
         return DriveWriter(self, path)
 
     def _upload(self, source: Path, path: str) -> None:
@@ -255,7 +258,9 @@ class DriveFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
         if one.mime_type == SHORTCUT and one.target_id is not None:
             with contextlib.suppress(DriveFileNotFoundError):  # it may lead to nothing
                 one = self._files.by_id(one.target_id)
-        kind = "directory" if one.is_folder else "file"
+        # A shortcut may lead to a folder above it: who walks must not follow it.
+        folder = "link" if one is not found else "directory"
+        kind = folder if one.is_folder else "file"
         return {
             "name": path,
             "type": "other" if one.mime_type == SHORTCUT else kind,
@@ -305,7 +310,11 @@ class DriveWriter(io.BufferedIOBase):
 
     def write(self, data: Any) -> int:  # noqa: ANN401 (bytes of any kind)
         """Write bytes."""
-        return self._file.write(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.discard()  # else closing it would upload a part
+            raise _no_room(error) from None
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a place."""
@@ -323,7 +332,8 @@ class DriveWriter(io.BufferedIOBase):
     def discard(self) -> None:
         """End without an upload."""
         if not self.closed:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what is thrown away needs no room
+                self._file.close()
             self._folder.cleanup()
             super().close()
 
@@ -337,7 +347,10 @@ class DriveWriter(io.BufferedIOBase):
             return
         error = sys.exc_info()[1]
         try:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as failed:
+                raise _no_room(failed) from None
             if error is None or error is self._before:
                 self._system._upload(Path(self._file.name), self._path)  # noqa: SLF001
         finally:
@@ -359,6 +372,15 @@ class DriveWriter(io.BufferedIOBase):
 def _made(kind: type[DriveFileSystem], options: dict[str, Any]) -> DriveFileSystem:
     """Make a file system anew from its options."""
     return kind(**options)
+
+
+def _no_room(error: OSError) -> TargetFullError:
+    """Return the error for a file that finds no room before its upload."""
+    return TargetFullError(
+        "there is no room for the file before its upload",
+        seen=f"{error.strerror or type(error).__name__}: {tempfile.gettempdir()}",
+        hint="free room, or set TMPDIR to a folder on a larger disk",
+    )
 
 
 def _folder_facts(name: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from colabmagic.drive.errors import TargetFullError
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,19 +91,23 @@ class Journal:
             refuse_full(target, size - held)
             os.ftruncate(journal._data, size)
             journal._begin(identity)
+        except BlockingIOError:
+            raise TargetFullError(
+                f"{clean(target.name)} is being downloaded by another process",
+                seen=clean(str(journal.part)),
+                hint="wait for it, or choose another folder",
+            ) from None
         except OSError as error:
             journal.close()
-            if isinstance(error, BlockingIOError):
-                raise TargetFullError(
-                    f"{target.name} is being downloaded by another process",
-                    seen=str(journal.part),
-                    hint="wait for it, or choose another folder",
-                ) from None
             raise unwritable(target, error) from None
-        except TargetFullError:
+        except BaseException:  # also Ctrl-C: what stays open stays locked
             journal.close()
             raise
         return journal
+
+    def __del__(self) -> None:
+        """Close what an interrupt has left open."""
+        self.close()
 
     def _continue(self, identity: dict[str, Any]) -> None:
         """Read which ranges an earlier run has completed, if of the same content."""
@@ -205,8 +210,16 @@ class Journal:
         start = self._front * self.part_bytes
         return min(self._reached.get(self._front, start), self.size)
 
-    def read_into(self, buffer: memoryview, offset: int) -> int:
-        """Fill memory with bytes that have arrived; return how many these are."""
+    def read(self, offset: int, buffer: memoryview) -> int:
+        """Read bytes that have arrived into memory; return how many.
+
+        Parameters
+        ----------
+        offset
+            In the file.
+        buffer
+            Is filled.
+        """
         try:
             return os.preadv(self._data, [buffer], offset)
         except OSError as error:
@@ -307,13 +320,42 @@ def _locked(part: Path) -> int:
         descriptor = os.open(
             part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
         )
-        if not try_lock(descriptor):
+        try:
+            locked = try_lock(descriptor)
+            ours = locked and _is_at(descriptor, part)
+        except BaseException:
             os.close(descriptor)
+            raise
+        if ours:
+            return descriptor
+        os.close(descriptor)
+        if not locked:
             raise BlockingIOError
-        with contextlib.suppress(OSError):
-            if os.path.samestat(os.fstat(descriptor), part.stat()):
-                return descriptor
-        os.close(descriptor)  # whoever had it has just given it its name
+        # else whoever had it has just given it its name
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Tell whether an open file is still the one of a name."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    return False
+
+
+def lock(path: Path) -> int | None:
+    """Return the descriptor of a lock that is ours now; None if it is another's.
+
+    Parameters
+    ----------
+    path
+        Of the lock; who has it removes it, and closes the descriptor.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _locked(path)
+    except BlockingIOError:
+        return None
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
 
 
 def try_lock(descriptor: int) -> bool:
@@ -351,8 +393,8 @@ def refuse_full(target: Path, wanted: int) -> None:
     free = shutil.disk_usage(target.parent).free
     if wanted > free:
         raise TargetFullError(
-            f"there is no room for {target.name}",
-            seen=f"{wanted:,} bytes wanted, {free:,} free in {target.parent}",
+            f"there is no room for {clean(target.name)}",
+            seen=f"{wanted:,} bytes wanted, {free:,} free in {clean(str(target.parent))}",
             hint="free some, or another folder",
         )
 
@@ -368,7 +410,7 @@ def unwritable(target: Path, error: OSError) -> TargetFullError:
         What the system says.
     """
     return TargetFullError(
-        f"{target} cannot be written",
+        f"{clean(str(target))} cannot be written",
         seen=f"{error.strerror or type(error).__name__}",
         hint="free room on the disk, or choose another folder",
     )

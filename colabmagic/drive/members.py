@@ -20,22 +20,19 @@ from colabmagic.drive import links as planned_links
 from colabmagic.drive.errors import (
     ArchiveBombError,
     DriveTransferError,
-    TargetFullError,
     UnsafeMemberError,
 )
 from colabmagic.drive.journal import refuse_full
+from colabmagic.drive.member_file import MemberFile, unwritten
+from colabmagic.drive.names import safe_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from io import FileIO
     from pathlib import Path
 
 MAX_RATIO: Final = 200.0
 _FREE_RATIO_BYTES: Final = 64 * 2**20  # so much may come out of the smallest archive
 _ENTRY_BYTES: Final = 1024  # a name is counted as so many: empty files fill a disk too
-_LONGEST_NAME: Final = 255
-_LONGEST_PATH: Final = 4095 - 64  # the folder may be renamed a little longer
-_DEEPEST: Final = 128
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_MODE: Final = 0o644
@@ -152,8 +149,9 @@ class Target:
         except IsADirectoryError:
             raise clash(name) from None
         except OSError as error:
-            raise _unwritten("/".join(parts), error) from None
-        return MemberFile(self, name, os.fdopen(descriptor, "wb", buffering=0))
+            raise unwritten("/".join(parts), error) from None
+        self.files += 1
+        return MemberFile(self.count, name, os.fdopen(descriptor, "wb", buffering=0))
 
     def symlink(self, name: str, text: str) -> None:
         """Plan a symbolic link; `finish` makes it.
@@ -204,7 +202,7 @@ class Target:
             except IsADirectoryError:
                 raise clash(name) from None
             except OSError as error:
-                raise _unwritten("/".join(parts), error) from None
+                raise unwritten("/".join(parts), error) from None
         self.files += 1
 
     def finish(self) -> None:
@@ -272,31 +270,7 @@ class Target:
         note
             Whether names that clash are to be told.
         """
-        plain = name.replace("\\", "/")
-        parts = [part for part in plain.split("/") if part not in {"", "."}]
-        bad = (
-            plain.startswith("/")
-            or ".." in parts
-            or (len(plain) > 1 and plain[1] == ":")
-            or any(ord(each) < ord(" ") or each == "\x7f" for each in plain)
-        )
-        if bad:
-            raise UnsafeMemberError(
-                "a member of the archive would land outside of the folder",
-                seen=repr(name[:120]),
-                hint="do not trust this archive; make it anew with names below one folder",
-            )
-        room = _LONGEST_PATH - len(os.fsencode(self.root))
-        if (
-            any(len(os.fsencode(part)) > _LONGEST_NAME for part in parts)
-            or len(os.fsencode(plain)) > room
-            or len(parts) > _DEEPEST
-        ):
-            raise UnsafeMemberError(
-                "a name of the archive is longer or deeper than a disk can have it",
-                seen=f"{name[:80]!r}, {len(name):,} letters in {len(parts)} parts",
-                hint="make the archive anew, with shorter names",
-            )
+        parts = safe_parts(name, self.root)
         if note:
             self._note_clash("/".join(parts))
         return parts
@@ -367,60 +341,11 @@ class Target:
             except OSError as error:
                 if isinstance(error, NotADirectoryError) or _is_link(part, current):
                     raise clash("/".join(parts)) from None
-                raise _unwritten("/".join(parts), error) from None
+                raise unwritten("/".join(parts), error) from None
             finally:
                 os.close(current)
             current = following
         return current
-
-
-class MemberFile:
-    """Takes the content of one member.
-
-    Parameters
-    ----------
-    target
-        Counts the bytes.
-    name
-        Of the member.
-    out
-        The file.
-    """
-
-    def __init__(self, target: Target, name: str, out: FileIO) -> None:
-        self._target, self._name, self._out = target, name, out
-        target.files += 1
-
-    def __enter__(self) -> Self:
-        """Return it."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self.close()
-
-    def write(self, data: bytes) -> None:
-        """Write more of it.
-
-        Parameters
-        ----------
-        data
-            The bytes.
-        """
-        self._target.count(len(data), self._name)
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[self._out.write(view) :]
-        except OSError as error:
-            raise _unwritten(self._name, error) from None
-
-    def close(self) -> None:
-        """End it."""
-        try:
-            self._out.close()
-        except OSError as error:  # some disks tell only now that they are full
-            raise _unwritten(self._name, error) from None
 
 
 def clash(name: str) -> UnsafeMemberError:
@@ -443,12 +368,3 @@ def _is_link(name: str, parent: int) -> bool:
     with contextlib.suppress(OSError):
         return stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode)
     return False
-
-
-def _unwritten(name: str, error: OSError) -> TargetFullError:
-    """Return the error for a member that the disk does not take."""
-    return TargetFullError(
-        f"{name[-120:]!r} cannot be written",
-        seen=error.strerror or type(error).__name__,
-        hint="free room on the disk, or another folder: --to",
-    )

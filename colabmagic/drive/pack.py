@@ -20,6 +20,7 @@ from colabmagic.drive import zstd
 from colabmagic.drive.archives import require
 from colabmagic.drive.errors import DrivePathError, IntegrityError, TargetFullError
 from colabmagic.drive.journal import refuse_full
+from colabmagic.drive.names import leads_out
 from colabmagic.drive.steps import step
 from colabmagic.drive.upload import upload
 from colabmagic.report.progress import SILENT, Progress
@@ -185,7 +186,7 @@ class _Content:
             root = os.open(folder, _FOLDER & ~os.O_NOFOLLOW)
         except OSError as error:
             raise DrivePathError(
-                f"{folder} cannot be read as a folder",
+                f"{clean(str(folder))} cannot be read as a folder",
                 seen=error.strerror or type(error).__name__,
                 hint="--pack FOLDER: one on this machine",
             ) from None
@@ -194,13 +195,13 @@ class _Content:
         content._walk()
         if content.odd:
             raise DrivePathError(
-                f"{len(content.odd):,} names in {folder} mean something else elsewhere",
+                f"{len(content.odd):,} names in {clean(str(folder))} mean something else elsewhere",
                 seen=_some(content.odd),
                 hint="rename them: no backslash, no control characters, no C: at the start",
             )
         if content.unreadable:
             raise DrivePathError(
-                f"{len(content.unreadable):,} files of {folder} cannot be read",
+                f"{len(content.unreadable):,} files of {clean(str(folder))} cannot be read",
                 seen=_some(content.unreadable),
                 hint="an archive without them would not be the folder: mend their "
                 "permissions, or move them away",
@@ -237,7 +238,7 @@ class _Content:
                 continue
             for each, status in kinds.items():
                 path = f"{name}/{each}" if name else each
-                if _is_odd(path):
+                if "\\" in path or leads_out(path):
                     self.odd.append(path)
                 elif stat.S_ISDIR(status.st_mode):
                     self.folders.append(path)
@@ -328,15 +329,6 @@ def _opened(root: int, name: str, flags: int) -> Iterator[int]:
         yield current
     finally:
         os.close(current)
-
-
-def _is_odd(path: str) -> bool:
-    """Tell whether a name would be refused when the archive is unpacked."""
-    return (
-        "\\" in path
-        or path[1:2] == ":"
-        or any(letter < " " or letter == "\x7f" for letter in path)
-    )
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:

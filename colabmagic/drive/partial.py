@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.errors import TargetFullError
-from colabmagic.drive.journal import try_lock, unwritable
+from colabmagic.drive.journal import lock, unwritable
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,9 +38,9 @@ def alone(folder: Path, waiting: Callable[[], object]) -> Iterator[bool]:
     bool
         Whether there was another one.
     """
-    lock = folder.with_name(f".{folder.name}{_LOCK}")
+    path = folder.with_name(f".{folder.name}{_LOCK}")
     waited = False
-    while (descriptor := _lock(lock)) is None:
+    while (descriptor := lock(path)) is None:
         if not waited:
             waited = True
             waiting()
@@ -47,25 +48,10 @@ def alone(folder: Path, waiting: Callable[[], object]) -> Iterator[bool]:
     try:
         yield waited
     finally:
-        lock.unlink(missing_ok=True)  # while it is ours: who waits makes a new one
-        os.close(descriptor)
-
-
-def _lock(lock: Path) -> int | None:
-    """Return the descriptor of a lock that is ours now; None if it is another's."""
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(
-            lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
-    except OSError as error:
-        raise unwritable(lock.parent, error) from None
-    if try_lock(descriptor):
         with contextlib.suppress(OSError):
-            if os.path.samestat(os.fstat(descriptor), lock.stat()):
-                return descriptor
-    os.close(descriptor)
-    return None
+            clear(folder)  # what an interrupt has left between two lines
+        path.unlink(missing_ok=True)  # while it is ours: who waits makes a new one
+        os.close(descriptor)
 
 
 def beside(folder: Path) -> Path:
@@ -83,7 +69,7 @@ def beside(folder: Path) -> Path:
         made.chmod(0o755)
     except OSError as error:
         raise TargetFullError(
-            f"{folder.parent} cannot be written",
+            f"{clean(str(folder.parent))} cannot be written",
             seen=error.strerror or type(error).__name__,
             hint="another folder: --to",
         ) from None

@@ -18,6 +18,7 @@ from colabmagic.drive import budget
 from colabmagic.drive.download import is_range, refuse_without_bytes
 from colabmagic.drive.errors import DriveTransferError, IntegrityError
 from colabmagic.drive.files import FILES
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from colabmagic.drive.files import Files, RemoteFile
@@ -61,7 +62,6 @@ class RangeReader(io.RawIOBase):
 
     def __init__(self, transport: Transport, remote: RemoteFile) -> None:
         super().__init__()
-        refuse_without_bytes(remote)
         self._transport, self._remote = transport, remote
         self._size = remote.size or 0
         self._at = 0
@@ -69,6 +69,7 @@ class RangeReader(io.RawIOBase):
         self._next, self._length = 0, _FIRST_BYTES
         self._hashed = 0
         self._digest = hashlib.md5(usedforsecurity=False)
+        refuse_without_bytes(remote)  # last: what is refused is closed as well
 
     @property
     def name(self) -> str:
@@ -165,7 +166,7 @@ class RangeReader(io.RawIOBase):
                 self._blocks.clear()
                 self._hashed, self._digest = 0, hashlib.md5(usedforsecurity=False)
                 raise IntegrityError(
-                    f"{self._remote.name} did not arrive as it is on Drive",
+                    f"{clean(self._remote.name)} did not arrive as it is on Drive",
                     seen="its MD5 is another",
                     hint="open it again: it has changed, or bytes have on the way",
                 )
@@ -219,8 +220,8 @@ def fetch(transport: Transport, remote: RemoteFile, start: int, end: int) -> byt
                     if len(data) == end - start:
                         return data
     raise DriveTransferError(
-        f"{remote.name} was not sent as it was asked for",
-        seen=seen,
+        f"{clean(remote.name)} was not sent as it was asked for",
+        seen=clean(seen[:80]),
         hint="open it again: it may have changed",
     )
 

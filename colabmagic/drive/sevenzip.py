@@ -17,7 +17,8 @@ from colabmagic.drive.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from colabmagic.drive.members import MemberFile, Target
+    from colabmagic.drive.member_file import MemberFile
+    from colabmagic.drive.members import Target
 
 _LONGEST_LINK: Final = 4096
 

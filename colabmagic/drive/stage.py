@@ -139,6 +139,8 @@ def stage(  # noqa: PLR0913 (by keyword)
         raise ValueError(f"links is 'refuse' or 'inside', not {links!r}")
     require(name)
     folder = (to or _default_folder(name)).resolve()
+    if not folder.name:
+        raise TargetFullError(f"{folder} cannot be made anew", hint="--to FOLDER")
     job = _Stage(
         files, archive, name, folder, workers, part_bytes,
         Limits(max_ratio=max_ratio, max_bytes=max_bytes, links=links),
@@ -199,7 +201,7 @@ class _Stage:
         here = _is_content(local, remote)
         if self.keep_archive and local.exists() and not here and not self._kept():
             raise TargetFullError(
-                f"{local} is there already, and is another file",
+                f"{clean(str(local))} is there already, and is another file",
                 hint="move it away, or leave --keep-archive out",
             )
         self._refuse_full(remote, local, here=here)
@@ -278,6 +280,7 @@ class _Stage:
             "id": self.remote.id, "md5": md5, "path": self.archive,
             "files": target.files, "size": target.written_bytes,
             "notes": list(target.notes), "inode": job.made.stat().st_ino,
+            "entries": len(list(job.made.iterdir())),
             "kept": self.name if self.keep_archive else None,
         }  # fmt: skip
         # First what tells of the new folder, then the folder: in between, the number of
@@ -297,7 +300,7 @@ class _Stage:
             if self.folder.is_dir() and not any(self.folder.iterdir()):
                 return
             raise TargetFullError(
-                f"{self.folder} is there already, and was not made by this magic",
+                f"{clean(str(self.folder))} is there already, and was not made by this magic",
                 hint="another folder: --to, or move that one away",
             )
 
@@ -313,9 +316,14 @@ def _known(marker: Path, folder: Path) -> dict[str, Any] | None:
     """Return what was noted when the folder was made; None if it is not all there."""
     with contextlib.suppress(OSError, ValueError):
         found = json.loads(marker.read_text("utf-8"))
-        keys = {"id", "md5", "path", "files", "size", "notes", "inode"}
-        if isinstance(found, dict) and keys <= found.keys():
-            return found if folder.stat().st_ino == found["inode"] else None
+        keys = {"id", "md5", "path", "files", "size", "notes", "inode", "entries"}
+        if (
+            isinstance(found, dict)
+            and keys <= found.keys()
+            and folder.stat().st_ino == found["inode"]
+            and len(list(folder.iterdir())) >= found["entries"]  # nobody emptied it
+        ):
+            return found
     return None
 
 

@@ -99,7 +99,7 @@ class Unpacking:
         """Stop, and remove what was written; the download must have ended or all be here."""
         if self._target is not None:
             self._target.stop()
-        if self._thread is not None:
+        if self._thread is not None and self._thread.ident is not None:
             self._thread.join()
         elif self._stream is not None:
             self._stream.close()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from google.oauth2.credentials import Credentials
 
+from colabmagic.drive.archives import unpack
 from colabmagic.drive.files import Files
 from colabmagic.drive.http import Transport, Waits
+from colabmagic.drive.members import Target
 from tests.fakes.drive import FakeDrive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -35,3 +40,42 @@ def files(drive: FakeDrive) -> Files:
     )
     waits = Waits(0.001, 0.002)
     return Files(Transport(credentials, drive.url, waits=waits, read_timeout_s=1.0))
+
+
+@pytest.fixture
+def into(tmp_path: Path) -> Callable[..., Target]:
+    """Return what unpacks into a folder that has neighbours."""
+    (tmp_path / "beside").write_text("mine")
+    (tmp_path / "target").mkdir()
+
+    def run(data: bytes, name: str = "x.tar", **options: object) -> Target:
+        target = Target(tmp_path / "target", len(data), **options)  # type: ignore[arg-type]
+        try:
+            with target:
+                unpack(name, io.BytesIO(data), target)
+        finally:
+            assert (tmp_path / "beside").read_text() == "mine"
+            assert sorted(each.name for each in tmp_path.iterdir()) == [
+                "beside",
+                "target",
+            ]
+        return target
+
+    return run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a disk of 4 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+        why = done.stderr.decode().strip() if done.returncode else ""
+    except OSError as error:
+        why = str(error)
+    if why:
+        pytest.skip(f"no small disk can be mounted here: {why[:80]}")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)  # noqa: S607

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import os
 import random
 import shutil
-import stat
 import struct
 import subprocess
-import sys
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 import py7zr
 import pytest
 
-from colabmagic.drive import errors, members, zstd
+from colabmagic.drive import errors, zstd
 from colabmagic.drive.archives import content_bytes, kind_of, stem_of, unpack
 from colabmagic.drive.members import Target
 
@@ -54,6 +53,12 @@ def zipped(members: dict[str, bytes] | None = None, mode: int = 0o644) -> bytes:
             info.create_system, info.external_attr = 3, mode << 16
             archive.writestr(info, data)
     return out.getvalue()
+
+
+@functools.cache
+def zip_bomb() -> bytes:
+    """Return a zip of 100 kB that becomes 100 MiB."""
+    return zipped({"a": b"1", "zeros": bytes(100 * 2**20)})
 
 
 def zst(data: bytes) -> bytes:
@@ -92,28 +97,6 @@ def link(name: str, to: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.type, member.linkname = kind, to
     return member
-
-
-@pytest.fixture
-def into(tmp_path: Path) -> Callable[..., Target]:
-    """Return what unpacks into a folder that has neighbours."""
-    (tmp_path / "beside").write_text("mine")
-    (tmp_path / "target").mkdir()
-
-    def run(data: bytes, name: str = "x.tar", **options: object) -> Target:
-        target = Target(tmp_path / "target", len(data), **options)  # type: ignore[arg-type]
-        try:
-            with target:
-                unpack(name, io.BytesIO(data), target)
-        finally:
-            assert (tmp_path / "beside").read_text() == "mine"
-            assert sorted(each.name for each in tmp_path.iterdir()) == [
-                "beside",
-                "target",
-            ]
-        return target
-
-    return run
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -191,14 +174,19 @@ OUT = [
 ]
 
 
-@pytest.mark.parametrize("name", OUT)
-@pytest.mark.parametrize("kind", ["tar", "zip", "7z"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (kind, name)
+        for kind in ("tar", "zip", "7z")
+        for name in OUT
+        if kind == "tar" or "\x00" not in name  # the others cut such a name
+    ],
+)
 def test_a_name_that_leads_out(
     into: Callable[..., Target], tmp_path: Path, kind: str, name: str
 ) -> None:
     """Refused; what came before it stays in the fresh folder, which is thrown away."""
-    if kind != "tar" and "\x00" in name:
-        pytest.skip("zipfile and py7zr cut such a name")
     members = {"ok": b"1", name: b"2"}
     make = {"tar": lambda each: tar(members=each), "zip": zipped, "7z": named_seven}
     data = make[kind](members)
@@ -209,53 +197,6 @@ def test_a_name_that_leads_out(
         into(data, f"x.{kind}")
     assert caught.value.hint
     assert set(content(tmp_path / "target")) <= {"ok"}
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        tarfile.SYMTYPE,
-        tarfile.LNKTYPE,
-        tarfile.FIFOTYPE,
-        tarfile.CHRTYPE,
-        tarfile.BLKTYPE,
-    ],
-)
-def test_links_and_devices(
-    into: Callable[..., Target], tmp_path: Path, kind: bytes
-) -> None:
-    """Refused, as they could lead out."""
-    with pytest.raises(errors.UnsafeMemberError, match=r"link|device"):
-        into(tar(members={"evil": b""}, type=kind, linkname="/etc"))
-    with pytest.raises(errors.UnsafeMemberError, match="link"):
-        into(zipped({"evil": b"/etc"}, mode=stat.S_IFLNK | 0o777), "x.zip")
-    assert content(tmp_path / "target") == {}
-
-
-def test_a_link_that_is_there_is_not_followed(
-    into: Callable[..., Target], tmp_path: Path
-) -> None:
-    """Whoever puts one into the fresh folder meanwhile gains nothing."""
-    (tmp_path / "target" / "deep").symlink_to(tmp_path)
-    with pytest.raises(errors.UnsafeMemberError, match="both a file and a folder"):
-        into(tar())
-
-
-def test_modes(into: Callable[..., Target], tmp_path: Path) -> None:
-    """Only whether it may be run; never setuid."""
-    into(tar(members={"run": b"#!"}, mode=0o6755))
-    mode = (tmp_path / "target" / "run").stat().st_mode
-    assert mode & 0o7000 == 0
-    assert mode & 0o100
-
-
-def test_bombs(into: Callable[..., Target]) -> None:
-    """Too large for its archive, or for what was allowed."""
-    bomb = zipped({"zeros": bytes(100 * 2**20)})
-    with pytest.raises(errors.ArchiveBombError, match="200 times"):
-        into(bomb, "x.zip")
-    with pytest.raises(errors.ArchiveBombError, match="larger than was allowed"):
-        into(tar(), max_bytes=1000)
 
 
 @pytest.mark.parametrize("name", ["x.tar", "x.tar.gz", "x.zip"])
@@ -275,6 +216,15 @@ def test_a_wrong_byte_in_a_zip(into: Callable[..., Target]) -> None:
         into(bytes(data), "x.zip")
 
 
+@pytest.mark.parametrize("how", ["gz", "bz2", "xz"])
+def test_a_wrong_checksum_at_the_end(into: Callable[..., Target], how: str) -> None:
+    """All members were right until then; still the archive is not taken for right."""
+    data = bytearray(tar(f"w:{how}"))
+    data[-8 if how == "gz" else -20] ^= 1
+    with pytest.raises(errors.CorruptArchiveError):
+        into(bytes(data), f"x.tar.{how}")
+
+
 def test_an_encrypted_zip(into: Callable[..., Target]) -> None:
     """It says so."""
     data = bytearray(zipped({"a": b"secret"}))
@@ -282,25 +232,6 @@ def test_an_encrypted_zip(into: Callable[..., Target]) -> None:
         data[at] |= 1
     with pytest.raises(errors.CorruptArchiveError, match="encrypted"):
         into(bytes(data), "x.zip")
-
-
-def test_names_that_clash(into: Callable[..., Target], tmp_path: Path) -> None:
-    """The same name twice: the last one; names that differ by case: a note."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, data in (
-            ("a", b"1"),
-            ("a", b"22"),
-            ("A", b"3"),
-            ("é", b"4"),
-            ("e\u0301", b"5"),
-        ):
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    target = into(out.getvalue())
-    assert content(tmp_path / "target")["a"] == b"22"
-    assert len(target.notes) == 2
 
 
 def test_names_of_archives() -> None:
@@ -312,120 +243,7 @@ def test_names_of_archives() -> None:
     assert stem_of("data.v2.tar.gz") == "data.v2"
 
 
-# --- links ------------------------------------------------------------------------
-
-
-def test_links_that_stay_inside(into: Callable[..., Target], tmp_path: Path) -> None:
-    """Made on request, by their own texts: also of folders, and of other links."""
-    data = tar_of(
-        link("deep/up", "../a.txt"), link("first", "second"), link("second", "./deep"),
-        ("a.txt", b"one"), ("deep/b", b"two"), link("hard", "a.txt", tarfile.LNKTYPE),
-        link("through", "first/../deep/up"), link("top", "."),
-    )  # fmt: skip
-    target = into(data, links="inside")
-    folder = tmp_path / "target"
-    assert (folder / "deep" / "up").readlink().as_posix() == "../a.txt"
-    assert (folder / "first" / "b").read_bytes() == b"two"
-    assert (folder / "through").read_bytes() == b"one"
-    assert (folder / "hard").stat().st_ino == (folder / "a.txt").stat().st_ino
-    assert target.notes == {}
-    assert target.files == 8
-
-
-OUTSIDE = {
-    "absolute": [link("l", "/etc/passwd")],
-    "up": [link("l", "../beside")],
-    "up from a folder": [("d/f", b""), link("d/l", "../../beside")],
-    "up by another": [link("a", "b/.."), link("b", "d/.."), ("d/f", b""), link("c", "a/..")],
-    "in a circle": [link("a", "b"), link("b", "a")],
-    "itself": [link("a", "a/x")],
-    "empty": [link("a", "")],
-    "hard, up": [link("l", "../beside", tarfile.LNKTYPE)],
-    "hard, absolute": [link("l", "/etc/passwd", tarfile.LNKTYPE)],
-    "hard, not there": [link("l", "nothing", tarfile.LNKTYPE)],
-    "hard, a folder": [("d/f", b""), link("l", "d", tarfile.LNKTYPE)],
-    "hard, of a link": [("f", b""), link("s", "f"), link("l", "s", tarfile.LNKTYPE)],
-    "hard, through a link": [link("s", "/etc"), link("l", "s/passwd", tarfile.LNKTYPE)],
-    "a file through it": [link("s", ".."), ("s/beside", b"evil")],
-    "a folder in its place": [("s/f", b""), link("s", ".")],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("members", OUTSIDE.values(), ids=OUTSIDE)
-def test_links_that_lead_out(
-    into: Callable[..., Target], tmp_path: Path, members: list[tarfile.TarInfo]
-) -> None:
-    """Refused, and not one link is made."""
-    with pytest.raises(errors.UnsafeMemberError):
-        into(tar_of(*members), links="inside")
-    assert not [each for each in (tmp_path / "target").rglob("*") if each.is_symlink()]
-
-
-def test_links_that_lead_to_nothing(into: Callable[..., Target]) -> None:
-    """Left out, and told."""
-    target = into(
-        tar_of(("a", b"1"), link("l", "gone"), link("m", "l")), links="inside"
-    )
-    assert [note for note in target.notes if "leads to nothing" in note]
-    assert target.files == 1
-
-
-def test_the_option_is_named(into: Callable[..., Target]) -> None:
-    """Who wants links is told how."""
-    with pytest.raises(errors.UnsafeMemberError) as caught:
-        into(tar_of(link("l", "a")))
-    assert "--links" in caught.value.hint
-
-
-@pytest.mark.parametrize("to", ["ok", "../beside"])
-def test_links_in_a_zip(into: Callable[..., Target], tmp_path: Path, to: str) -> None:
-    """By the same policy."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("ok", "1")
-        info = zipfile.ZipInfo("l")
-        info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
-        archive.writestr(info, to)
-    if to == "ok":
-        into(out.getvalue(), "x.zip", links="inside")
-        assert (tmp_path / "target" / "l").read_text() == "1"
-    else:
-        with pytest.raises(errors.UnsafeMemberError, match="inside"):
-            into(out.getvalue(), "x.zip", links="inside")
-
-
-def test_links_in_a_7z(into: Callable[..., Target], tmp_path: Path) -> None:
-    """By the same policy; modes are kept as far as a file may be run."""
-    source = tmp_path.parent / f"{tmp_path.name}-source"
-    source.mkdir()
-    (source / "run").write_text("#!")
-    (source / "run").chmod(0o755)
-    (source / "l").symlink_to("run")
-    out = io.BytesIO()
-    with py7zr.SevenZipFile(out, "w") as archive:
-        archive.writeall(source, "d")
-    shutil.rmtree(source)
-    with pytest.raises(errors.UnsafeMemberError, match="link"):
-        into(out.getvalue(), "x.7z")
-    shutil.rmtree(tmp_path / "target" / "d")
-    into(out.getvalue(), "x.7z", links="inside")
-    assert (tmp_path / "target" / "d" / "l").resolve().stat().st_mode & 0o100
-
-
 # --- what is made to harm ---------------------------------------------------------
-
-
-def test_many_empty_files(
-    into: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A name takes room too: a few bytes must not become a million files."""
-    block = tarfile.TarInfo("x").tobuf()
-    out = io.BytesIO()
-    with gzip.GzipFile(fileobj=out, mode="wb") as packed:
-        packed.write(block * 1400)
-    monkeypatch.setattr(members, "_FREE_RATIO_BYTES", 2**20)
-    with pytest.raises(errors.ArchiveBombError, match="200 times"):
-        into(out.getvalue(), "x.tgz")
 
 
 @pytest.mark.parametrize("how", ["one", "chain", "padding"])
@@ -447,7 +265,7 @@ def test_headers_that_do_not_end(into: Callable[..., Target], how: str) -> None:
 
 def test_an_archive_in_an_archive(into: Callable[..., Target], tmp_path: Path) -> None:
     """Is a file like any other: it is not unpacked."""
-    bomb = zipped({"zeros": bytes(100 * 2**20)})
+    bomb = zip_bomb()
     into(tar(members={"inner.zip": bomb}))
     assert content(tmp_path / "target") == {"inner.zip": bomb}
 
@@ -456,7 +274,7 @@ def test_what_a_zip_says_itself_counts_first(
     into: Callable[..., Target], tmp_path: Path
 ) -> None:
     """A bomb is known by its directory: not one file is written."""
-    bomb = zipped({"a": b"1", "zeros": bytes(100 * 2**20)})
+    bomb = zip_bomb()
     assert content_bytes("x.zip", io.BytesIO(bomb)) == 100 * 2**20 + 4096
     assert content_bytes("x.zip", io.BytesIO(b"no zip")) is None
     assert content_bytes("x.tar", io.BytesIO(tar())) is None
@@ -472,14 +290,6 @@ def test_a_zip_that_lies_about_its_size(into: Callable[..., Target]) -> None:
         data[at : at + 4] = struct.pack("<I", 6000)
     with pytest.raises(errors.CorruptArchiveError):
         into(bytes(data), "x.zip")
-
-
-def test_names_that_no_disk_takes(into: Callable[..., Target], tmp_path: Path) -> None:
-    """Refused before they cannot be removed any more."""
-    for name in ("d/" * 200 + "x", "/".join(["n" * 200] * 30)):
-        with pytest.raises(errors.UnsafeMemberError, match="longer or deeper"):
-            into(tar(members={name: b""}))
-    assert list((tmp_path / "target").iterdir()) == []
 
 
 def test_no_end_mark(into: Callable[..., Target], tmp_path: Path) -> None:
@@ -511,35 +321,6 @@ def test_sparse_files(into: Callable[..., Target], tmp_path: Path) -> None:
     assert content(tmp_path / "target") == {"holes": expected}
     with pytest.raises(errors.ArchiveBombError):
         into(data, max_bytes=2**20)
-
-
-@pytest.mark.parametrize("what", ["encrypted", "wrong byte", "cut off", "twice"])
-def test_bad_7z(into: Callable[..., Target], what: str) -> None:
-    """An error of ours, whatever py7zr says."""
-    data = bytearray(seven({"a": random.Random(1).randbytes(9000)}))  # noqa: S311
-    if what == "encrypted":
-        data = bytearray(seven({"a": b"secret"}, password="x"))  # noqa: S106
-    elif what == "wrong byte":
-        data[5000] ^= 1
-    elif what == "cut off":
-        del data[-20:]
-    else:
-        data = bytearray(named_seven({"a": b"1", "./a": b"2"}))
-    with pytest.raises(errors.ArchiveError):
-        into(bytes(data), "x.7z")
-
-
-def test_packages_that_are_missing(
-    into: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The hint installs them."""
-    packed, archive = zst(tar()), seven()
-    for name in ("compression.zstd", "backports.zstd", "zstandard", "py7zr"):
-        monkeypatch.setitem(sys.modules, name, None)
-    for data, name in ((packed, "x.tar.zst"), (archive, "x.7z")):
-        with pytest.raises(errors.MissingPackageError) as caught:
-            into(data, name)
-        assert caught.value.hint.startswith("%pip install")
 
 
 def test_whatever_bytes_there_are(tmp_path: Path) -> None:

@@ -131,3 +131,26 @@ def test_who_reads_may_end_it(
     reader.end()
     assert not (tmp_path / "x").exists()
     assert drive.operations["files.get media"] < 12
+
+
+def test_a_disk_that_becomes_full_meanwhile(
+    drive: FakeDrive, files: Files, remote: RemoteFile, small_disk: Path
+) -> None:
+    """Nothing gets the name; when there is room again, only the rest is fetched."""
+    drive.bytes_per_second = 1_000_000
+    filler = small_disk / "filler"
+
+    def fill(_: int) -> None:
+        if not filler.exists():
+            filler.write_bytes(bytes(2**22 - len(DATA) // 2 - 100_000))
+
+    with pytest.raises(errors.TargetFullError, match="cannot be written"):
+        download(
+            files, remote, small_disk / "x", part_bytes=PART, workers=1, progress=fill
+        )
+    assert not (small_disk / "x").exists()
+    filler.unlink()
+    drive.bytes_per_second = None
+    done = download(files, remote, small_disk / "x", part_bytes=PART)
+    assert (small_disk / "x").read_bytes() == DATA
+    assert done.fetched_bytes < len(DATA)

@@ -89,6 +89,9 @@ def test_what_is_there(drive: FakeDrive, system: Any) -> None:  # noqa: ANN401
     assert facts["MyDrive/d/x.bin"]["type"] == "file"
     assert system.checksum("MyDrive/d/x.bin") == "202cb962ac59075b964b07152d234b70"
     assert system.info("MyDrive/s")["type"] == "directory"
+    drive.store.add_shortcut("back", folder.id, parent=folder.id)
+    assert len(system.find("MyDrive")) == 3, "a circle of folders is not walked"
+    assert system.ls("MyDrive/d/back/back", detail=False)
     assert system.info("MyDrive")["type"] == "directory"
     assert system.isdir("MyDrive/d")
     assert system.isfile("MyDrive/d/x.bin")
@@ -167,6 +170,24 @@ def test_an_upload_that_fails_is_an_error(drive: FakeDrive, system: Any) -> None
     assert file.closed
     with pytest.raises(errors.DrivePathError, match="append"):
         system.open("MyDrive/big", "ab")
+
+
+def test_no_room_before_the_upload(
+    drive: FakeDrive,
+    system: Any,  # noqa: ANN401
+    small_disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Said so; Drive has nothing of it, and nothing is left here."""
+    monkeypatch.setattr("tempfile.tempdir", str(small_disk))
+    file = system.open("MyDrive/big", "wb")
+    with pytest.raises(errors.TargetFullError, match="no room"):
+        file.write(bytes(6 * 2**20))
+    file.close()  # a part is not uploaded
+    assert stored(drive, "big") == []
+    assert list(small_disk.iterdir()) == []
+    with pytest.raises(errors.DrivePathError, match="where it begins"):
+        system.open("elsewhere/big", "wb")
 
 
 def test_nothing_secret(

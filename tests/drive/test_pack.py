@@ -196,3 +196,18 @@ def test_a_hint_for_many_files() -> None:
     hint = count_hint("MyDrive/it's a", 10_001) or ""
     assert "10,001 files" in hint
     assert """--pack DIR 'MyDrive/it'"'"'s a.tar.gz'""" in hint
+
+
+def test_a_disk_that_becomes_full(
+    drive: FakeDrive, files: Files, small_disk: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """In the midst of packing: said so, nothing uploaded, nothing left."""
+    (tmp_path / "big").mkdir()
+    (tmp_path / "big" / "x").write_bytes(os.urandom(6 * 2**20))
+    monkeypatch.setattr("tempfile.tempdir", str(small_disk))
+    with pytest.raises(errors.TargetFullError, match="no room") as caught:
+        pack(files, tmp_path / "big", "MyDrive/x.tar.gz")
+    assert "TMPDIR" in caught.value.hint
+    assert stored(drive) == []
+    assert list(small_disk.iterdir()) == []

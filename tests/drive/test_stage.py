@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from tests.drive.test_archives import (
 from tests.drive.test_transfers import fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from colabmagic.drive.files import Files
     from tests.fakes.drive import FakeDrive
@@ -369,23 +370,6 @@ def test_no_room(
     assert names(tmp_path) == []
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Yield a disk of 4 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False)
-        why = done.stderr.decode().strip() if done.returncode else ""
-    except OSError as error:
-        why = str(error)
-    if why:
-        pytest.skip(f"no small disk can be mounted here: {why[:80]}")
-    yield disk
-    subprocess.run(["umount", disk], check=True)  # noqa: S607
-
-
 def test_a_disk_that_becomes_full(
     drive: FakeDrive, files: Files, small_disk: Path
 ) -> None:
@@ -438,6 +422,41 @@ def test_two_processes_at_once(
     assert told.steps == [["wait for who is making set", None, 0, True]]
     assert content(tmp_path / "set") == LARGE
     assert names(tmp_path) == [".set.colabmagic.json", "set"]
+
+
+def test_a_folder_that_was_emptied(
+    large: Callable[..., Staged], tmp_path: Path
+) -> None:
+    """Is no hit: it is staged again."""
+    large()
+    shutil.rmtree(tmp_path / "set" / "d3")
+    large()
+    assert content(tmp_path / "set") == LARGE
+
+
+def test_names_that_clash_are_told(
+    drive: FakeDrive, files: Files, tmp_path: Path
+) -> None:
+    """Each time: also by a hit."""
+    drive.store.add_file("c.tar", tar(members={"Ä": b"1", "a\u0308": b"2"}))
+    for _ in range(2):
+        done = stage(files, "MyDrive/c.tar", tmp_path / "c")
+        assert [note for note in done.notes if "case or accents" in note]
+
+
+def test_a_name_that_would_write_on_the_screen(
+    drive: FakeDrive, files: Files, tmp_path: Path
+) -> None:
+    """Escapes of terminals are taken out of steps and errors."""
+    name = "\x1b[31mred\u202e.tar"
+    drive.store.add_file(name, b"no archive")
+    told = Told()
+    with pytest.raises(errors.CorruptArchiveError) as caught:
+        stage(files, f"MyDrive/{name}", tmp_path / "x", progress=told)
+    shown = str(caught.value) + "".join(each[0] for each in told.steps)
+    assert "red" in shown
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
 
 
 def test_a_hit_is_quick(drive: FakeDrive, large: Callable[..., Staged]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import requests
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
@@ -13,6 +14,7 @@ from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from colabmagic.drive.errors import ConnectionFailedError, DriveError, GrantExpiredError
 from colabmagic.drive.refusals import refusal
 
+_OBJECTS: Final[WeakKeyDictionary[requests.Response, Any]] = WeakKeyDictionary()
 _LONGEST_ASKED_S: Final = 300.0  # of a server's Retry-After
 
 
@@ -79,7 +81,7 @@ def _expired(error: Exception) -> GrantExpiredError:
 
 
 def has_object(response: requests.Response) -> bool:
-    """Tell whether a JSON object has come in full.
+    """Tell whether a JSON object has come in full; `object_of` returns it.
 
     Parameters
     ----------
@@ -87,9 +89,23 @@ def has_object(response: requests.Response) -> bool:
         A success.
     """
     try:
-        return isinstance(response.json(), dict)
+        found = response.json()
     except ValueError:
         return False
+    _OBJECTS[response] = found
+    return isinstance(found, dict)
+
+
+def object_of(response: requests.Response) -> dict[str, Any]:
+    """Return the JSON object of an answer that has been looked at; it is read once.
+
+    Parameters
+    ----------
+    response
+        For which `has_object` was true.
+    """
+    found: dict[str, Any] = _OBJECTS.pop(response)
+    return found
 
 
 def read_refusal(response: requests.Response) -> DriveError:

@@ -35,7 +35,7 @@ MIB = 2**20
 LIMIT = 10e6  # bytes per second and connection
 WAITS_S = 120
 CONTESTANTS = (
-    "ours", "googleapiclient", "gdrive_fsspec", "rclone 4", "rclone 8", "requests",
+    "ours", "googleapiclient", "gdrive_fsspec", "rclone 4", "rclone 8",
 )  # fmt: skip
 RCLONE = """[fake]
 type = drive
@@ -375,7 +375,7 @@ def main() -> None:
     if options.full:
         sizes[1024] = 1
     who = here()
-    peers = [each for each in who if each not in {"requests", "rclone 4"}]
+    peers = [each for each in who if each != "rclone 4"]
     uploaders = [each for each in peers if each != "gdrive_fsspec"]
     with serving() as bench:
         parts = {

@@ -331,7 +331,7 @@ class _Download:
                 failures += 1
                 if failures >= self.transport.attempts:
                     raise failure
-                self.transport.waits.wait(failures - 1)
+                self.transport.waits.wait(failures - 1, stop=self._stop)
         if not self._stop.is_set():
             self.journal.complete(number)
 
@@ -351,6 +351,7 @@ class _Download:
                 "Accept-Encoding": "identity",
             },
             stream=True,
+            stop=self._stop,
         )
         with response:
             whole = response.status_code == requests.codes.ok

@@ -33,6 +33,7 @@ from colabmagic.drive.errors import (
 )
 from colabmagic.drive.files import FILES, Files, RemoteFile
 from colabmagic.drive.refusals import session_lost
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +184,7 @@ class _Upload:
         if one is not None and (one.is_document or one.is_folder):
             raise DrivePathError(
                 f"{self.name!r} in that folder is no file that can be replaced",
-                seen=one.mime_type,
+                seen=clean(one.mime_type),
                 hint="choose another name",
             )
         return one

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive import budget
-from colabmagic.drive.answers import has_object
+from colabmagic.drive.answers import has_object, object_of
 from colabmagic.drive.errors import (
     AmbiguousPathError,
     DriveFileNotFoundError,
@@ -18,6 +18,7 @@ from colabmagic.drive.errors import (
 )
 from colabmagic.drive.listing import search, shared_drives
 from colabmagic.drive.remote import (
+    EXPORTS,
     FIELDS,
     FILES,
     FOLDER,
@@ -26,6 +27,7 @@ from colabmagic.drive.remote import (
     RemoteFile,
     root_of,
 )
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,21 +43,6 @@ _MANY: Final = 3
 _IDS: Final = 100  # asked for at a time
 _NOT_POSSIBLE: Final = 400  # the status for a format that is not offered
 _CONFLICT: Final = 409  # an id that is taken
-_OFFICE: Final = "application/vnd.openxmlformats-officedocument."
-EXPORTS: Final = {
-    "csv": "text/csv",
-    "docx": _OFFICE + "wordprocessingml.document",
-    "html": "text/html",
-    "md": "text/markdown",
-    "pdf": "application/pdf",
-    "png": "image/png",
-    "pptx": _OFFICE + "presentationml.presentation",
-    "svg": "image/svg+xml",
-    "tsv": "text/tab-separated-values",
-    "txt": "text/plain",
-    "xlsx": _OFFICE + "spreadsheetml.sheet",
-    "zip": "application/zip",
-}
 
 
 @dataclass(eq=False)
@@ -108,7 +95,7 @@ class Files:
             if not last and not current.is_folder:
                 raise DriveFileNotFoundError(
                     f"{so_far} is no folder",
-                    seen=current.mime_type,
+                    seen=clean(current.mime_type),
                     hint=f"%mount_drive --ls {path.rpartition('/')[0]!r}",
                 )
         return current
@@ -132,11 +119,8 @@ class Files:
 
     def children(self, folder: RemoteFile) -> Iterator[RemoteFile]:
         """Yield what lies in a folder; it is asked for page by page."""
-        yield from search(
-            self.transport,
-            f"'{_quoted(folder.id)}' in parents and trashed = false",
-            folder.drive_id,
-        )
+        query = f"'{_quoted(folder.id)}' in parents and trashed = false"
+        yield from search(self.transport, query, folder.drive_id, LISTED)
 
     def by_id(self, file_id: str) -> RemoteFile:
         """Return the file with an id."""
@@ -221,7 +205,7 @@ class Files:
         if not found.is_document:
             raise NotDownloadableError(
                 f"{found.name!r} is no Google document",
-                seen=found.mime_type,
+                seen=clean(found.mime_type),
                 hint="download it as it is",
             )
         response = self.transport.request(
@@ -235,7 +219,7 @@ class Files:
         if response.status_code == _NOT_POSSIBLE:
             raise NotDownloadableError(
                 f"Google does not make {kind!r} of {found.name!r}",
-                seen=found.mime_type,
+                seen=clean(found.mime_type),
                 hint="one of: " + ", ".join(EXPORTS),
             )
         return response.content
@@ -266,7 +250,7 @@ class Files:
         )
         if response.status_code == _CONFLICT:  # an attempt that was not heard made it
             return self.by_id(file_id)
-        return RemoteFile.read(response.json())
+        return RemoteFile.read(object_of(response))
 
     def trash(self, file_id: str) -> None:
         """Put a file into the trash.
@@ -387,7 +371,7 @@ class Files:
         )
         if response.status_code == _CONFLICT:
             return self.by_id(file_id)
-        return RemoteFile.read(response.json())
+        return RemoteFile.read(object_of(response))
 
 
 def _quoted(text: str) -> str:

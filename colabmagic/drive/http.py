@@ -22,6 +22,7 @@ from colabmagic.drive.answers import (
     connection_failed,
     failure,
     has_object,
+    object_of,
     read_refusal,
     retry_after,
 )
@@ -95,7 +96,12 @@ class Waits:
     ) -> None:
         self.first_s, self.longest_s, self.sleep = first_s, longest_s, sleep
 
-    def wait(self, attempt: int, asked_s: float | None = None) -> None:
+    def wait(
+        self,
+        attempt: int,
+        asked_s: float | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
         """Wait after an attempt, counted from 0.
 
         Parameters
@@ -104,10 +110,16 @@ class Waits:
             Which one has failed.
         asked_s
             The server's ``Retry-After``.
+        stop
+            Ends the wait.
         """
         bound = min(self.longest_s, self.first_s * 2**attempt)
         chosen = random.uniform(0, bound)  # noqa: S311 (jitter)
-        self.sleep(chosen if asked_s is None else asked_s + chosen * 0.1)
+        seconds = chosen if asked_s is None else asked_s + chosen * 0.1
+        if stop is not None and self.sleep is time.sleep:
+            stop.wait(seconds)
+        else:
+            self.sleep(seconds)
 
 
 @dataclass(eq=False)
@@ -159,6 +171,7 @@ class Transport:
         attempts: int | None = None,
         accepted: Container[int] = (),
         whole: Callable[[requests.Response], bool] | None = None,
+        stop: threading.Event | None = None,
         **options: Any,  # noqa: ANN401 (of requests)
     ) -> requests.Response:
         """Send a request until it is answered; a refusal that stays is an error.
@@ -180,6 +193,8 @@ class Transport:
         whole
             Tells whether a success has come in full: headers that are cut off still look
             like an answer.
+        stop
+            Once it is set, there is no further attempt.
         **options
             For ``requests``: ``json``, ``data``, ``headers``, ``stream``.
 
@@ -215,7 +230,9 @@ class Transport:
                     error = connection_failed(EOFError(), self.api_root)
             if not error.retryable or attempt + 1 == count:
                 raise error
-            self.waits.wait(attempt, asked)
+            self.waits.wait(attempt, asked, stop)
+            if stop is not None and stop.is_set():
+                raise error
         raise AssertionError("no attempt was allowed")
 
     def json(
@@ -231,9 +248,7 @@ class Transport:
         method, where, **options
             Of `request`.
         """
-        response = self.request(method, where, whole=has_object, **options)
-        found: dict[str, Any] = response.json()
-        return found
+        return object_of(self.request(method, where, whole=has_object, **options))
 
     def once(
         self,

@@ -17,6 +17,22 @@ LISTED: Final = (
 )
 _GOOGLE_APPS: Final = "application/vnd.google-apps."
 
+_OFFICE: Final = "application/vnd.openxmlformats-officedocument."
+EXPORTS: Final = {
+    "csv": "text/csv",
+    "docx": _OFFICE + "wordprocessingml.document",
+    "html": "text/html",
+    "md": "text/markdown",
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "pptx": _OFFICE + "presentationml.presentation",
+    "svg": "image/svg+xml",
+    "tsv": "text/tab-separated-values",
+    "txt": "text/plain",
+    "xlsx": _OFFICE + "spreadsheetml.sheet",
+    "zip": "application/zip",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:

@@ -17,6 +17,7 @@ from colabmagic.drive import budget
 from colabmagic.drive.answers import (
     connection_failed,
     has_object,
+    object_of,
     read_refusal,
     retry_after,
 )
@@ -32,6 +33,7 @@ from colabmagic.drive.errors import (
 )
 from colabmagic.drive.files import FILES, Files, RemoteFile
 from colabmagic.drive.refusals import session_lost
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,7 +184,7 @@ class _Upload:
         if one is not None and (one.is_document or one.is_folder):
             raise DrivePathError(
                 f"{self.name!r} in that folder is no file that can be replaced",
-                seen=one.mime_type,
+                seen=clean(one.mime_type),
                 hint="choose another name",
             )
         return one
@@ -279,7 +281,7 @@ class _Upload:
                 continue
             if response.status_code in _DONE:
                 self._report(self.size)
-                meta: dict[str, Any] = response.json()
+                meta: dict[str, Any] = object_of(response)
                 return meta
             if response.status_code == _INCOMPLETE:
                 reached = _reached(response)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +33,20 @@ def test_waits_have_full_jitter_below_a_bound_that_doubles() -> None:
         assert bound * 3 / 4 < max(some) <= bound
     waits.wait(0, 20)
     assert 20 <= slept[-1] <= 20.1
+
+
+def test_who_stops_does_not_wait(drive: FakeDrive, files: Files) -> None:
+    """A long wait ends at once, and the error is the one that it waited for."""
+    drive.faults.load([{"kind": "status", "times": 9, "retry_after": 60}])
+    files.transport.waits = Waits()
+    stop = threading.Event()
+    timer = threading.Timer(0.1, stop.set)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(errors.ServerFailedError):
+        files.transport.request("GET", "/drive/v3/about", stop=stop, **ABOUT)
+    assert time.monotonic() - began < 10
+    timer.join()
 
 
 def test_a_refused_login_is_renewed_once_for_all_threads(

@@ -37,6 +37,7 @@ class ConnectProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.asked: list[str] = []
+        self._tunnels: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         """Start accepting."""
@@ -45,11 +46,15 @@ class ConnectProxy:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        """Stop accepting; closing alone would leave the thread in its wait."""
+        """Stop accepting: a waiting `accept` does not notice that its socket is closed."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # where that wakes nobody
+            socket.create_connection(self._listener.getsockname(), 1).close()
         self._listener.close()
         self._thread.join()
+        for each in self._tunnels:
+            each.join()
 
     def _accept(self) -> None:
         while True:
@@ -57,7 +62,9 @@ class ConnectProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._tunnel, args=(client,), daemon=True).start()
+            tunnel = threading.Thread(target=self._tunnel, args=(client,), daemon=True)
+            self._tunnels.append(tunnel)
+            tunnel.start()
 
     def _tunnel(self, client: socket.socket) -> None:
         with client:

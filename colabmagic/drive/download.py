@@ -12,6 +12,7 @@ import contextlib
 import re
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
@@ -37,10 +38,13 @@ if TYPE_CHECKING:
 
 PART_BYTES: Final = 32 * 2**20
 _LEAST_PART_BYTES: Final = 4 * 2**20  # each request costs 200 units and a round trip
-_PARTS_OF_EACH: Final = 4  # worker: all have work, and the sum is made meanwhile
+_PARTS_OF_EACH: Final = 8  # worker, so that all have work until near the end
 WORKERS: Final = 8
 _PIECE: Final = 2**20
 _HASHED_AT_ONCE: Final = 2**20
+_FIRST_WORKERS: Final = 2
+_FAST: Final = 250e6  # bytes per second at which more connections only get in the way
+_FAST_TICK_S: Final = 0.02
 _TICK_S: Final = 0.05  # so often is told how much has come
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _WHOLE_TRIES: Final = 3  # where the file changes meanwhile, or bytes were wrong
@@ -218,7 +222,13 @@ class _Download:
     fetched: int = 0
     _told: int = 0
     _hashed: int = 0
-    _buffer: bytearray = field(default_factory=lambda: bytearray(_HASHED_AT_ONCE))
+    _buffer: memoryview = field(
+        default_factory=lambda: memoryview(bytearray(_HASHED_AT_ONCE))
+    )
+    _seen: int = 0
+    _then: float = field(default_factory=time.monotonic)
+    _todo: deque[tuple[int, int, int]] = field(default_factory=deque)
+    _wide: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -229,25 +239,50 @@ class _Download:
         self.progress(came)
         if self.reader is not None:
             self.reader.begin(self.journal.stream())
+        self._todo.extend(missing)
+        count = max(1, min(self.workers, len(missing) or 1))
         with concurrent.futures.ThreadPoolExecutor(
-            max_workers=max(1, min(self.workers, len(missing) or 1)),
-            thread_name_prefix="colabmagic-drive",
+            max_workers=count, thread_name_prefix="colabmagic-drive"
         ) as pool:
             try:
-                waiting = {pool.submit(self._part, *each) for each in missing}
+                waiting = {pool.submit(self._work, number) for number in range(count)}
                 while waiting:
                     done, waiting = concurrent.futures.wait(
-                        waiting, _TICK_S, concurrent.futures.FIRST_COMPLETED
+                        waiting,
+                        _TICK_S if self._wide.is_set() else _FAST_TICK_S,
+                        concurrent.futures.FIRST_COMPLETED,
                     )
                     for each in done:
                         each.result()
+                    self._widen()
                     self._tell()
             except BaseException:  # also Ctrl-C: the others end at their next piece
                 self._stop.set()
+                self._wide.set()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
         self._tell()
         return str(self.digest.hexdigest())
+
+    def _work(self, number: int) -> None:
+        """Fetch one range after the other; all but the first workers begin when told."""
+        if number >= _FIRST_WORKERS:
+            self._wide.wait()
+        while not self._stop.is_set():
+            try:
+                part = self._todo.popleft()
+            except IndexError:
+                self._wide.set()
+                return
+            self._part(*part)
+
+    def _widen(self) -> None:
+        """Let all workers begin, unless a few bring as much as this computer can take."""
+        now = time.monotonic()
+        rate = (self.fetched - self._seen) / max(1e-3, now - self._then)
+        self._seen, self._then = self.fetched, now
+        if rate < _FAST:
+            self._wide.set()
 
     def _tell(self) -> None:
         """Hash what has arrived, and say how much it is: in the calling thread."""
@@ -259,12 +294,11 @@ class _Download:
             self.reader.check()
         arrived = self.journal.arrived()
         while self._hashed < arrived:
-            wanted = min(_HASHED_AT_ONCE, arrived - self._hashed)
-            piece = memoryview(self._buffer)[:wanted]
-            count = self.journal.read_into(piece, self._hashed)
+            wanted = self._buffer[: arrived - self._hashed]
+            count = self.journal.read(self._hashed, wanted)
             if not count:
                 return  # somebody has made the file shorter: its sum will be wrong
-            self.digest.update(piece[:count])
+            self.digest.update(wanted[:count])
             self._hashed += count
 
     def _part(self, number: int, start: int, end: int) -> None:
@@ -273,6 +307,7 @@ class _Download:
             self._fetch(number, start, end)
         except BaseException:  # whatever it is: the whole download has failed
             self._stop.set()
+            self._wide.set()
             raise
 
     def _fetch(self, number: int, start: int, end: int) -> None:

@@ -21,7 +21,6 @@ from colabmagic.drive.remote import (
     FIELDS,
     FILES,
     FOLDER,
-    LISTED,
     SHORTCUT,
     RemoteFile,
     root_of,

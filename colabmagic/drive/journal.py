@@ -210,8 +210,16 @@ class Journal:
         start = self._front * self.part_bytes
         return min(self._reached.get(self._front, start), self.size)
 
-    def read_into(self, buffer: memoryview, offset: int) -> int:
-        """Fill memory with bytes that have arrived; return how many these are."""
+    def read(self, offset: int, buffer: memoryview) -> int:
+        """Read bytes that have arrived into memory; return how many.
+
+        Parameters
+        ----------
+        offset
+            In the file.
+        buffer
+            Is filled.
+        """
         try:
             return os.preadv(self._data, [buffer], offset)
         except OSError as error:

@@ -115,6 +115,10 @@ class Bench:
             )
         )
 
+    def slow_down(self) -> None:
+        """Let bytes come so slowly that something can happen meanwhile."""
+        self.drive.bytes_per_second = 1e6
+
     def login(self, token: str) -> Credentials:
         """Return credentials with secrets that are to be found nowhere."""
         return Credentials(  # type: ignore[no-untyped-call]
@@ -159,6 +163,7 @@ def _gone(bench: Bench) -> None:
         if come and left:
             bench.drive.store.delete(left[0])
 
+    bench.slow_down()
     bench.progress = delete
 
 
@@ -191,6 +196,7 @@ def _fill(bench: Bench) -> None:
                     out.write(bytes(PART))
                     out.flush()
 
+    bench.slow_down()
     bench.progress = fill
 
 

@@ -140,7 +140,7 @@ def attempt(drive: FakeDrive, case: Case, folder: Path) -> Row | None:
         return None
     drive.reset_counters()
     drive.faults.clear()
-    drive.store.storage_limit = None
+    drive.store.storage_limit = drive.bytes_per_second = None
     drive.store.access_tokens[drive.token] = float("inf")
     bench = Bench(drive, target, folder.name)
     try:
@@ -267,7 +267,7 @@ def _again(bench: Bench, case: Case) -> bool:
     """Tell whether the same call, without faults, ends with the right bytes."""
     drive = bench.drive
     drive.faults.clear()
-    drive.store.storage_limit = None
+    drive.store.storage_limit = drive.bytes_per_second = None
     bench.progress = lambda _: None
     if case.prepare in ON_SMALL_DISK:
         mount(bench.folder, "remount,rw,size=1m")

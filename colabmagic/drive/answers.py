@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import requests
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
@@ -15,6 +16,7 @@ from colabmagic.drive.errors import ConnectionFailedError, DriveError, GrantExpi
 from colabmagic.drive.refusals import refusal
 
 _HOST: Final = re.compile(r"host='([\w.-]{1,100})'")  # as urllib3 writes it
+_OBJECTS: Final[WeakKeyDictionary[requests.Response, Any]] = WeakKeyDictionary()
 _LONGEST_ASKED_S: Final = 300.0  # of a server's Retry-After
 
 
@@ -83,7 +85,7 @@ def _expired(error: Exception) -> GrantExpiredError:
 
 
 def has_object(response: requests.Response) -> bool:
-    """Tell whether a JSON object has come in full.
+    """Tell whether a JSON object has come in full; `object_of` returns it.
 
     Parameters
     ----------
@@ -91,9 +93,23 @@ def has_object(response: requests.Response) -> bool:
         A success.
     """
     try:
-        return isinstance(response.json(), dict)
+        found = response.json()
     except ValueError:
         return False
+    _OBJECTS[response] = found
+    return isinstance(found, dict)
+
+
+def object_of(response: requests.Response) -> dict[str, Any]:
+    """Return the JSON object of an answer that has been looked at; it is read once.
+
+    Parameters
+    ----------
+    response
+        For which `has_object` was true.
+    """
+    found: dict[str, Any] = _OBJECTS.pop(response)
+    return found
 
 
 def read_refusal(response: requests.Response) -> DriveError:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive import budget
-from colabmagic.drive.answers import has_object
+from colabmagic.drive.answers import has_object, object_of
 from colabmagic.drive.errors import (
     AmbiguousPathError,
     DriveFileNotFoundError,
@@ -21,6 +21,7 @@ from colabmagic.drive.remote import (
     FIELDS,
     FILES,
     FOLDER,
+    LISTED,
     SHORTCUT,
     RemoteFile,
     root_of,
@@ -131,11 +132,8 @@ class Files:
 
     def children(self, folder: RemoteFile) -> Iterator[RemoteFile]:
         """Yield what lies in a folder; it is asked for page by page."""
-        yield from search(
-            self.transport,
-            f"'{_quoted(folder.id)}' in parents and trashed = false",
-            folder.drive_id,
-        )
+        query = f"'{_quoted(folder.id)}' in parents and trashed = false"
+        yield from search(self.transport, query, folder.drive_id, LISTED)
 
     def by_id(self, file_id: str) -> RemoteFile:
         """Return the file with an id."""
@@ -265,7 +263,7 @@ class Files:
         )
         if response.status_code == _CONFLICT:  # an attempt that was not heard made it
             return self.by_id(file_id)
-        return RemoteFile.read(response.json())
+        return RemoteFile.read(object_of(response))
 
     def trash(self, file_id: str) -> None:
         """Put a file into the trash.
@@ -386,7 +384,7 @@ class Files:
         )
         if response.status_code == _CONFLICT:
             return self.by_id(file_id)
-        return RemoteFile.read(response.json())
+        return RemoteFile.read(object_of(response))
 
 
 def _quoted(text: str) -> str:

@@ -22,6 +22,7 @@ from colabmagic.drive.answers import (
     connection_failed,
     failure,
     has_object,
+    object_of,
     read_refusal,
     retry_after,
 )
@@ -231,9 +232,7 @@ class Transport:
         method, where, **options
             Of `request`.
         """
-        response = self.request(method, where, whole=has_object, **options)
-        found: dict[str, Any] = response.json()
-        return found
+        return object_of(self.request(method, where, whole=has_object, **options))
 
     def once(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive import budget
-from colabmagic.drive.answers import has_object
+from colabmagic.drive.answers import has_object, object_of
 from colabmagic.drive.errors import DriveError, ServerFailedError
 from colabmagic.drive.remote import FIELDS, FILES, RemoteFile, root_of
 
@@ -85,7 +85,7 @@ def _page(transport: Transport, params: dict[str, Any]) -> dict[str, Any] | None
         )
         if response.status_code == _BAD_TOKEN:
             return None
-        page: dict[str, Any] = response.json()
+        page: dict[str, Any] = object_of(response)
         if not page.get("incompleteSearch"):
             return page
     raise _cut_off("incompleteSearch")

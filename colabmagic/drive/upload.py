@@ -17,6 +17,7 @@ from colabmagic.drive import budget
 from colabmagic.drive.answers import (
     connection_failed,
     has_object,
+    object_of,
     read_refusal,
     retry_after,
 )
@@ -279,7 +280,7 @@ class _Upload:
                 continue
             if response.status_code in _DONE:
                 self._report(self.size)
-                meta: dict[str, Any] = response.json()
+                meta: dict[str, Any] = object_of(response)
                 return meta
             if response.status_code == _INCOMPLETE:
                 reached = _reached(response)

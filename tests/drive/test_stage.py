@@ -95,7 +95,9 @@ def test_a_new_revision_is_taken(
 
 
 @pytest.mark.parametrize(
-    "data", [tar("w:gz", {"../x": b""}), tar("w:gz")[:-40], b"no archive"]
+    "data",
+    [tar("w:gz", {"../x": b""}), tar("w:gz")[:-40], b"no archive"],
+    ids=["leads out", "cut off", "none"],  # a packed one has the time in it
 )
 def test_a_bad_archive_leaves_what_was_there(
     drive: FakeDrive, staged: Callable[..., Staged], tmp_path: Path, data: bytes

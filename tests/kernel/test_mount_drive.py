@@ -280,6 +280,42 @@ def test_a_drive_that_does_not_answer(connected: Kernel) -> None:
     assert "unencrypted" in refused(connected, cell)
 
 
+def test_a_whole_traceback_holds_no_secret(connected: Kernel, drive: FakeDrive) -> None:
+    """Also with the values of all names, as ``%xmode Verbose`` shows them."""
+    shown(connected, "%mount_drive --mode api")
+    drive.faults.load(
+        [
+            {
+                "kind": "status",
+                "code": 403,
+                "reason": "insufficientPermissions",
+                "match": "files",
+                "times": 1,
+            }
+        ]
+    )
+    connected.run("from colabmagic.drive import service\nfrom datetime import datetime")
+    age = "service.client().files.transport.credentials.expiry = datetime(2020, 1, 1)\n"
+    failing = {
+        "%mount_drive --ls MyDrive": "InsufficientScopeError",
+        '%mount_drive --stage "MyDrive/none.tar"': "DriveFileNotFoundError",
+        f"{age}%mount_drive --ls MyDrive": "GrantExpiredError",
+    }
+    try:
+        connected.run("%xmode Verbose")
+        for cell, kind in failing.items():
+            if cell.startswith(age):
+                drive.store.revoked_refresh_tokens.add("SECRET-R")
+            reply = connected.run(cell)
+            text = reply.traceback + reply.shown + str(reply.outputs)
+            assert kind in text, cell
+            assert "verbs.py" in text  # it is whole
+            for secret in (*SECRETS, *drive.store.access_tokens):
+                assert secret not in text, cell
+    finally:
+        connected.run("%xmode Context")
+
+
 def test_tab_offers_options_and_values(kernel: Kernel) -> None:
     """As with the other magics."""
     assert "--stage" in kernel.complete("%mount_drive --st")[0]

@@ -45,6 +45,56 @@ def cpu_seconds(pid: int) -> float | None:
         return None
 
 
+def start_service(
+    argv: Sequence[str], *, env: Mapping[str, str], folder: str = "/"
+) -> subprocess.Popen[bytes]:
+    """Start a program that stays, with pipes for all that it hears and says.
+
+    Parameters
+    ----------
+    argv
+        Program and arguments; no shell is involved.
+    env
+        The whole environment.
+    folder
+        Its working directory; ours may be one that goes.
+
+    Raises
+    ------
+    OSError, ValueError
+        The program cannot be started.
+    """
+    import subprocess  # noqa: PLC0415 (10 ms that a mere import need not pay)
+
+    return subprocess.Popen(  # noqa: S603 (a list, not a shell line)
+        list(argv),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(env),
+        cwd=folder,
+        start_new_session=os.name == "posix",  # Ctrl-C is for the cell
+    )
+
+
+def ended(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
+    """Wait for the end of a program; return its status, None if it goes on.
+
+    Parameters
+    ----------
+    process
+        The program.
+    timeout_s
+        How long to wait.
+    """
+    import subprocess  # noqa: PLC0415 (loaded already)
+
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return None
+
+
 def start(
     argv: Sequence[str], env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:

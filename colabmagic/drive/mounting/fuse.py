@@ -14,7 +14,6 @@ import json
 import os
 import pickle
 import select
-import subprocess
 import sys
 import threading
 import time
@@ -29,13 +28,16 @@ from colabmagic.drive.errors import (
     MountpointError,
     MountUnsupportedError,
 )
-from colabmagic.drive.watching.child import ask, program
 from colabmagic.drive.watching.mounts import SUBTYPE, MountPoint, detach, mount_at
 from colabmagic.drive.watching.own_use import open_files
 from colabmagic.drive.watching.probe import Health, probe
 from colabmagic.drive.words import named, quoted, shown
+from colabmagic.host.child import ask, program
+from colabmagic.host.process import ended, start_service
 
 if TYPE_CHECKING:
+    import subprocess
+
     from google.auth.credentials import Credentials
 
 TIMEOUT_S: Final = 30.0
@@ -205,19 +207,14 @@ def _packed(path: Path, credentials: Credentials, api_root: str | None) -> bytes
 def _start(path: Path, packed: bytes, timeout_s: float) -> MountPoint:
     """Start the daemon, and wait until the kernel has its mount."""
     places = [str(Path(__file__).parents[3]), *filter(None, sys.path)]
-    daemon = subprocess.Popen(  # noqa: S603 (a list, not a shell line)
+    daemon = start_service(
         [
             sys.executable or "python3",
             "-P",
             "-m",
             "colabmagic.drive.mounting.fuse_daemon",
         ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
-        cwd="/",
-        start_new_session=True,  # Ctrl-C is for the cell
     )
     try:
         assert daemon.stdin is not None
@@ -268,10 +265,10 @@ def _heard(
 
 def _how_it_ended(daemon: subprocess.Popen[bytes], timeout_s: float) -> str:
     """Say how a daemon ended that said nothing."""
-    try:
-        return f"its process ended with {daemon.wait(_LAST_WAIT_S)}"
-    except subprocess.TimeoutExpired:
+    status = ended(daemon, _LAST_WAIT_S)
+    if status is None:
         return f"nothing came within {timeout_s:g} s"
+    return f"its process ended with {status}"
 
 
 def _failure(path: Path, told: dict[str, str] | None, seen: str) -> DriveError:
@@ -316,8 +313,7 @@ def _end(path: Path, wait_s: float) -> None:
         return
     if wait_s:
         _hang_up(daemon)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            daemon.wait(wait_s)
+        ended(daemon, wait_s)
     _kill(daemon)
 
 
@@ -339,6 +335,5 @@ def _kill(daemon: subprocess.Popen[bytes]) -> None:
     """Kill a daemon, if it has not ended."""
     if daemon.poll() is None:
         daemon.kill()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        daemon.wait(_END_S)
+    ended(daemon, _END_S)
     _hang_up(daemon)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from colabmagic.drive.errors import MountFailedError
-from colabmagic.drive.watching.child import ask, program
 from colabmagic.drive.words import shown
+from colabmagic.host.child import ask, program
 
 TABLE: Final = Path("/proc/self/mounts")
 _DEVICES: Final = Path("/proc/self/mountinfo")

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.drive.watching.child import Answer, ask, program
 from colabmagic.drive.watching.mounts import device_at, mount_at
 from colabmagic.drive.words import shown
+from colabmagic.host.child import Answer, ask, program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ def look(path: Path, timeout_s: float = TIMEOUT_S, key: str = "") -> Probe:
     timeout_s
         How long it may take.
     key
-        As for `colabmagic.drive.watching.child.ask`.
+        As for `colabmagic.host.child.ask`.
     """
     began = time.monotonic()
     stat = program("stat")

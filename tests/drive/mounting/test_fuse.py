@@ -25,10 +25,10 @@ from colabmagic.drive.api.files import RemoteFile
 from colabmagic.drive.mounting import fuse
 from colabmagic.drive.mounting.fuse_daemon import number_of
 from colabmagic.drive.mounting.fuse_tree import local_name, names
-from colabmagic.drive.watching.child import left_behind
 from colabmagic.drive.watching.mounts import drive_mounts, mount_at
 from colabmagic.drive.watching.probe import Health
 from colabmagic.drive.watching.watch import Watcher
+from colabmagic.host.child import left_behind
 from tests.fakes.fuse import why_not
 
 if TYPE_CHECKING:

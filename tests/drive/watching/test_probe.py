@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.drive.watching.child import ask, left_behind, program
 from colabmagic.drive.watching.mounts import detach
 from colabmagic.drive.watching.probe import Health, probe
+from colabmagic.host.child import ask, left_behind, program
 from tests.fakes.fuse import FuseFolder, why_not
 
 if TYPE_CHECKING:

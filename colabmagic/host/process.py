@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping, Sequence
 
+    Service = subprocess.Popen[bytes]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessOutcome:
@@ -47,7 +49,7 @@ def cpu_seconds(pid: int) -> float | None:
 
 def start_service(
     argv: Sequence[str], *, env: Mapping[str, str], folder: str = "/"
-) -> subprocess.Popen[bytes]:
+) -> Service:
     """Start a program that stays, with pipes for all that it hears and says.
 
     Parameters
@@ -77,7 +79,7 @@ def start_service(
     )
 
 
-def ended(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
+def ended(process: Service, timeout_s: float) -> int | None:
     """Wait for the end of a program; return its status, None if it goes on.
 
     Parameters

@@ -36,9 +36,9 @@ from colabmagic.host.child import ask, program
 from colabmagic.host.process import ended, start_service
 
 if TYPE_CHECKING:
-    import subprocess
-
     from google.auth.credentials import Credentials
+
+    from colabmagic.host.process import Service
 
 TIMEOUT_S: Final = 30.0
 _DEVICE: Final = Path("/dev/fuse")
@@ -50,7 +50,7 @@ _APT: Final = "!apt-get install -y fuse3"
 _INSTEAD: Final = "--mode api reads and writes Drive without a folder"
 
 _lock = threading.Lock()
-_daemons: dict[str, subprocess.Popen[bytes]] = {}
+_daemons: dict[str, Service] = {}
 
 
 def can_mount() -> str | None:
@@ -240,9 +240,7 @@ def _start(path: Path, packed: bytes, timeout_s: float) -> MountPoint:
                 pipe.close()
 
 
-def _heard(
-    daemon: subprocess.Popen[bytes], timeout_s: float
-) -> tuple[dict[str, str] | None, str]:
+def _heard(daemon: Service, timeout_s: float) -> tuple[dict[str, str] | None, str]:
     """Return the line of the daemon, and what libfuse has said; None if no line came."""
     assert daemon.stdout is not None
     assert daemon.stderr is not None
@@ -263,7 +261,7 @@ def _heard(
         return None, complaint
 
 
-def _how_it_ended(daemon: subprocess.Popen[bytes], timeout_s: float) -> str:
+def _how_it_ended(daemon: Service, timeout_s: float) -> str:
     """Say how a daemon ended that said nothing."""
     status = ended(daemon, _LAST_WAIT_S)
     if status is None:
@@ -324,14 +322,14 @@ def _end_all() -> None:
         _end(Path(path), _END_S)
 
 
-def _hang_up(daemon: subprocess.Popen[bytes]) -> None:
+def _hang_up(daemon: Service) -> None:
     """Close a daemon's input: it ends by itself."""
     if daemon.stdin is not None:
         with contextlib.suppress(OSError):
             daemon.stdin.close()
 
 
-def _kill(daemon: subprocess.Popen[bytes]) -> None:
+def _kill(daemon: Service) -> None:
     """Kill a daemon, if it has not ended."""
     if daemon.poll() is None:
         daemon.kill()

@@ -74,6 +74,7 @@ def stage(
         verb="stage", path=str(done.path), files=done.files, bytes=done.size,
         transferred_bytes=done.fetched_bytes, md5=done.md5, seconds=done.seconds,
         notes=done.notes, requests=counts.requests, retries=counts.retries,
+        source=done.source, checked_files=done.checked_files,
     )  # fmt: skip
 
 

@@ -7,18 +7,20 @@ import hashlib
 import io
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from colabmagic.drive.archive import partial, record
 from colabmagic.drive.archive.archives import (
-    KNOWN,
     content_bytes,
     kind_of,
     require,
-    stem_of,
 )
 from colabmagic.drive.archive.members import MAX_RATIO, Links
+from colabmagic.drive.archive.request import (
+    default_folder,
+    refuse_in_drive,
+    refuse_no_archive,
+)
 from colabmagic.drive.archive.steps import step
 from colabmagic.drive.archive.unpacking import Limits, Unpacking
 from colabmagic.drive.errors import (
@@ -40,12 +42,12 @@ from colabmagic.report.progress import SILENT, Progress
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from colabmagic.drive.api.files import Files, RemoteFile
     from colabmagic.drive.archive.members import Target
     from colabmagic.drive.archive.record import Record
 
-_COLAB: Final = Path("/content")
-_NO_NAMES: Final = {"", ".", ".."}
 _HASHED_AT_ONCE: Final = 4 * 2**20
 
 
@@ -118,7 +120,7 @@ def stage(  # noqa: PLR0913 (by keyword)
         Path of a ``.tar``, ``.tar.gz``, ``.tar.xz``, ``.tar.bz2``, ``.tar.zst``, ``.zip``
         or ``.7z`` on Drive.
     to
-        The folder; left out: of the archive's name, below ``/content`` or here.
+        The folder; left out: of the archive's name, in ``/content`` on Colab, else here.
     refresh
         Take it again although it is here.
     workers, part_bytes
@@ -145,19 +147,15 @@ def stage(  # noqa: PLR0913 (by keyword)
     DriveError
         Nothing lies under the folder's name then that did not before.
     """
+    refuse_no_archive(files, archive)
     name = archive.rstrip("/").rpartition("/")[2]
-    if kind_of(name) is None:
-        raise CorruptArchiveError(
-            f"{clean(name)} is no archive that can be unpacked",
-            seen=f"known: {KNOWN}",
-            hint='%mount_drive --pack FOLDER "MyDrive/NAME.tar.zst" makes one',
-        )
     if links not in {"refuse", "inside"}:
         raise ValueError(f"links is 'refuse' or 'inside', not {links!r}")
     require(name)
-    folder = (to or _default_folder(name)).resolve()
+    folder = (to or default_folder(name)).resolve()
     if not folder.name:
         raise TargetFullError(f"{folder} cannot be made anew", hint="--to FOLDER")
+    refuse_in_drive(folder, archive)
     job = _Stage(
         files, archive, name, folder, workers, part_bytes,
         Limits(max_ratio=max_ratio, max_bytes=max_bytes, links=links),
@@ -342,13 +340,6 @@ class _Stage:
             hint=f"%mount_drive --stage {quoted(self.archive)} --to {quoted(other)}; or "
             "rename that one",
         )
-
-
-def _default_folder(name: str) -> Path:
-    """Return where an archive goes if nobody says."""
-    stem = stem_of(name)
-    parent = _COLAB if _COLAB.is_dir() else Path.cwd()
-    return parent / ("data" if stem in _NO_NAMES else stem)
 
 
 def _is_content(local: Path, remote: RemoteFile) -> bool:

@@ -256,7 +256,7 @@ def test_by_default_it_goes_where_one_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A folder of the archive's name; what is no archive is refused."""
-    monkeypatch.setattr("colabmagic.drive.archive.stage._COLAB", tmp_path / "none")
+    monkeypatch.setattr("colabmagic.drive.archive.request._COLAB", tmp_path / "none")
     drive.store.add_file("set.zip", zipped())
     outer = Path.cwd()
     os.chdir(tmp_path)

@@ -283,9 +283,14 @@ class _Stage:
         return self.folder.with_name(f".{self.folder.name}.colabmagic-archive")
 
     def _kept(self) -> bool:
-        """Tell whether the archive beside the folder is one that was kept before."""
+        """Tell whether the archive beside the folder was kept before, and is as it was."""
         known = record.recorded(self.folder)
-        return known is not None and known.kept == self.name
+        if known is None or known.kept != self.name:
+            return False
+        try:
+            return self._local().stat().st_ctime_ns <= known.mark_ns
+        except OSError:
+            return False
 
     def _refuse_full(self, remote: RemoteFile, local: Path, *, here: bool) -> None:
         """Raise if the disk cannot take the archive and its content.

@@ -610,3 +610,36 @@ def test_an_archive_that_stays(
     assert large(keep_archive=True).fetched_bytes > 0
     assert content(tmp_path / "set") == {"new": b"1"}
     assert names(tmp_path) == [".set.colabmagic.json", "set", "set.tar.gz"]
+
+
+def test_an_archive_that_the_user_made_anew(
+    staged: Callable[..., Staged], tmp_path: Path
+) -> None:
+    """Under the name of one that was kept: it is his, and is not replaced."""
+    staged(keep_archive=True)
+    later(tmp_path)
+    (tmp_path / "data.tar.gz").write_text("mine")
+    with pytest.raises(errors.TargetFullError, match="another file"):
+        staged(keep_archive=True, refresh=True)
+    assert (tmp_path / "data.tar.gz").read_text() == "mine"
+
+
+def test_a_folder_of_very_many_files(
+    staged: Callable[..., Staged], tmp_path: Path
+) -> None:
+    """A hit is quick all the same; it is said how many files were looked at."""
+    staged()
+    later(tmp_path)
+    folder = tmp_path / "data" / "many"
+    folder.mkdir()
+    (folder / "0").write_text("")
+    for number in range(40_000):
+        os.link(folder / "0", folder / f"f{number}")
+        if (number + 2) % 20_000 == 0:  # a file system has a bound of names for one
+            (folder / "0").unlink()
+            (folder / "0").write_text("")
+    began = time.monotonic()
+    done = staged()
+    assert time.monotonic() - began < 0.3  # the bound is a third of it
+    assert done.source == "here"
+    assert 3 < (done.checked_files or 0) < 40_000

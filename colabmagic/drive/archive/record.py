@@ -159,7 +159,7 @@ def look(folder: Path, mark_ns: int, seconds: float | None = _LOOK_S) -> Look:
     return Look(files=count, changed=tuple(changed), whole=True)
 
 
-def told(found: Look, record: Record, archive: str) -> Iterator[str]:
+def told(found: Look, record: Record) -> Iterator[str]:
     """Yield what to tell of a folder that is here already.
 
     Parameters
@@ -168,18 +168,16 @@ def told(found: Look, record: Record, archive: str) -> Iterator[str]:
         By `look`.
     record
         Of the folder.
-    archive
-        Path on Drive.
     """
     if not found.changed:
         return
     count, more = len(found.changed), found.files - record.files
     if found.whole and count == more:
-        yield f"{_counted(count)} more than in the archive: {some(found.changed)}"
+        yield f"{_counted(count)} more than in the archive: {some(found.changed)}; left alone"
         return
     yield (
-        f"{_counted(count)} not as unpacked: {some(found.changed)}; to have the archive's "
-        f"again, and yours beside them: %mount_drive --stage {quoted(archive)} --refresh"
+        f"{_counted(count)} no longer as unpacked: {some(found.changed)}; --refresh brings "
+        f"the archive's again, and puts these beside the folder"
     )
 
 
@@ -218,8 +216,8 @@ def some(names: tuple[str, ...]) -> str:
 
 
 def _counted(count: int) -> str:
-    """Return ``1 file is``, ``2 files are``."""
-    return "1 file is" if count == 1 else f"{count:,} files are"
+    """Return ``1 file``, ``2 files``."""
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def _files(folder: Path, mark_ns: int) -> Iterator[tuple[str, bool]]:

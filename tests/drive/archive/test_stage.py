@@ -210,7 +210,7 @@ def test_a_folder_made_anew_under_the_old_number(
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [("none", ""), ("more", "1 file is more"), ("other", "1 file is not as unpacked")],
+    [("none", ""), ("more", "1 file more"), ("other", "1 file no longer as unpacked")],
 )
 def test_a_folder_that_is_here_is_looked_at(
     staged: Callable[..., Staged], tmp_path: Path, change: str, said: str
@@ -448,6 +448,24 @@ def test_interrupted_at_any_moment(
     assert content(tmp_path / "set") == LARGE
     assert names(tmp_path) == [".set.colabmagic.json", "set"]
     assert "interrupted" in outcomes
+
+
+def test_what_an_interrupt_has_left_is_removed(
+    drive: FakeDrive, large: Callable[..., Staged], tmp_path: Path
+) -> None:
+    """Of a folder that is made anew: the next run takes the one that is here."""
+    large()
+
+    def stop(done: float) -> None:
+        if done > 5 * PART:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        large(refresh=True, progress=Told(stop))
+    assert [each for each in names(tmp_path) if "archive" in each]
+    assert large().source == "here"
+    assert names(tmp_path) == [".set.colabmagic.json", "set"]
+    assert drive.operations["files.get media"] > 0
 
 
 def test_links_on_request(drive: FakeDrive, files: Files, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from colabmagic.magics._drive_options import (
     some_times,
     some_workers,
 )
+from colabmagic.magics._drive_stop import Followed, stopping
 from colabmagic.magics._progress import ByteProgress
 from colabmagic.magics._shown import ShownOnce, is_last_line, is_whole_terminal_cell
 
@@ -185,7 +186,9 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         options = parse(self.mount_drive, line.rstrip("; "))
         verb = check(options)
         assert self.shell is not None
-        return _shown(_RUN[verb](self.shell, options), options)
+        options.progress = _progress(options)
+        with stopping(verb, options.progress):
+            return _shown(_RUN[verb](self.shell, options), options)
 
 
 def turn_off() -> None:
@@ -237,11 +240,11 @@ def _access(options: argparse.Namespace) -> Access:
     return service.Access(credentials=options.creds, drive_id=options.drive)
 
 
-def _progress(options: argparse.Namespace) -> Any:  # noqa: ANN401 (a Progress)
+def _progress(options: argparse.Namespace) -> Followed:
     """Return what shows how far it is."""
     from colabmagic.report.progress import SILENT  # noqa: PLC0415 (a name)
 
-    return SILENT if options.quiet else ByteProgress()
+    return Followed(SILENT if options.quiet else ByteProgress())
 
 
 def _stage(_: InteractiveShell, options: argparse.Namespace) -> Document:
@@ -258,7 +261,7 @@ def _stage(_: InteractiveShell, options: argparse.Namespace) -> Document:
         "newest": options.newest or None,
     }
     return verbs.stage(
-        options.stage, options.to, _access(options), progress=_progress(options),
+        options.stage, options.to, _access(options), progress=options.progress,
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
 
@@ -268,7 +271,7 @@ def _save(_: InteractiveShell, options: argparse.Namespace) -> Document:
     from colabmagic.drive import verbs  # noqa: PLC0415 (it brings in requests)
 
     local, remote = options.save
-    return verbs.save(local, remote, _access(options), progress=_progress(options))
+    return verbs.save(local, remote, _access(options), progress=options.progress)
 
 
 def _pack(_: InteractiveShell, options: argparse.Namespace) -> Document:
@@ -276,14 +279,14 @@ def _pack(_: InteractiveShell, options: argparse.Namespace) -> Document:
     from colabmagic.drive import verbs  # noqa: PLC0415 (it brings in requests)
 
     folder, remote = options.pack
-    return verbs.pack(folder, remote, _access(options), progress=_progress(options))
+    return verbs.pack(folder, remote, _access(options), progress=options.progress)
 
 
 def _ls(_: InteractiveShell, options: argparse.Namespace) -> Document:
     """List a folder."""
     from colabmagic.drive import verbs  # noqa: PLC0415 (it brings in requests)
 
-    return verbs.ls(options.ls, _access(options), progress=_progress(options))
+    return verbs.ls(options.ls, _access(options), progress=options.progress)
 
 
 def _status(_shell: InteractiveShell, options: argparse.Namespace) -> Document:
@@ -298,7 +301,7 @@ def _sync(_: InteractiveShell, options: argparse.Namespace) -> Document:
     from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
 
     waiting = {} if options.timeout is None else {"wait_s": options.timeout}
-    return service.sync(_access(options), progress=_progress(options), **waiting)
+    return service.sync(_access(options), progress=options.progress, **waiting)
 
 
 def _unmount(_: InteractiveShell, options: argparse.Namespace) -> Document:

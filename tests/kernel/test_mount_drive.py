@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import tarfile
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ import pytest
 from tests.fakes.colab import Machine
 from tests.fakes.colab.frontend import FrontEnd
 from tests.fakes.drive import FakeDrive
-from tests.kernel.support import ROOT
+from tests.kernel.support import ROOT, ours
 from tests.repo.project import text_of
 
 if TYPE_CHECKING:
@@ -314,6 +315,54 @@ def test_a_whole_traceback_holds_no_secret(connected: Kernel, drive: FakeDrive) 
                 assert secret not in text, cell
     finally:
         connected.run("%xmode Context")
+
+
+@pytest.mark.parametrize(
+    ("line", "slow", "said"),
+    [
+        (
+            '--stage "MyDrive/a.tar" --to d',
+            "alt=media",
+            "0% (download a.tar); run the line again, it goes on where it stopped",
+        ),
+        (
+            '--save login.json "MyDrive/"',
+            "PUT",
+            "on Drive is what was there before; run the line again",
+        ),
+        ("--ls MyDrive -q", "GET .*files", "stopped; run the line again"),
+    ],
+    ids=["stage", "save", "ls"],
+)
+def test_an_interrupt_is_one_line(
+    connected: Kernel, drive: FakeDrive, line: str, slow: str, said: str
+) -> None:
+    """It says what now, shows no frame of ours, and still stops the cell as an interrupt."""
+    drive.store.add_file("a.tar", b"x" * 5_000_000)
+    drive.faults.load(
+        [
+            {"kind": "stall", "match": "alt=media", "fraction": 0.0, "seconds": 8.0,
+             "times": 9}
+            if slow == "alt=media"
+            else {"kind": "status", "code": 503, "match": slow, "retry_after": 9}
+        ]
+    )  # fmt: skip
+    cell = f"import signal, threading\n{STOP_SOON}%mount_drive {line}"
+    began = time.monotonic()
+    reply = connected.run(cell)
+    assert time.monotonic() - began < 4
+    assert reply.ename == "KeyboardInterrupt"
+    assert len(reply.errors) == 1, reply.errors
+    error = reply.errors[0]
+    assert len(error.splitlines()) == 1
+    assert error.startswith("KeyboardInterrupt: stopped")
+    assert said in error
+    assert ours(reply.shown) == []
+
+
+STOP_SOON = """main = threading.main_thread().ident
+threading.Timer(0.7, signal.pthread_kill, [main, signal.SIGINT]).start()
+"""
 
 
 def test_tab_offers_options_and_values(kernel: Kernel) -> None:

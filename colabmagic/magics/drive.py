@@ -15,7 +15,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 
 from colabmagic.magics import _drive_notices
-from colabmagic.magics._base import parse
+from colabmagic.magics._base import parse, runs_of
 from colabmagic.magics._drive_options import (
     MODES,
     check,
@@ -183,8 +183,9 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
             %mount_drive --status
             %mount_drive --login --client client.json
         """
-        options = parse(self.mount_drive, line.rstrip("; "))
-        verb = check(options)
+        line = line.rstrip("; ")
+        options = parse(self.mount_drive, line)
+        verb = check(options, runs_of(self.mount_drive, line))
         assert self.shell is not None
         options.progress = _progress(options)
         with stopping(verb, options.progress):

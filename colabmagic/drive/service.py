@@ -23,6 +23,7 @@ from colabmagic.drive.errors import (
 from colabmagic.drive.mounting import folders
 from colabmagic.drive.report import Account, DoneReport, MountReport
 from colabmagic.drive.state_report import StatusReport, SyncReport
+from colabmagic.drive.words import shown
 from colabmagic.report.progress import SILENT
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from colabmagic.drive.watching.watch import Watcher
     from colabmagic.report.progress import Progress
 
-DEFAULT_PATH: Final = Path("/content/drive")
 TIMEOUT_S: Final = 600.0
+_NOT_ASKED: Final = (
+    "account and quota are told with --status --creds, or after a --save"
+)
 _FLUSH_S: Final = 24 * 3600.0
 _NAMED: Final = "GOOGLE_APPLICATION_CREDENTIALS"
 
@@ -60,7 +63,7 @@ class Plan:
     Attributes
     ----------
     path
-        The folder.
+        The folder; None: where it is, else `folders.default_path`.
     mode
         ``auto``, ``colab``, ``api`` or ``fuse``.
     readonly, force, move_aside
@@ -75,7 +78,7 @@ class Plan:
         The API.
     """
 
-    path: Path = DEFAULT_PATH
+    path: Path | None = None
     mode: str = "auto"
     readonly: bool = False
     force: bool = False
@@ -186,14 +189,16 @@ def mount(
         It is not there; nothing was changed but what the error says.
     """
     began = time.monotonic()
-    mode, notes = folders.choose(plan.mode, plan.path, env)
+    before = _STATE.mounted
+    plan, mode, notes = _placed(plan, before, env)
     if mode == "api" and plan.folder is not None:
         raise MountUnsupportedError(
             "--cd needs Drive as a folder, and here it is reached by its API",
             seen=notes[0] if notes else "--mode api",
             hint=f'%mount_drive --stage "{plan.folder}.tar.zst", or %mount_drive --ls',
         )
-    before = _STATE.mounted
+    if mode == "api" and before is not None and before.path is not None:
+        return _connect_beside(plan, before, notes, began)
     watched = _stop_watching()
     since_s = time.time()
     try:
@@ -222,6 +227,42 @@ def mount(
     return mounted.report
 
 
+def _placed(
+    plan: Plan, before: _Mounted | None, env: Mapping[str, str] | None
+) -> tuple[Plan, str, tuple[str, ...]]:
+    """Return the plan with its folder, how it is mounted, and what the user should know.
+
+    A folder that is there stays, unless another one is asked for, and can be.
+    """
+    there = before.path if before is not None else None
+    named = plan.path
+    path = named or there or folders.default_path(env)
+    wish = plan.mode
+    if before is not None and there == path and wish == "auto":
+        wish = before.mode
+    mode, notes = folders.choose(
+        wish, path, env, wanted=named is not None or plan.move_aside
+    )
+    if mode == "api" and wish == "auto" and before is not None and there is not None:
+        path, mode = there, before.mode
+        notes = (f"Drive is at {path} already, and used from there", *notes)
+    elif mode == "api" and wish == "api" and named is not None:
+        notes = (f"no folder is made at {shown(named)}: that is --mode api",)
+    return replace(plan, path=path), mode, notes
+
+
+def _connect_beside(
+    plan: Plan, before: _Mounted, notes: tuple[str, ...], began: float
+) -> MountReport:
+    """Connect to the API, and leave the folder that is mounted as it is."""
+    report = _connect(plan, "api", notes)
+    before.plan = replace(before.plan, access=plan.access)
+    stays = f"the folder at {before.path} stays; %mount_drive --unmount takes it away"
+    return replace(
+        report, notes=(*report.notes, stays), seconds=time.monotonic() - began
+    )
+
+
 def _leave(before: _Mounted | None, path: Path | None) -> tuple[str, ...]:
     """Take away a folder of ours that another mount has replaced: nothing is lost in it."""
     if before is None or before.mode != "fuse" or before.path in {None, path}:
@@ -231,7 +272,9 @@ def _leave(before: _Mounted | None, path: Path | None) -> tuple[str, ...]:
         folders.unmount(before.path, "fuse", _FLUSH_S)
     except DriveError as error:
         return (f"the folder at {before.path} is still there: {error.what}",)
-    return (f"the folder at {before.path} was taken away: one at a time",)
+    return (
+        f"the folder at {before.path} was taken away: Drive is in one folder at a time",
+    )
 
 
 def _watch_again(watched: Watcher | None) -> None:
@@ -299,25 +342,44 @@ def status(access: Access | None = None) -> StatusReport:
     """
     mounted = _STATE.mounted
     if mounted is None:
-        return folders.status_of_others()
+        return _status_without(access)
     notes: list[str] = list(mounted.report.notes)
     account = None
     named = access is not None and access.credentials is not None
     if mounted.mode != "colab" or _STATE.client is not None or named:
-        try:
-            account = _account(access)
-        except DriveError as error:
-            notes.append(f"account and quota are not known: {error.what}")
+        account = _account_if_known(access, notes)
     else:  # on Colab credentials may have to be asked for: not for this
-        notes.append(
-            "account and quota are told with --status --creds, or after a --save"
-        )
+        notes.append(_NOT_ASKED)
     if mounted.path is None:
         return StatusReport(mode=mounted.mode, account=account, notes=tuple(notes))
     return replace(
         folders.status(mounted.path, mounted.watcher),
         mode=mounted.mode, account=account, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _status_without(access: Access | None) -> StatusReport:
+    """Tell how Drive can be reached where this process has not mounted it."""
+    found = folders.status_of_others()
+    on_colab = folders.on_colab()
+    notes = list(found.notes)
+    account = None
+    if not on_colab or _STATE.client is not None or (access and access.credentials):
+        account = _account_if_known(access, notes)
+    elif found.path is not None:
+        notes.append(_NOT_ASKED)
+    return replace(
+        found, account=account, notes=tuple(notes), needs_login=not on_colab
+    )  # fmt: skip
+
+
+def _account_if_known(access: Access | None, notes: list[str]) -> Account | None:
+    """Return who is logged in; where that is not known, note why."""
+    try:
+        return _account(access)
+    except DriveError as error:
+        notes.append(f"account and quota are not known: {error.what}")
+    return None
 
 
 def sync(

@@ -49,7 +49,8 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         "path",
         metavar="PATH",
         nargs="?",
-        help="the folder that becomes Drive (default: /content/drive)",
+        help="the folder that becomes Drive (default: where it is mounted, else "
+        "/content/drive on Colab and ~/drive elsewhere)",
     )
     @argument(
         "--mode",
@@ -205,9 +206,7 @@ def _mount(shell: InteractiveShell, options: argparse.Namespace) -> Document:
     from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
 
     plan = service.Plan(
-        path=Path(options.path).expanduser().absolute()
-        if options.path
-        else service.DEFAULT_PATH,
+        path=Path(options.path).expanduser().absolute() if options.path else None,
         mode=options.mode or "auto",
         readonly=options.readonly,
         force=options.force,

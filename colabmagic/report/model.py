@@ -49,7 +49,7 @@ class Finding:
     Parameters
     ----------
     code
-        Stable name in words, such as ``driver-too-old``.
+        Stable name in words, such as ``driver-too-old``; empty for a mere remark.
     title
         The cause, one sentence.
     evidence

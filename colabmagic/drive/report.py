@@ -26,11 +26,10 @@ class DriveReport(Document):
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, with the kind of the report."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        # The class of a notebook's report is made from it, and is no data class itself.
         kind = next(
             each
             for each in type(self).__mro__
-            if "__dataclass_fields__" in each.__dict__
+            if "__dataclass_params__" in each.__dict__  # not one that a notebook shows
         )
         return {
             "report": kind.__name__,
@@ -132,9 +131,9 @@ class MountReport(DriveReport):
     def view(self) -> Report:
         """Return the report before it becomes text or HTML."""
         findings = [
-            *(note("", f"moved aside: {each}") for each in self.moved_aside),
-            *(note("", each) for each in self.notes),
-            *(note("", each, Severity.WARN) for each in self.events[-5:]),
+            *(note("note", f"moved aside: {each}") for each in self.moved_aside),
+            *(note("note", each) for each in self.notes),
+            *(note("note", each, Severity.WARN) for each in self.events[-5:]),
         ]
         if self.path is None:
             summary = "by its API, without a folder"
@@ -300,7 +299,7 @@ def note(
     Parameters
     ----------
     code, title, severity
-        As in `Finding`; no code where the words say it all.
+        As in `Finding`.
     fix
         A command, if there is one.
     """
@@ -312,7 +311,7 @@ def note(
 def what_to_type() -> Finding:
     """Return what one can do without a folder."""
     return Finding(
-        code="",
+        code="note",
         severity=Severity.INFO,
         title="files come and go by these lines",
         fix=(
@@ -326,7 +325,7 @@ def what_to_type() -> Finding:
 def _how_to_write() -> Finding:
     """Return how files get to Drive past a folder that is read-only."""
     return Finding(
-        code="",
+        code="note",
         severity=Severity.INFO,
         title="nothing can be written into the folder; files go to Drive by",
         fix=(Code('%mount_drive --save FILE "MyDrive/runs/"'),),

@@ -184,8 +184,8 @@ class StatusReport(DriveReport):
                     Severity.WARN, fix="%mount_drive --sync",
                 )
             )  # fmt: skip
-        found += [note("", each) for each in self.notes]
-        return [*found, *(note("", each) for each in self.events[-5:])]
+        found += [note("note", each) for each in self.notes]
+        return [*found, *(note("note", each) for each in self.events[-5:])]
 
     def _without_folder(self) -> Finding:
         """Return what can be done where nothing is mounted."""
@@ -299,7 +299,7 @@ class SyncReport(DriveReport):
         """Return the report before it becomes text or HTML."""
         counts = {name: self.count(name) for name in _STATES}
         summary = ", ".join(f"{n} {_STATES[name]}" for name, n in counts.items() if n)
-        findings = [note("", each, Severity.WARN) for each in self.notes]
+        findings = [note("note", each, Severity.WARN) for each in self.notes]
         bad = [each for each in self.files if each.state in {"failed", "unproven"}]
         shown = [*bad, *(each for each in self.files if each.state == "uploaded")]
         rows = tuple(

@@ -49,7 +49,7 @@ def _wrap(label: str, text: str, width: int) -> list[str]:
 
 def _render_finding(finding: Finding, width: int) -> list[str]:
     """Return the lines of a finding: what, why we think so, what to do."""
-    title = f"{finding.title} [{finding.code}]" if finding.code else finding.title
+    title = finding.caption
     labelled = (
         (finding.severity.word, (title,)),
         ("Seen", finding.evidence),

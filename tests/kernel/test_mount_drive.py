@@ -394,7 +394,8 @@ def test_a_folder_that_heals(
     assert "Drive: MOUNTED, READ-ONLY" in text
     assert connected.value("open('a.txt').read()") == "from Drive"
     assert connected.value("[m.mode, m.watched, m.reused]") == ["fuse", True, False]
-    assert "Was there already yes" in shown(connected, f"%mount_drive {mount}")
+    assert "before; used as it is" in shown(connected, f"%mount_drive {mount}")
+    assert connected.value("r.path == m.path", "r = %mount_drive -q")
     connected.run(
         "from colabmagic.drive.mounting import fuse; from colabmagic.drive import service\n"
         "watcher = service.watcher(); watcher.stop()\n"
@@ -410,7 +411,7 @@ def test_a_folder_that_heals(
     assert "is mounted anew" in updates  # in the mount's own output
     status = " ".join(shown(connected, "%mount_drive --status").split())
     assert "Drive: MOUNTED, ALIVE" in status
-    assert "1 healed" in status
+    assert "mounted it anew 1 time" in status
     assert "read-only" in refused(connected, "%mount_drive --sync")
     error = refused(connected, f"%mount_drive {mount} --cd none")
     assert "Drive is mounted, but there is no folder" in error

@@ -110,7 +110,8 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     @argument(
         "--to",
         metavar="FOLDER",
-        help="with --stage: where to (default: the archive's name, in /content or here)",
+        help="with --stage: where to (default: the archive's name, in /content on Colab, "
+        "else here)",
     )
     @argument(
         "--workers",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,14 +17,30 @@ from colabmagic.drive.client import API_ROOT_VARIABLE, Drive, connect
 from colabmagic.drive.errors import (
     DriveAuthError,
     DriveError,
-    DrivePathError,
     MountUnsupportedError,
 )
 from colabmagic.drive.mounting import folders
+from colabmagic.drive.plan import TIMEOUT_S, Access, Plan
 from colabmagic.drive.report import Account, DoneReport, MountReport
 from colabmagic.drive.state_report import StatusReport, SyncReport
 from colabmagic.drive.words import shown
 from colabmagic.report.progress import SILENT
+
+__all__ = [
+    "TIMEOUT_S",
+    "Access",
+    "Plan",
+    "client",
+    "connected",
+    "doctor",
+    "login",
+    "mount",
+    "status",
+    "stop",
+    "sync",
+    "unmount",
+    "watcher",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,61 +48,11 @@ if TYPE_CHECKING:
     from colabmagic.drive.watching.watch import Watcher
     from colabmagic.report.progress import Progress
 
-TIMEOUT_S: Final = 600.0
 _NOT_ASKED: Final = (
     "account and quota are told with --status --creds, or after a --save"
 )
 _FLUSH_S: Final = 24 * 3600.0
 _NAMED: Final = "GOOGLE_APPLICATION_CREDENTIALS"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """How to reach Drive by its API.
-
-    Attributes
-    ----------
-    credentials
-        A file, ``secret:NAME``, ``adc``; None: what is here.
-    drive_id
-        Of a shared drive in which paths begin.
-    """
-
-    credentials: str | None = None
-    drive_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is to be mounted, and how.
-
-    Attributes
-    ----------
-    path
-        The folder; None: where it is, else `folders.default_path`.
-    mode
-        ``auto``, ``colab``, ``api`` or ``fuse``.
-    readonly, force, move_aside
-        As the magic's options.
-    timeout_s
-        How long consent and mounting may take.
-    watch
-        Look after the folder; None: where there is one.
-    folder
-        The working directory afterwards, below the mount.
-    access
-        The API.
-    """
-
-    path: Path | None = None
-    mode: str = "auto"
-    readonly: bool = False
-    force: bool = False
-    move_aside: bool = False
-    timeout_s: float = TIMEOUT_S
-    watch: bool | None = None
-    folder: str | None = None
-    access: Access = field(default_factory=Access)
 
 
 @dataclass(eq=False, slots=True)
@@ -218,7 +184,7 @@ def mount(
         if plan.watch is not False:
             mounted.watcher = folders.watch(plan, mode, report.path, notify, wait_for)
         if plan.folder is not None:
-            report = replace(report, folder=_enter(report.path, plan.folder))
+            report = replace(report, folder=folders.enter(report.path, plan.folder))
     mounted.report = replace(
         report,
         watched=mounted.watcher is not None,
@@ -304,32 +270,6 @@ def _as_folder(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
         if plan.access.credentials is not None:
             account = _account(plan.access)
     return replace(done, account=account, notes=(*done.notes, *notes))
-
-
-def _enter(root: Path, folder: str) -> Path:
-    """Make a folder below the mount the working directory."""
-    wanted = Path(folder)
-    if wanted.is_absolute() and wanted.is_relative_to(root):
-        wanted = wanted.relative_to(root)
-    names = [name for name in wanted.parts if name not in {"/", "."}]
-    if ".." in names or wanted.is_absolute():
-        raise DrivePathError(
-            f"--cd leads out of {root}",
-            seen=repr(folder),
-            hint='a folder below it: --cd "MyDrive/project"',
-        )
-    if names and names[0] == "My Drive" and not (root / names[0]).is_dir():
-        names[0] = "MyDrive"
-    target = root.joinpath(*names)
-    try:
-        os.chdir(target)
-    except OSError as error:
-        raise DrivePathError(
-            f"Drive is mounted, but there is no folder {target}",
-            seen=error.strerror or type(error).__name__,
-            hint=f"%ls {root}/MyDrive shows what is there",
-        ) from None
-    return target
 
 
 def status(access: Access | None = None) -> StatusReport:

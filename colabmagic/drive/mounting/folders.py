@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.errors import (
+    DrivePathError,
     MountHungError,
     MountpointError,
     MountUnsupportedError,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from colabmagic.drive.client import Drive
-    from colabmagic.drive.service import Plan
+    from colabmagic.drive.plan import Plan
     from colabmagic.drive.watching.watch import Watcher
 
 COLABS: Final = Path("/content/drive")
@@ -274,6 +275,40 @@ def watch(
     )
     watcher.start()
     return watcher
+
+
+def enter(root: Path, folder: str) -> Path:
+    """Make a folder below the mount the working directory.
+
+    Parameters
+    ----------
+    root
+        The mount.
+    folder
+        As the user names it.
+    """
+    wanted = Path(folder)
+    if wanted.is_absolute() and wanted.is_relative_to(root):
+        wanted = wanted.relative_to(root)
+    names = [name for name in wanted.parts if name not in {"/", "."}]
+    if ".." in names or wanted.is_absolute():
+        raise DrivePathError(
+            f"--cd leads out of {root}",
+            seen=repr(folder),
+            hint='a folder below it: --cd "MyDrive/project"',
+        )
+    if names and names[0] == "My Drive" and not (root / names[0]).is_dir():
+        names[0] = "MyDrive"
+    target = root.joinpath(*names)
+    try:
+        os.chdir(target)
+    except OSError as error:
+        raise DrivePathError(
+            f"Drive is mounted, but there is no folder {target}",
+            seen=error.strerror or type(error).__name__,
+            hint=f"%ls {root}/MyDrive shows what is there",
+        ) from None
+    return target
 
 
 def unmount(path: Path, mode: str, timeout_s: float) -> tuple[str, ...]:

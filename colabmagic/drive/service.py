@@ -18,6 +18,7 @@ from colabmagic.drive.errors import (
     DriveAuthError,
     DriveError,
     MountUnsupportedError,
+    NoCredentialsError,
 )
 from colabmagic.drive.mounting import folders
 from colabmagic.drive.plan import TIMEOUT_S, Access, Plan
@@ -318,7 +319,9 @@ def _account_if_known(access: Access | None, notes: list[str]) -> Account | None
     try:
         return _account(access)
     except DriveError as error:
-        notes.append(f"account and quota are not known: {error.what}")
+        is_plain = isinstance(error, NoCredentialsError) and _STATE.mounted is None
+        if not is_plain or (access is not None and access.credentials):
+            notes.append(f"account and quota are not known: {error.what}")
     return None
 
 

@@ -204,12 +204,12 @@ class StatusReport(DriveReport):
         """Return what the watcher did, in words."""
         if not self.watched and not self.probes:
             return "no"
-        said = f"looked {counted(self.probes, 'time')}"
+        said = counted(self.probes, "look")
         if self.healed or self.failed:
             said += f", mounted it anew {counted(self.healed, 'time')}"
         if self.failed:
             said += f", could not {counted(self.failed, 'time')}"
-        return said if self.watched else f"no more ({said})"
+        return f"{'yes' if self.watched else 'no more'}; {said}"
 
     def _fields(self) -> list[Field]:
         """Return the labelled values."""

@@ -82,6 +82,7 @@ def check(options: argparse.Namespace, runs: Runs = ()) -> str:
         if given:
             raise _refusal(_one_word_too_many(options, verb, runs))
         _refuse_verb(options.path)
+        _refuse_split(options.path, runs)
     for name, verbs in _GOES_WITH.items():
         if _is_given(options, name) and verb not in verbs:
             raise _refusal(_not_together(name, verb, verbs))
@@ -171,6 +172,18 @@ def _refuse_verb(path: str) -> None:
         raise _refusal(
             f"did you mean --{near[0]}; a folder of that name is written ./{path}"
         )
+
+
+def _refuse_split(path: str, runs: Runs) -> None:
+    """Refuse a PATH that is the end of a value with blanks, and would become a folder."""
+    option, values = _run_of(path, runs)
+    joined = " ".join(map(_bare, values))
+    is_folder = (
+        option == "--cd" and _ROOTS.match(joined) and not _ROOTS.match(values[0])
+    )
+    is_file = option == "--creds" and os.path.lexists(Path(joined).expanduser())
+    if (is_folder or is_file) and not any(map(_is_quoted, values)):
+        raise _refusal(f'what has blanks needs quotes: {option} "{joined}"')
 
 
 def _refuse_swapped(verb: str, local: str, remote: str) -> None:

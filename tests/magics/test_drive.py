@@ -72,6 +72,7 @@ def test_a_conflict_names_both_options(line: str, both: tuple[str, str]) -> None
         ("--save my ckpt.pt MyDrive/", '--save "my ckpt.pt" "MyDrive/"'),
         ("--save a.pt My Drive/", '--save "a.pt" "My Drive/"'),
         ("--pack many MyDrive/my sets.tar", '--pack "many" "MyDrive/my sets.tar"'),
+        ("--cd My Drive/proj", '--cd "My Drive/proj"'),
         ("--login --client a client.json", '--client "a client.json"'),
         ('--stage "MyDrive/data.tar.gz" data', "did you mean --to data"),
         ("--stage MyDrive/data.tar.gz 'my data'", "did you mean --to 'my data'"),
@@ -102,6 +103,22 @@ def test_a_slip_is_answered_with_the_right_line(line: str, meant: str) -> None:
             parse(DriveMagics.mount_drive, line), runs_of(DriveMagics.mount_drive, line)
         )
     assert meant in str(caught.value)
+
+
+def test_a_login_in_a_file_with_blanks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without quotes its end would become the folder; a PATH there is as good as before."""
+    (tmp_path / "my key.json").touch()
+    monkeypatch.chdir(tmp_path)
+    for line, is_slip in (("--creds my key.json", True), ("--creds adc here", False)):
+        options = parse(DriveMagics.mount_drive, line)
+        runs = runs_of(DriveMagics.mount_drive, line)
+        if is_slip:
+            with pytest.raises(UsageError, match=r'--creds "my key\.json"'):
+                check(options, runs)
+        else:
+            assert check(options, runs) == "path"
 
 
 @pytest.mark.parametrize("path", ["./status", "drive", "~/login", "mydata", "stages/x"])

@@ -106,36 +106,19 @@ def choose(
         return "colab", ()
     if mode == "fuse":  # which says itself what is missing, and what brings it
         return "fuse", ()
+    from colabmagic.drive.mounting import fuse  # noqa: PLC0415 (not on Colab)
+
     wanted = wanted and path != COLABS
-    reason = _no_fuse()
+    reason: str | None = fuse.can_mount()
     if reason is None:
         reason = _no_place(path, also_full=not wanted)
         if reason is not None and wanted:
             raise MountpointError(
                 f"Drive cannot be a folder at {shown(path)}",
                 seen=reason,
-                hint=f"%mount_drive {another(path)}",
+                hint=f"%mount_drive {fuse.another(path)}",
             )
     return ("api", (f"no folder: {reason}",)) if reason else ("fuse", ())
-
-
-def another(path: Path) -> str:
-    """Return a folder to try instead of one, as it is typed.
-
-    Parameters
-    ----------
-    path
-        The one that will not do.
-    """
-    return "~/drive" if path != Path.home() / "drive" else "~/gdrive"
-
-
-def _no_fuse() -> str | None:
-    """Return why this machine cannot show a folder of ours; None if it can."""
-    from colabmagic.drive.mounting import fuse  # noqa: PLC0415 (not on Colab)
-
-    reason: str | None = fuse.can_mount()
-    return reason
 
 
 def _no_place(path: Path, *, also_full: bool) -> str | None:
@@ -144,6 +127,7 @@ def _no_place(path: Path, *, also_full: bool) -> str | None:
     Neither it nor what is above it is touched where that is a mount of Drive: it may be
     dead, or hang.
     """
+    from colabmagic.drive.mounting import fuse  # noqa: PLC0415 (not on Colab)
     from colabmagic.drive.watching import mounts  # noqa: PLC0415 (rarely asked for)
 
     if mounts.mount_at(path) is not None:
@@ -159,7 +143,7 @@ def _no_place(path: Path, *, also_full: bool) -> str | None:
             f"{shown(above)} cannot be written by you: another folder, such as ~/drive"
         )
     if also_full and _is_in_the_way(path):
-        instead = f"%mount_drive {another(path)}"
+        instead = f"%mount_drive {fuse.another(path)}"
         return f"{shown(path)} has files in it; for a folder elsewhere: {instead}"
     return None
 

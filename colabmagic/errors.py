@@ -63,7 +63,7 @@ class ColabMagicError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Answer IPython: three lines, unless the user asked for the traceback."""
-        if _wants_traceback():
+        if wants_traceback():
             raise NotImplementedError  # IPython then draws the ordinary traceback
         return self.render()
 
@@ -75,7 +75,7 @@ def _rebuild(
     return kind(what, seen=seen, hint=hint)
 
 
-def _wants_traceback() -> bool:
+def wants_traceback() -> bool:
     """Tell whether the user asked for whole tracebacks."""
     if os.environ.get(TRACEBACK_VARIABLE, "") not in {"", "0"}:
         return True

@@ -83,8 +83,8 @@ class Account:
     def used(self) -> str:
         """Return used and limit for people."""
         limit = self.limit_bytes
-        of = "no limit" if limit is None else f"of {in_words(limit)}"
-        return f"{in_words(self.used_bytes)} {of}"
+        of = ", no limit" if limit is None else f" of {in_words(limit)}"
+        return f"{in_words(self.used_bytes)}{of}"
 
     def __repr__(self) -> str:
         """Return it in one line."""
@@ -136,17 +136,19 @@ class MountReport(DriveReport):
     def view(self) -> Report:
         """Return the report before it becomes text or HTML."""
         findings = [
-            *(note("moved-aside", f"moved aside: {each}") for each in self.moved_aside),
+            *(note("note", f"moved aside: {each}") for each in self.moved_aside),
             *(note("note", each) for each in self.notes),
-            *(note("watcher", each, Severity.WARN) for each in self.events[-5:]),
+            *(note("note", each, Severity.WARN) for each in self.events[-5:]),
         ]
         if self.path is None:
-            summary = "by API: there is no folder here"
-            findings.insert(0, _what_to_type())
+            summary = "by its API, without a folder"
+            findings.insert(0, what_to_type())
         else:
             summary = f"at {self.path}"
             if self.mode == "colab":
                 summary += "/MyDrive" if self.path.name != "MyDrive" else ""
+            if self.readonly:
+                findings.insert(0, _how_to_write())
         verdict = "CONNECTED" if self.path is None else "MOUNTED"
         if self.readonly:
             verdict += ", READ-ONLY"
@@ -156,7 +158,9 @@ class MountReport(DriveReport):
             else None,
             Field(label="Used", value=self.account.used) if self.account else None,
             Field(label="Mode", value=self.mode),
-            Field(label="Was there already", value="yes") if self.reused else None,
+            Field(label="Mounted", value="before; used as it is")
+            if self.reused
+            else None,
             Field(label="Watched", value="yes" if self.watched else "no")
             if self.path
             else None,
@@ -338,10 +342,10 @@ def note(
     )
 
 
-def _what_to_type() -> Finding:
+def what_to_type() -> Finding:
     """Return what one can do without a folder."""
     return Finding(
-        code="no-folder",
+        code="note",
         severity=Severity.INFO,
         title="files come and go by these lines",
         fix=(
@@ -349,6 +353,16 @@ def _what_to_type() -> Finding:
             Code('%mount_drive --stage "MyDrive/data.tar.zst" --to data'),
             Code('%mount_drive --save FILE "MyDrive/runs/"'),
         ),
+    )
+
+
+def _how_to_write() -> Finding:
+    """Return how files get to Drive past a folder that is read-only."""
+    return Finding(
+        code="note",
+        severity=Severity.INFO,
+        title="nothing can be written into the folder; files go to Drive by",
+        fix=(Code('%mount_drive --save FILE "MyDrive/runs/"'),),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,13 +17,31 @@ from colabmagic.drive.client import API_ROOT_VARIABLE, Drive, connect
 from colabmagic.drive.errors import (
     DriveAuthError,
     DriveError,
-    DrivePathError,
     MountUnsupportedError,
+    NoCredentialsError,
 )
 from colabmagic.drive.mounting import folders
+from colabmagic.drive.plan import TIMEOUT_S, Access, Plan
 from colabmagic.drive.report import Account, DoneReport, MountReport
 from colabmagic.drive.state_report import StatusReport, SyncReport
+from colabmagic.drive.words import shown
 from colabmagic.report.progress import SILENT
+
+__all__ = [
+    "TIMEOUT_S",
+    "Access",
+    "Plan",
+    "client",
+    "connected",
+    "doctor",
+    "login",
+    "mount",
+    "status",
+    "stop",
+    "sync",
+    "unmount",
+    "watcher",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,59 +49,11 @@ if TYPE_CHECKING:
     from colabmagic.drive.watching.watch import Watcher
     from colabmagic.report.progress import Progress
 
-DEFAULT_PATH: Final = Path("/content/drive")
-TIMEOUT_S: Final = 600.0
+_NOT_ASKED: Final = (
+    "account and quota are told with --status --creds, or after a --save"
+)
 _FLUSH_S: Final = 24 * 3600.0
 _NAMED: Final = "GOOGLE_APPLICATION_CREDENTIALS"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """How to reach Drive by its API.
-
-    Attributes
-    ----------
-    credentials
-        A file, ``secret:NAME``, ``adc``; None: what is here.
-    drive_id
-        Of a shared drive in which paths begin.
-    """
-
-    credentials: str | None = None
-    drive_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is to be mounted, and how.
-
-    Attributes
-    ----------
-    path
-        The folder.
-    mode
-        ``auto``, ``colab``, ``api`` or ``fuse``.
-    readonly, force, move_aside
-        As the magic's options.
-    timeout_s
-        How long consent and mounting may take.
-    watch
-        Look after the folder; None: where there is one.
-    folder
-        The working directory afterwards, below the mount.
-    access
-        The API.
-    """
-
-    path: Path = DEFAULT_PATH
-    mode: str = "auto"
-    readonly: bool = False
-    force: bool = False
-    move_aside: bool = False
-    timeout_s: float = TIMEOUT_S
-    watch: bool | None = None
-    folder: str | None = None
-    access: Access = field(default_factory=Access)
 
 
 @dataclass(eq=False, slots=True)
@@ -186,14 +156,16 @@ def mount(
         It is not there; nothing was changed but what the error says.
     """
     began = time.monotonic()
-    mode, notes = folders.choose(plan.mode, plan.path, env)
+    before = _STATE.mounted
+    plan, mode, notes = _placed(plan, before, env)
     if mode == "api" and plan.folder is not None:
         raise MountUnsupportedError(
             "--cd needs Drive as a folder, and here it is reached by its API",
             seen=notes[0] if notes else "--mode api",
             hint=f'%mount_drive --stage "{plan.folder}.tar.zst", or %mount_drive --ls',
         )
-    before = _STATE.mounted
+    if mode == "api" and before is not None and before.path is not None:
+        return _connect_beside(plan, before, notes, began)
     watched = _stop_watching()
     since_s = time.time()
     try:
@@ -213,13 +185,49 @@ def mount(
         if plan.watch is not False:
             mounted.watcher = folders.watch(plan, mode, report.path, notify, wait_for)
         if plan.folder is not None:
-            report = replace(report, folder=_enter(report.path, plan.folder))
+            report = replace(report, folder=folders.enter(report.path, plan.folder))
     mounted.report = replace(
         report,
         watched=mounted.watcher is not None,
         seconds=time.monotonic() - began,
     )
     return mounted.report
+
+
+def _placed(
+    plan: Plan, before: _Mounted | None, env: Mapping[str, str] | None
+) -> tuple[Plan, str, tuple[str, ...]]:
+    """Return the plan with its folder, how it is mounted, and what the user should know.
+
+    A folder that is there stays, unless another one is asked for, and can be.
+    """
+    there = before.path if before is not None else None
+    named = plan.path
+    path = named or there or folders.default_path(env)
+    wish = plan.mode
+    if before is not None and there == path and wish == "auto":
+        wish = before.mode
+    mode, notes = folders.choose(
+        wish, path, env, wanted=named is not None or plan.move_aside
+    )
+    if mode == "api" and wish == "auto" and before is not None and there is not None:
+        path, mode = there, before.mode
+        notes = (f"Drive is at {path} already, and used from there", *notes)
+    elif mode == "api" and wish == "api" and named is not None:
+        notes = (f"no folder is made at {shown(named)}: that is --mode api",)
+    return replace(plan, path=path), mode, notes
+
+
+def _connect_beside(
+    plan: Plan, before: _Mounted, notes: tuple[str, ...], began: float
+) -> MountReport:
+    """Connect to the API, and leave the folder that is mounted as it is."""
+    report = _connect(plan, "api", notes)
+    before.plan = replace(before.plan, access=plan.access)
+    stays = f"the folder at {before.path} stays; %mount_drive --unmount takes it away"
+    return replace(
+        report, notes=(*report.notes, stays), seconds=time.monotonic() - began
+    )
 
 
 def _leave(before: _Mounted | None, path: Path | None) -> tuple[str, ...]:
@@ -231,7 +239,9 @@ def _leave(before: _Mounted | None, path: Path | None) -> tuple[str, ...]:
         folders.unmount(before.path, "fuse", _FLUSH_S)
     except DriveError as error:
         return (f"the folder at {before.path} is still there: {error.what}",)
-    return (f"the folder at {before.path} was taken away: one at a time",)
+    return (
+        f"the folder at {before.path} was taken away: Drive is in one folder at a time",
+    )
 
 
 def _watch_again(watched: Watcher | None) -> None:
@@ -263,32 +273,6 @@ def _as_folder(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
     return replace(done, account=account, notes=(*done.notes, *notes))
 
 
-def _enter(root: Path, folder: str) -> Path:
-    """Make a folder below the mount the working directory."""
-    wanted = Path(folder)
-    if wanted.is_absolute() and wanted.is_relative_to(root):
-        wanted = wanted.relative_to(root)
-    names = [name for name in wanted.parts if name not in {"/", "."}]
-    if ".." in names or wanted.is_absolute():
-        raise DrivePathError(
-            f"--cd leads out of {root}",
-            seen=repr(folder),
-            hint='a folder below it: --cd "MyDrive/project"',
-        )
-    if names and names[0] == "My Drive" and not (root / names[0]).is_dir():
-        names[0] = "MyDrive"
-    target = root.joinpath(*names)
-    try:
-        os.chdir(target)
-    except OSError as error:
-        raise DrivePathError(
-            f"Drive is mounted, but there is no folder {target}",
-            seen=error.strerror or type(error).__name__,
-            hint=f"%ls {root}/MyDrive shows what is there",
-        ) from None
-    return target
-
-
 def status(access: Access | None = None) -> StatusReport:
     """Tell how the mounted Drive is; nothing is asked of the user.
 
@@ -299,25 +283,46 @@ def status(access: Access | None = None) -> StatusReport:
     """
     mounted = _STATE.mounted
     if mounted is None:
-        return folders.status_of_others()
+        return _status_without(access)
     notes: list[str] = list(mounted.report.notes)
     account = None
     named = access is not None and access.credentials is not None
     if mounted.mode != "colab" or _STATE.client is not None or named:
-        try:
-            account = _account(access)
-        except DriveError as error:
-            notes.append(f"account and quota are not known: {error.what}")
+        account = _account_if_known(access, notes)
     else:  # on Colab credentials may have to be asked for: not for this
-        notes.append(
-            "account and quota are told with --status --creds, or after a --save"
-        )
+        notes.append(_NOT_ASKED)
     if mounted.path is None:
         return StatusReport(mode=mounted.mode, account=account, notes=tuple(notes))
     return replace(
         folders.status(mounted.path, mounted.watcher),
         mode=mounted.mode, account=account, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _status_without(access: Access | None) -> StatusReport:
+    """Tell how Drive can be reached where this process has not mounted it."""
+    found = folders.status_of_others()
+    on_colab = folders.on_colab()
+    notes = list(found.notes)
+    account = None
+    if not on_colab or _STATE.client is not None or (access and access.credentials):
+        account = _account_if_known(access, notes)
+    elif found.path is not None:
+        notes.append(_NOT_ASKED)
+    return replace(
+        found, account=account, notes=tuple(notes), needs_login=not on_colab
+    )  # fmt: skip
+
+
+def _account_if_known(access: Access | None, notes: list[str]) -> Account | None:
+    """Return who is logged in; where that is not known, note why."""
+    try:
+        return _account(access)
+    except DriveError as error:
+        is_plain = isinstance(error, NoCredentialsError) and _STATE.mounted is None
+        if not is_plain or (access is not None and access.credentials):
+            notes.append(f"account and quota are not known: {error.what}")
+    return None
 
 
 def sync(

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.archive.pack import count_hint
-from colabmagic.drive.report import TITLE, DriveReport, counted, in_time, note, typed
+from colabmagic.drive.report import (
+    TITLE,
+    DriveReport,
+    counted,
+    in_time,
+    note,
+    typed,
+    what_to_type,
+)
 from colabmagic.report.model import Field, Finding, Report, Severity, Table
 from colabmagic.report.size import in_words
 
@@ -104,6 +112,8 @@ class StatusReport(DriveReport):
         Whether that could be asked.
     notes, events
         What the user should know; what the watcher has told.
+    needs_login
+        Whether nothing works here before a login, where none is known.
     """
 
     mode: str | None
@@ -121,11 +131,13 @@ class StatusReport(DriveReport):
     pending_known: bool = False
     notes: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
+    needs_login: bool = False
 
     @property
     def ok(self) -> bool:
         """Tell whether Drive can be used."""
-        return self.mode is not None and self.health in {None, "alive"}
+        is_there = self.mode is not None or self.account is not None
+        return is_there and self.health in {None, "alive"}
 
     def view(self) -> Report:
         """Return the report before it becomes text or HTML."""
@@ -140,24 +152,26 @@ class StatusReport(DriveReport):
     def _verdict(self) -> str:
         """Return the answer in a word."""
         if self.mode is None:
-            return "NOT MOUNTED"
+            return "LOGGED IN, NOT MOUNTED" if self.account else "NOT MOUNTED"
         if self.mode == "api":
             return "CONNECTED"
+        if self.health == "absent":
+            return "NOT MOUNTED ANY MORE"
         return "MOUNTED, " + (self.health or "not looked at").upper()
 
     def _findings(self) -> list[Finding]:
         """Return what was noticed."""
         found = []
         if self.mode is None:
-            found.append(
-                note(
-                    "not-mounted", "no Drive is here", fix="%mount_drive /content/drive"
-                )
-            )
+            found.append(self._without_folder())
         elif not self.ok:
+            is_gone = self.health == "absent"
+            told = (
+                "the folder is empty now" if is_gone else "the folder does not answer"
+            )
             found.append(
                 note(
-                    f"mount-{self.health}", f"the folder does not answer: {self.seen}",
+                    f"mount-{self.health}", f"{told}: {self.seen}" if self.seen else told,
                     Severity.ERROR, fix="%mount_drive --force " + typed(self.path),
                 )
             )  # fmt: skip
@@ -171,7 +185,31 @@ class StatusReport(DriveReport):
                 )
             )  # fmt: skip
         found += [note("note", each) for each in self.notes]
-        return [*found, *(note("watcher", each) for each in self.events[-5:])]
+        return [*found, *(note("note", each) for each in self.events[-5:])]
+
+    def _without_folder(self) -> Finding:
+        """Return what can be done where nothing is mounted."""
+        if self.account is not None:
+            return what_to_type()
+        if self.needs_login:
+            return note(
+                "not-logged-in", "log in once, then every line works",
+                fix="%mount_drive --login --client client.json",
+            )  # fmt: skip
+        return note(
+            "not-mounted", "Drive is not mounted", fix="%mount_drive /content/drive"
+        )
+
+    def _watcher(self) -> str:
+        """Return what the watcher did, in words."""
+        if not self.watched and not self.probes:
+            return "no"
+        said = counted(self.probes, "look")
+        if self.healed or self.failed:
+            said += f", mounted it anew {counted(self.healed, 'time')}"
+        if self.failed:
+            said += f", could not {counted(self.failed, 'time')}"
+        return f"{'yes' if self.watched else 'no more'}; {said}"
 
     def _fields(self) -> list[Field]:
         """Return the labelled values."""
@@ -180,12 +218,7 @@ class StatusReport(DriveReport):
             found.append(Field(label="Account", value=self.account.user or "unknown"))
             found.append(Field(label="Used", value=self.account.used))
         if self.path is not None:
-            state = f"{counted(self.probes, 'probe')}, {self.healed} healed, {self.failed} not"
-            found.append(
-                Field(
-                    label="Watcher", value=state if self.watched else f"off ({state})"
-                )
-            )
+            found.append(Field(label="Watched", value=self._watcher()))
             if self.pending_known and not self.pending:
                 found.append(
                     Field(label="Waiting to be uploaded", value="nothing seen")

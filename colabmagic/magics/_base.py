@@ -79,6 +79,24 @@ def split_after(
     return _Arguments(magic, "%").split_after(line, positionals)
 
 
+def runs_of(magic: Callable[..., Any], line: str) -> list[tuple[str, list[str]]]:
+    """Return the words that follow each option, up to the next one, as they are written.
+
+    Parameters
+    ----------
+    magic
+        The magic's method.
+    line
+        The rest of the line; `parse` takes it.
+
+    Returns
+    -------
+    list of tuple
+        An option and what follows it; the empty option for what stands before all.
+    """
+    return _Arguments(magic, "%").runs(line)
+
+
 class _Arguments:
     """The parser of one magic, and what to say when it refuses a line."""
 
@@ -100,8 +118,44 @@ class _Arguments:
         except UsageError as error:
             self._refuse(_lower_first(str(error)))
         if left:
-            self._refuse(f"{left[0]!r} is one word too many")
+            self._refuse_left(left[0], words)
         return values
+
+    def runs(self, line: str) -> list[tuple[str, list[str]]]:
+        """Return the words after each option; see the function of this name."""
+        return self._runs(self._split(line))
+
+    def _runs(self, words: Iterable[str]) -> list[tuple[str, list[str]]]:
+        """Part words at the options."""
+        found: list[tuple[str, list[str]]] = [("", [])]
+        for word in words:
+            option, sign, value = word.partition("=")
+            if option in self._options:
+                found.append((option, [value] if sign else []))
+            else:
+                found[-1][1].append(word)
+        return found
+
+    def _refuse_left(self, left: str, words: list[str]) -> NoReturn:
+        """Say what a word could be that no argument takes."""
+        message = f"{left!r} is one word too many"
+        for option, run in self._runs(words):
+            bare = [_unquoted(word) for word in run]
+            if left not in bare or len(run) < 2:  # noqa: PLR2004 (what can be joined)
+                continue
+            action = self._options.get(option) or self._positional()
+            if not option and f"--{bare[0]}" in self._options:
+                self._refuse(f"{message}; did you mean --{' '.join(run)}")
+            takes_path = option or (action is not None and _metavar(action) == "PATH")
+            if takes_path and action is not None and action.nargs in {None, "?"}:
+                joined = f'{option} "{" ".join(bare)}"'.strip()
+                self._refuse(f"{message}; one value with blanks needs quotes: {joined}")
+        self._refuse(message)
+
+    def _positional(self) -> argparse.Action | None:
+        """Return the first argument that is no option."""
+        actions = self._parser._actions  # noqa: SLF001 (no other way)
+        return next((each for each in actions if not each.option_strings), None)
 
     def split_after(self, line: str, positionals: int) -> tuple[str, list[str]]:
         """Part a line; see the function of this name."""
@@ -160,10 +214,20 @@ class _Arguments:
                 words = list(arg_split(text, posix=False, strict=True))
         if words is None:
             marks = (mark for mark in _QUOTES if line.count(mark) % 2)
-            meant = line + min(marks, key=line.find, default="'")
+            meant = self._closed(line, min(marks, key=line.find, default="'"))
             self._refuse(f"a quote is not closed; did you mean {self._name} {meant}")
         comments = (n for n, word in enumerate(words) if word.startswith("#"))
         return words[: next(comments, len(words))]
+
+    def _closed(self, line: str, mark: str) -> str:
+        """Close a quote before the next option, or at the end of the line."""
+        names = "|".join(map(re.escape, sorted(self._options, key=len, reverse=True)))
+        parts = re.split(rf"(\s+(?=(?:{names})(?:[\s=]|$)))", line)
+        closed = "".join(part + mark * (part.count(mark) % 2) for part in parts)
+        with contextlib.suppress(ValueError):
+            arg_split(closed, posix=False, strict=True)
+            return closed
+        return line + mark
 
     def _check_options(self, words: Iterable[str]) -> None:
         """Refuse unknown and abbreviated options, which argparse would guess at."""
@@ -204,6 +268,10 @@ class _Arguments:
         given = self._given(action, words)
         if action.nargs == 0:
             self._refuse(f"{name} takes no value; write {name} alone")
+        if isinstance(action.nargs, int) and action.nargs > 1:
+            self._refuse(
+                f"{name} needs {action.nargs} values: {name} {_metavar(action)}"
+            )
         if action.option_strings and given is None:
             self._refuse(
                 f"{name} needs a value: {_one_of(choices) or _metavar(action)}"

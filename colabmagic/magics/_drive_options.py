@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import os
 import re
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from IPython.core.error import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Runs = Sequence[tuple[str, Sequence[str]]]
 
 MODES: Final = ("auto", "colab", "api", "fuse")
 _VERBS: Final = (
@@ -40,15 +48,24 @@ _GOES_WITH: Final[dict[str, tuple[str, ...]]] = {
 _TEXTS: Final = ("path", "stage", "ls", "to", "cd", "creds", "drive", "client")
 _LONG_DASHES: Final = ("\u2013", "\u2014")  # what editors make of two hyphens
 _ID: Final = re.compile(r"[\w-]+")
+_ROOTS: Final = re.compile(
+    r"(?:/content/drive/|drive://)?(?:My ?Drive|Shared ?drives)(?:/|$)", re.IGNORECASE
+)
+_ARCHIVE: Final = re.compile(
+    r"\.(?:tar|tgz|txz|tbz2?|tzst|zip|7z|tar\.\w+)$", re.IGNORECASE
+)
+_LIKE: Final = 0.85  # so much a word is like a verb that is written wrong
 
 
-def check(options: argparse.Namespace) -> str:
+def check(options: argparse.Namespace, runs: Runs = ()) -> str:
     """Return the verb of a line; ``path`` is mounting.
 
     Parameters
     ----------
     options
         As they were parsed.
+    runs
+        The words after each option, as they are written.
 
     Raises
     ------
@@ -60,18 +77,19 @@ def check(options: argparse.Namespace) -> str:
         raise _refusal(f"--{given[0]} and --{given[1]} are two things: write two lines")
     _refuse_empty(options)
     verb = given[0] if given else "path"
-    if options.path is not None and options.path.startswith(_LONG_DASHES):
-        meant = "--" + options.path.lstrip("".join(_LONG_DASHES))
-        raise _refusal(
-            f"{options.path!r} begins with a long dash; did you mean {meant}"
-        )
-    if given and options.path is not None:
-        raise _refusal(_one_word_too_many(verb, options.path))
+    if options.path is not None:
+        _refuse_long_dash(options.path)
+        if given:
+            raise _refusal(_one_word_too_many(options, verb, runs))
+        _refuse_verb(options.path)
+        _refuse_split(options.path, runs)
     for name, verbs in _GOES_WITH.items():
         if _is_given(options, name) and verb not in verbs:
             raise _refusal(_not_together(name, verb, verbs))
     if verb == "login" and options.client is None:
         raise _refusal("--login needs --client FILE: the JSON of your own OAuth client")
+    if verb in {"save", "pack"}:
+        _refuse_swapped(verb, *getattr(options, verb))
     if options.drive is not None and not _ID.fullmatch(options.drive):
         raise _refusal("--drive takes the id of a shared drive: the end of its address")
     return verb
@@ -94,11 +112,93 @@ def _refuse_empty(options: argparse.Namespace) -> None:
             raise _refusal(f"a path of --{verb} is empty")
 
 
-def _one_word_too_many(verb: str, word: str) -> str:
+def _one_word_too_many(options: argparse.Namespace, verb: str, runs: Runs) -> str:
     """Say what a word beside a verb could mean."""
-    if verb == "login":
+    word = options.path
+    option, values = _run_of(word, runs)
+    bare = [_bare(value) for value in values]
+    joined = " ".join(bare)
+    if verb == "login" and option != "--client":
         return f"{word!r} is one word too many; did you mean --client {word}"
+    if verb in {"save", "pack"} and option == f"--{verb}":
+        one, other = _parted(bare)
+        return f'what has blanks needs quotes: {option} "{one}" "{other}"'
+    if option == "--stage" and (_is_quoted(values[0]) or _ARCHIVE.search(bare[0])):
+        return f"{word!r} is one word too many; did you mean --to {values[1]}"
+    if option and getattr(options, option[2:].replace("-", "_"), None) == bare[0]:
+        return f'what has blanks needs quotes: {option} "{joined}"'
     return f"PATH ({word}) and --{verb} are two things: write two lines"
+
+
+def _run_of(word: str, runs: Runs) -> tuple[str, Sequence[str]]:
+    """Return the option that a word follows, and all that does."""
+    for option, values in runs:
+        if word in map(_bare, values):
+            return option, values
+    return "", ()
+
+
+def _parted(words: Sequence[str]) -> tuple[str, str]:
+    """Return what is probably FILE, and what is REMOTE: it begins with a root of Drive."""
+    for number in range(1, len(words)):
+        if _ROOTS.match(" ".join(words[number:])):
+            return " ".join(words[:number]), " ".join(words[number:])
+    return " ".join(words[:-1]), words[-1]
+
+
+def _is_quoted(word: str) -> bool:
+    """Tell whether a word stands in quotes."""
+    return len(word) > 1 and word[0] == word[-1] and word[0] in "\"'"
+
+
+def _bare(word: str) -> str:
+    """Return a word without its quotes."""
+    return word[1:-1] if _is_quoted(word) else word
+
+
+def _refuse_long_dash(path: str) -> None:
+    """Refuse an option whose two hyphens an editor has changed."""
+    if path.startswith(_LONG_DASHES):
+        meant = "--" + path.lstrip("".join(_LONG_DASHES))
+        raise _refusal(f"{path!r} begins with a long dash; did you mean {meant}")
+
+
+def _refuse_verb(path: str) -> None:
+    """Refuse the name of a verb that stands without its dashes: it would be a folder."""
+    if "/" in path:
+        return
+    near = difflib.get_close_matches(path.lower(), _VERBS, n=1, cutoff=_LIKE)
+    if near:
+        raise _refusal(
+            f"did you mean --{near[0]}; a folder of that name is written ./{path}"
+        )
+
+
+def _refuse_split(path: str, runs: Runs) -> None:
+    """Refuse a PATH that is the end of a value with blanks, and would become a folder."""
+    option, values = _run_of(path, runs)
+    joined = " ".join(map(_bare, values))
+    is_folder = (
+        option == "--cd" and _ROOTS.match(joined) and not _ROOTS.match(values[0])
+    )
+    is_file = option == "--creds" and os.path.lexists(Path(joined).expanduser())
+    if (is_folder or is_file) and not any(map(_is_quoted, values)):
+        raise _refusal(f'what has blanks needs quotes: {option} "{joined}"')
+
+
+def _refuse_swapped(verb: str, local: str, remote: str) -> None:
+    """Refuse what is to be uploaded, and is no file here but a path on Drive, or several."""
+    if os.path.lexists(Path(local).expanduser()):
+        return
+    what = "FILE" if verb == "save" else "FOLDER"
+    if _ROOTS.match(local) and not _ROOTS.match(remote):
+        raise _refusal(f'{what} comes first: --{verb} "{remote}" "{local}"')
+    if verb == "save" and any(sign in local for sign in "*?"):
+        above = os.path.dirname(local) or "FOLDER"  # noqa: PTH120 (a text)
+        raise _refusal(
+            f"--save takes one file; many go as one archive: --pack {above} "
+            f'"{remote.rstrip("/")}/NAME.tar.gz"'
+        )
 
 
 def _not_together(name: str, verb: str, verbs: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 
 from colabmagic.magics import _drive_notices
-from colabmagic.magics._base import parse
+from colabmagic.magics._base import parse, runs_of
 from colabmagic.magics._drive_options import (
     MODES,
     check,
@@ -24,6 +24,7 @@ from colabmagic.magics._drive_options import (
     some_times,
     some_workers,
 )
+from colabmagic.magics._drive_stop import Followed, stopping
 from colabmagic.magics._progress import ByteProgress
 from colabmagic.magics._shown import ShownOnce, is_last_line, is_whole_terminal_cell
 
@@ -48,7 +49,8 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         "path",
         metavar="PATH",
         nargs="?",
-        help="the folder that becomes Drive (default: /content/drive)",
+        help="the folder that becomes Drive (default: where it is mounted, else "
+        "/content/drive on Colab and ~/drive elsewhere)",
     )
     @argument(
         "--mode",
@@ -108,7 +110,8 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     @argument(
         "--to",
         metavar="FOLDER",
-        help="with --stage: where to (default: the archive's name, in /content or here)",
+        help="with --stage: where to (default: the archive's name, in /content on Colab, "
+        "else here)",
     )
     @argument(
         "--workers",
@@ -182,10 +185,13 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
             %mount_drive --status
             %mount_drive --login --client client.json
         """
-        options = parse(self.mount_drive, line.rstrip("; "))
-        verb = check(options)
+        line = line.rstrip("; ")
+        options = parse(self.mount_drive, line)
+        verb = check(options, runs_of(self.mount_drive, line))
         assert self.shell is not None
-        return _shown(_RUN[verb](self.shell, options), options)
+        options.progress = _progress(options)
+        with stopping(verb, options.progress):
+            return _shown(_RUN[verb](self.shell, options), options)
 
 
 def turn_off() -> None:
@@ -201,9 +207,7 @@ def _mount(shell: InteractiveShell, options: argparse.Namespace) -> Document:
     from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
 
     plan = service.Plan(
-        path=Path(options.path).expanduser().absolute()
-        if options.path
-        else service.DEFAULT_PATH,
+        path=Path(options.path).expanduser().absolute() if options.path else None,
         mode=options.mode or "auto",
         readonly=options.readonly,
         force=options.force,
@@ -237,11 +241,11 @@ def _access(options: argparse.Namespace) -> Access:
     return service.Access(credentials=options.creds, drive_id=options.drive)
 
 
-def _progress(options: argparse.Namespace) -> Any:  # noqa: ANN401 (a Progress)
+def _progress(options: argparse.Namespace) -> Followed:
     """Return what shows how far it is."""
     from colabmagic.report.progress import SILENT  # noqa: PLC0415 (a name)
 
-    return SILENT if options.quiet else ByteProgress()
+    return Followed(SILENT if options.quiet else ByteProgress())
 
 
 def _stage(_: InteractiveShell, options: argparse.Namespace) -> Document:
@@ -258,7 +262,7 @@ def _stage(_: InteractiveShell, options: argparse.Namespace) -> Document:
         "newest": options.newest or None,
     }
     return verbs.stage(
-        options.stage, options.to, _access(options), progress=_progress(options),
+        options.stage, options.to, _access(options), progress=options.progress,
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
 
@@ -268,7 +272,7 @@ def _save(_: InteractiveShell, options: argparse.Namespace) -> Document:
     from colabmagic.drive import verbs  # noqa: PLC0415 (it brings in requests)
 
     local, remote = options.save
-    return verbs.save(local, remote, _access(options), progress=_progress(options))
+    return verbs.save(local, remote, _access(options), progress=options.progress)
 
 
 def _pack(_: InteractiveShell, options: argparse.Namespace) -> Document:
@@ -276,14 +280,14 @@ def _pack(_: InteractiveShell, options: argparse.Namespace) -> Document:
     from colabmagic.drive import verbs  # noqa: PLC0415 (it brings in requests)
 
     folder, remote = options.pack
-    return verbs.pack(folder, remote, _access(options), progress=_progress(options))
+    return verbs.pack(folder, remote, _access(options), progress=options.progress)
 
 
 def _ls(_: InteractiveShell, options: argparse.Namespace) -> Document:
     """List a folder."""
     from colabmagic.drive import verbs  # noqa: PLC0415 (it brings in requests)
 
-    return verbs.ls(options.ls, _access(options), progress=_progress(options))
+    return verbs.ls(options.ls, _access(options), progress=options.progress)
 
 
 def _status(_shell: InteractiveShell, options: argparse.Namespace) -> Document:
@@ -298,7 +302,7 @@ def _sync(_: InteractiveShell, options: argparse.Namespace) -> Document:
     from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
 
     waiting = {} if options.timeout is None else {"wait_s": options.timeout}
-    return service.sync(_access(options), progress=_progress(options), **waiting)
+    return service.sync(_access(options), progress=options.progress, **waiting)
 
 
 def _unmount(_: InteractiveShell, options: argparse.Namespace) -> Document:

@@ -78,10 +78,43 @@ def test_a_sick_mount_says_what_to_type() -> None:
     assert "MOUNTED, DEAD" in text
     assert "%mount_drive --force /content/drive" in text
     assert "%mount_drive --sync" in text
-    assert "3 probes, 1 healed, 0 not" in text
+    assert "Watched yes; 3 looks, mounted it anew 1 time VM" in text
     assert "VM age 1 h 02 min" in text
     assert "VM left about 30 min" in text
     assert "%mount_drive /content/drive" in absent.text
+
+
+def test_status_says_what_works_without_a_folder() -> None:
+    """Logged in: the lines that work; else how to log in, or on Colab how to mount."""
+    known = StatusReport(mode=None, account=ACCOUNT, needs_login=True)
+    assert known.ok
+    assert known.headline == "Drive: LOGGED IN, NOT MOUNTED"
+    assert "%mount_drive --stage" in known.text
+    assert "Account me@example.com" in known.text
+    unknown = StatusReport(mode=None, needs_login=True)
+    assert not unknown.ok
+    assert "%mount_drive --login --client client.json" in unknown.text
+    assert "%mount_drive /content" not in unknown.text
+    gone = StatusReport(mode="fuse", path=Path("/x/drive"), health="absent")
+    assert gone.headline.startswith("Drive: NOT MOUNTED ANY MORE")
+
+
+def test_words_are_for_people() -> None:
+    """No code where there is nothing to look up, no class of ours, nothing run together."""
+    reports = [each for each in REPORTS if not isinstance(each, WorkReport)]
+    for report in reports:
+        assert "[note]" not in report.text + report.html
+        assert "[]" not in report.text + report.html
+    read_only = MountReport(mode="fuse", path=Path("/x/drive"), readonly=True)
+    assert "%mount_drive --save" in read_only.text
+    full = Account(user=None, used_bytes=54_000_000, limit_bytes=None)
+    assert full.used == "54.0 MB, no limit"
+
+    class ForNotebook(MountReport):
+        """As the magic makes it."""
+
+    shown = ForNotebook(mode="api", path=None)
+    assert shown.to_dict()["report"] == "MountReport"
 
 
 def test_work_has_its_figures() -> None:

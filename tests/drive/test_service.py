@@ -57,6 +57,48 @@ def test_the_mode_is_chosen_before_anything_is_done(tmp_path: Path) -> None:
     assert notes[0].startswith("no folder: ")
 
 
+def test_where_the_folder_is_if_nobody_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Colab's place there, one's home elsewhere."""
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert folders.default_path(PLAIN) == tmp_path / "me" / "drive"
+    monkeypatch.setattr(folders, "SYSROOT", tmp_path)
+    (tmp_path / "var/colab").mkdir(parents=True)
+    (tmp_path / "var/colab/hostname").write_text("x")
+    env = {"COLAB_RELEASE_TAG": "release-colab"}
+    assert str(folders.default_path(env)) == "/content/drive"
+
+
+@needs_fuse
+def test_a_path_that_will_not_do(tmp_path: Path) -> None:
+    """Named by the user it is refused; as a default, or as Colab's, there is no folder."""
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(errors.MountpointError, match="cannot be a folder") as caught:
+        folders.choose("auto", blocked / "drive", PLAIN, wanted=True)
+    assert caught.value.hint == "%mount_drive ~/drive"
+    (tmp_path / "drive").mkdir()
+    (tmp_path / "drive" / "mine").write_text("")
+    mode, notes = folders.choose("auto", tmp_path / "drive", PLAIN)
+    assert mode == "api"
+    assert "has files in it" in notes[0]
+    given = folders.choose("auto", tmp_path / "drive", PLAIN, wanted=True)
+    assert given == ("fuse", ())  # which says how they get out of the way
+
+
+def test_status_without_a_mount(
+    access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is logged in is known without a folder too."""
+    assert access.credentials is not None
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", access.credentials)
+    state = service.status()
+    assert state.mode is None
+    assert state.account is not None
+    assert state.ok
+
+
 def test_colab_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own mount there; Colab Enterprise has none."""
     monkeypatch.setattr(folders, "SYSROOT", tmp_path)
@@ -179,3 +221,27 @@ def test_a_folder_and_its_end(drive: FakeDrive, access: Access, tmp_path: Path) 
         os.chdir(here)
     assert not list(mount.iterdir())
     assert not [each for each in threading.enumerate() if "drive-watch" in each.name]
+
+
+@needs_fuse
+def test_a_folder_that_is_there_is_used(access: Access, tmp_path: Path) -> None:
+    """It stays for lines that name none, for the API, and where the new one cannot be."""
+    mount, here = tmp_path / "drive", os.getcwd()  # noqa: PTH109
+    service.mount(Plan(path=mount, access=access), env=PLAIN)
+    try:
+        again = service.mount(Plan(folder="MyDrive"), env=PLAIN)
+        assert (again.path, again.reused) == (mount, True)
+        assert again.folder == mount / "MyDrive"
+        for wrong in (mount / "MyDrive" / "drive", tmp_path / "login.json" / "x"):
+            with pytest.raises(errors.MountpointError, match="cannot be a folder"):
+                service.mount(Plan(path=wrong, access=access), env=PLAIN)
+        beside = service.mount(
+            Plan(path=tmp_path / "other", mode="api", access=access), env=PLAIN
+        )
+        assert beside.path is None
+        assert "no folder is made" in beside.notes[0]
+        assert f"{mount} stays" in beside.notes[1]
+        state = service.status()
+        assert (state.path, state.health, state.watched) == (mount, "alive", True)
+    finally:
+        os.chdir(here)

@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import tarfile
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ import pytest
 from tests.fakes.colab import Machine
 from tests.fakes.colab.frontend import FrontEnd
 from tests.fakes.drive import FakeDrive
-from tests.kernel.support import ROOT
+from tests.kernel.support import ROOT, ours
 from tests.repo.project import text_of
 
 if TYPE_CHECKING:
@@ -316,6 +317,54 @@ def test_a_whole_traceback_holds_no_secret(connected: Kernel, drive: FakeDrive) 
         connected.run("%xmode Context")
 
 
+@pytest.mark.parametrize(
+    ("line", "slow", "said"),
+    [
+        (
+            '--stage "MyDrive/a.tar" --to d',
+            "alt=media",
+            "0% (download a.tar); run the line again, it goes on where it stopped",
+        ),
+        (
+            '--save login.json "MyDrive/"',
+            "PUT",
+            "on Drive is what was there before; run the line again",
+        ),
+        ("--ls MyDrive -q", "GET .*files", "stopped; run the line again"),
+    ],
+    ids=["stage", "save", "ls"],
+)
+def test_an_interrupt_is_one_line(
+    connected: Kernel, drive: FakeDrive, line: str, slow: str, said: str
+) -> None:
+    """It says what now, shows no frame of ours, and still stops the cell as an interrupt."""
+    drive.store.add_file("a.tar", b"x" * 5_000_000)
+    drive.faults.load(
+        [
+            {"kind": "stall", "match": "alt=media", "fraction": 0.0, "seconds": 8.0,
+             "times": 9}
+            if slow == "alt=media"
+            else {"kind": "status", "code": 503, "match": slow, "retry_after": 9}
+        ]
+    )  # fmt: skip
+    cell = f"import signal, threading\n{STOP_SOON}%mount_drive {line}"
+    began = time.monotonic()
+    reply = connected.run(cell)
+    assert time.monotonic() - began < 4
+    assert reply.ename == "KeyboardInterrupt"
+    assert len(reply.errors) == 1, reply.errors
+    error = reply.errors[0]
+    assert len(error.splitlines()) == 1
+    assert error.startswith("KeyboardInterrupt: stopped")
+    assert said in error
+    assert ours(reply.shown) == []
+
+
+STOP_SOON = """main = threading.main_thread().ident
+threading.Timer(0.7, signal.pthread_kill, [main, signal.SIGINT]).start()
+"""
+
+
 def test_tab_offers_options_and_values(kernel: Kernel) -> None:
     """As with the other magics."""
     assert "--stage" in kernel.complete("%mount_drive --st")[0]
@@ -345,7 +394,8 @@ def test_a_folder_that_heals(
     assert "Drive: MOUNTED, READ-ONLY" in text
     assert connected.value("open('a.txt').read()") == "from Drive"
     assert connected.value("[m.mode, m.watched, m.reused]") == ["fuse", True, False]
-    assert "Was there already yes" in shown(connected, f"%mount_drive {mount}")
+    assert "before; used as it is" in shown(connected, f"%mount_drive {mount}")
+    assert connected.value("r.path == m.path", "r = %mount_drive -q")
     connected.run(
         "from colabmagic.drive.mounting import fuse; from colabmagic.drive import service\n"
         "watcher = service.watcher(); watcher.stop()\n"
@@ -361,7 +411,7 @@ def test_a_folder_that_heals(
     assert "is mounted anew" in updates  # in the mount's own output
     status = " ".join(shown(connected, "%mount_drive --status").split())
     assert "Drive: MOUNTED, ALIVE" in status
-    assert "1 healed" in status
+    assert "mounted it anew 1 time" in status
     assert "read-only" in refused(connected, "%mount_drive --sync")
     error = refused(connected, f"%mount_drive {mount} --cd none")
     assert "Drive is mounted, but there is no folder" in error
@@ -439,7 +489,7 @@ def test_on_colab(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> None:
             assert "Drive: MOUNTED" in text
             assert [one.kind for one in page.requests] == ["request_auth"]
             again = page.execute(f"%mount_drive {mount} --no-watch --cd MyDrive").shown
-            assert "Was there already yes" in again
+            assert "before; used as it is" in again
             assert len(page.requests) == 1
             page.execute("open('ckpt.pt', 'w').write('weights')")
             synced = page.execute("s = %mount_drive --sync --timeout 0.1").shown

@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from colabmagic.drive.report import MountReport
 from colabmagic.magics import _drive_notices
-from colabmagic.magics._base import parse
+from colabmagic.magics._base import parse, runs_of
 from colabmagic.magics._drive_options import check, size_of, some_seconds, some_workers
 from colabmagic.magics._progress import ByteProgress
 from colabmagic.magics.drive import DriveMagics
@@ -60,6 +60,71 @@ def test_a_conflict_names_both_options(line: str, both: tuple[str, str]) -> None
         check(parse(DriveMagics.mount_drive, line))
     for option in both:
         assert option in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("--stage My Drive/data.tar.gz", '--stage "My Drive/data.tar.gz"'),
+        ("--stage MyDrive/a b c.tar", '--stage "MyDrive/a b c.tar"'),
+        ("--ls My Drive", '--ls "My Drive"'),
+        ("--status --creds my key.json", '--creds "my key.json"'),
+        ("--save my ckpt.pt MyDrive/", '--save "my ckpt.pt" "MyDrive/"'),
+        ("--save a.pt My Drive/", '--save "a.pt" "My Drive/"'),
+        ("--pack many MyDrive/my sets.tar", '--pack "many" "MyDrive/my sets.tar"'),
+        ("--cd My Drive/proj", '--cd "My Drive/proj"'),
+        ("--login --client a client.json", '--client "a client.json"'),
+        ('--stage "MyDrive/data.tar.gz" data', "did you mean --to data"),
+        ("--stage MyDrive/data.tar.gz 'my data'", "did you mean --to 'my data'"),
+        ("~/my drive", 'needs quotes: "~/my drive"'),
+        ("--save ckpt.pt", "--save needs 2 values: --save FILE REMOTE"),
+        ('--save "MyDrive/runs/" ckpt.pt', '--save "ckpt.pt" "MyDrive/runs/"'),
+        ("--pack MyDrive/x.tar many", '--pack "many" "MyDrive/x.tar"'),
+        ("--save many/*.txt MyDrive/", "--pack many"),
+        ("unmount", "did you mean --unmount"),
+        ("status", "did you mean --status"),
+        ("umount", "did you mean --unmount"),
+        ("Login", "did you mean --login"),
+        ("stage MyDrive/x.tar", "did you mean --stage MyDrive/x.tar"),
+        (
+            '--stage "MyDrive/data.tar.gz --to data',
+            'did you mean %mount_drive --stage "MyDrive/data.tar.gz" --to data',
+        ),
+        (
+            '--stage "MyDrive/a.tar" --to "my data',
+            'did you mean %mount_drive --stage "MyDrive/a.tar" --to "my data"',
+        ),
+    ],
+)
+def test_a_slip_is_answered_with_the_right_line(line: str, meant: str) -> None:
+    """Blanks without quotes, a verb without dashes, two values in the wrong order."""
+    with pytest.raises(UsageError) as caught:
+        check(
+            parse(DriveMagics.mount_drive, line), runs_of(DriveMagics.mount_drive, line)
+        )
+    assert meant in str(caught.value)
+
+
+def test_a_login_in_a_file_with_blanks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without quotes its end would become the folder; a PATH there is as good as before."""
+    (tmp_path / "my key.json").touch()
+    monkeypatch.chdir(tmp_path)
+    for line, is_slip in (("--creds my key.json", True), ("--creds adc here", False)):
+        options = parse(DriveMagics.mount_drive, line)
+        runs = runs_of(DriveMagics.mount_drive, line)
+        if is_slip:
+            with pytest.raises(UsageError, match=r'--creds "my key\.json"'):
+                check(options, runs)
+        else:
+            assert check(options, runs) == "path"
+
+
+@pytest.mark.parametrize("path", ["./status", "drive", "~/login", "mydata", "stages/x"])
+def test_a_folder_may_be_called_nearly_anything(path: str) -> None:
+    """Also as a verb, where it is written as a path."""
+    assert check(parse(DriveMagics.mount_drive, path)) == "path"
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,18 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.api import budget
 from colabmagic.drive.api.answers import has_object, object_of
 from colabmagic.drive.api.listing import search, shared_drives
+from colabmagic.drive.api.paths import (
+    MY_DRIVE,
+    SHARED,
+    above,
+    parts_of,
+    without_begin,
+)
 from colabmagic.drive.api.remote import (
     EXPORTS,
     FIELDS,
@@ -37,8 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPORTS", "FILES", "FOLDER", "SHORTCUT", "Files", "RemoteFile"]
 
-_MY_DRIVE: Final = frozenset({"MyDrive", "My Drive"})
-_SHARED: Final = frozenset({"Shareddrives", "Shared drives"})
 _MOST_FOLDERS: Final = 10_000  # remembered
 _MANY: Final = 3
 _IDS: Final = 100  # asked for at a time
@@ -91,7 +95,7 @@ class Files:
         root, names = self._begin(path)
         current = root
         for number, name in enumerate(names):
-            so_far = "/".join([path.strip("/").split("/")[0], *names[: number + 1]])
+            so_far = "/".join([*above(path, names), *names[: number + 1]])
             last = number + 1 == len(names)
             so_far += "/" if last and path.endswith("/") else ""
             current = self._child(current, name, so_far, last=last, newest=newest)
@@ -111,7 +115,7 @@ class Files:
         path
             Of a folder; a file yields itself; ``Shareddrives`` yields the shared drives.
         """
-        if path.strip("/") in _SHARED:
+        if path.strip("/") in SHARED:
             yield from shared_drives(self.transport)
             return
         try:
@@ -124,6 +128,17 @@ class Files:
             yield folder
             return
         yield from self.children(folder)
+
+    def refuse(self, path: str) -> None:
+        """Raise for a path that cannot be on Drive; nothing is asked.
+
+        Parameters
+        ----------
+        path
+            As for `stat`.
+        """
+        if not SHARED.intersection(parts_of(path)[:1]):
+            self._begin(path)
 
     def children(self, folder: RemoteFile) -> Iterator[RemoteFile]:
         """Yield what lies in a folder; it is asked for page by page."""
@@ -294,23 +309,18 @@ class Files:
 
     def _begin(self, path: str) -> tuple[RemoteFile, list[str]]:
         """Return the root of a path, and the names below it."""
-        parts = [part for part in PurePosixPath(path).parts if part not in {"/", "."}]
-        if parts[:2] == ["content", "drive"]:  # as it is mounted on Colab
-            parts = parts[2:]
+        parts = parts_of(path)
         if ".." in parts:
             raise DrivePathError(
                 f"{path!r} goes up", hint="write the path from MyDrive/ on, without .."
             )
-        if parts and parts[0] in _MY_DRIVE:
+        if parts and parts[0] in MY_DRIVE:
             return RemoteFile(id="root", name="MyDrive", mime_type=FOLDER), parts[1:]
-        if len(parts) > 1 and parts[0] in _SHARED:
+        if len(parts) > 1 and parts[0] in SHARED:
             return self._shared_drive(parts[1]), parts[2:]
-        if self.drive_id is not None and (not parts or parts[0] not in _SHARED):
+        if self.drive_id is not None and (not parts or parts[0] not in SHARED):
             return root_of(self.drive_id, self.drive_id), parts
-        raise DrivePathError(
-            f"{path!r} does not say where it begins",
-            hint="MyDrive/…, or Shareddrives/NAME/…",
-        )
+        raise without_begin(path)
 
     def _shared_drive(self, name: str) -> RemoteFile:
         """Return the root folder of a shared drive."""

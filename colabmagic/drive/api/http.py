@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import requests
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession, Request
-from requests.adapters import HTTPAdapter
 
 from colabmagic.drive.api.answers import (
     connection_failed,
@@ -27,6 +26,7 @@ from colabmagic.drive.api.answers import (
     retry_after,
 )
 from colabmagic.drive.api.budget import FREE, UnitBudget
+from colabmagic.drive.api.lines import Adapter, Lines
 from colabmagic.drive.errors import ConnectionFailedError, DriveError
 
 __all__ = [
@@ -154,6 +154,7 @@ class Transport:
     requests_made: int = 0
     retries: int = 0
     _idle: deque[AuthorizedSession] = field(default_factory=deque, repr=False)
+    _lines: Lines = field(default_factory=Lines, repr=False)
     _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -294,6 +295,10 @@ class Transport:
             with contextlib.suppress(IndexError):
                 self._idle.pop().close()  # type: ignore[no-untyped-call]
 
+    def cut(self) -> None:
+        """End the requests that run in any thread: they fail at once, as if it broke."""
+        self._lines.cut()
+
     def _url(self, where: str) -> str:
         """Return the whole address; a login goes to no other place than Drive's."""
         if "://" not in where:
@@ -348,7 +353,7 @@ class Transport:
             session = AuthorizedSession(  # type: ignore[no-untyped-call]
                 self.credentials, refresh_status_codes=()
             )  # it would drop the answer unread, and each thread would renew
-            adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
+            adapter = Adapter(self._lines, pool_maxsize=_CONNECTIONS)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
         try:

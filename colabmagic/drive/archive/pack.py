@@ -99,6 +99,7 @@ def pack(
     began = time.monotonic()
     parent, _, name = remote.rpartition("/")
     opener = _opener(name)
+    files.refuse(remote)
     with contextlib.ExitStack() as stack:
         content = _Content.of(folder, stack)
         try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.errors import MountpointError
-from colabmagic.drive.mounting.preflight import another
+from colabmagic.drive.mounting.preflight import another, why_it_stays
 from colabmagic.drive.words import quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _TRIES: Final = 100
 
@@ -77,18 +79,8 @@ def _free_name(path: Path) -> Path:
 
 
 def _check_may_move(path: Path) -> None:
-    """Refuse what somebody stands on: the system's folders, home, the working directory."""
-    try:
-        here: Path | None = Path.cwd()
-    except OSError:  # it is gone
-        here = None
-    why = None
-    if path.parent == path.parent.parent:
-        why = "it is a folder of the system"
-    elif path == Path.home() or path in Path.home().parents:
-        why = "your home is in it"
-    elif here is not None and (path == here or path in here.parents):
-        why = "the working directory is in it"
+    """Refuse what somebody stands on."""
+    why = why_it_stays(path)
     if why is not None:
         raise MountpointError(
             f"{quoted(path)} is not moved aside: {why}",

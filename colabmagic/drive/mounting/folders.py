@@ -12,11 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.drive.errors import MountHungError, MountUnsupportedError
+from colabmagic.drive.errors import (
+    DrivePathError,
+    MountHungError,
+    MountpointError,
+    MountUnsupportedError,
+)
 from colabmagic.drive.report import MountReport
 from colabmagic.drive.state_report import StatusReport
 from colabmagic.drive.watching.mounts import inside
 from colabmagic.drive.watching.own_use import working_directory
+from colabmagic.drive.words import shown
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Unknown
@@ -25,16 +31,43 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from colabmagic.drive.client import Drive
-    from colabmagic.drive.service import Plan
+    from colabmagic.drive.plan import Plan
     from colabmagic.drive.watching.watch import Watcher
 
+COLABS: Final = Path("/content/drive")
 SYSROOT = Path("/")  # where the file system begins; tests have a machine in a folder
 _MOST_PENDING: Final = 100
 _REMOUNT_S: Final = 120.0  # nobody may be there to allow it, and others wait meanwhile
 
 
+def default_path(env: Mapping[str, str] | None = None) -> Path:
+    """Return where Drive is shown if nobody says: where Colab has it, or in one's home.
+
+    Parameters
+    ----------
+    env
+        Environment variables; those of the process where left out.
+    """
+    return COLABS if on_colab(env) else Path.home() / COLABS.name
+
+
+def on_colab(env: Mapping[str, str] | None = None) -> bool:
+    """Tell whether this is a machine of Colab.
+
+    Parameters
+    ----------
+    env
+        Environment variables; those of the process where left out.
+    """
+    return detect(env, SYSROOT).kind is HostKind.COLAB
+
+
 def choose(
-    mode: str, path: Path, env: Mapping[str, str] | None = None
+    mode: str,
+    path: Path,
+    env: Mapping[str, str] | None = None,
+    *,
+    wanted: bool = False,
 ) -> tuple[str, tuple[str, ...]]:
     """Return ``colab``, ``fuse`` or ``api``, and why there is no folder.
 
@@ -46,44 +79,72 @@ def choose(
         Where the folder is wanted.
     env
         Environment variables; those of the process where left out.
+    wanted
+        The user has named this very folder: he is told where it will not do. That of
+        Colab stands in notebooks that come from there, and is no such wish elsewhere.
 
     Raises
     ------
     MountUnsupportedError
         What was asked for does not work here.
+    MountpointError
+        Drive can be a folder here, and not at this path.
     """
     host = detect(env, SYSROOT)
-    on_colab = host.kind is HostKind.COLAB
+    is_colab = host.kind is HostKind.COLAB
     if mode == "api":
         return "api", ()
     if mode == "colab" or (
-        mode == "auto" and on_colab and host.variant != "enterprise"
+        mode == "auto" and is_colab and host.variant != "enterprise"
     ):
-        if not on_colab:
+        if not is_colab:
             raise MountUnsupportedError(
                 "--mode colab works on Colab alone",
-                seen=f"this is {host.name}",
+                seen=f"this runs on: {host.name}",
                 hint="%mount_drive --mode auto",
             )
         return "colab", ()
     if mode == "fuse":  # which says itself what is missing, and what brings it
         return "fuse", ()
-    reason = _no_fuse(path)
+    from colabmagic.drive.mounting import fuse  # noqa: PLC0415 (not on Colab)
+
+    wanted = wanted and path != COLABS
+    reason: str | None = fuse.can_mount()
+    if reason is None:
+        reason = _no_place(path, also_full=not wanted)
+        if reason is not None and wanted:
+            raise MountpointError(
+                f"Drive cannot be a folder at {shown(path)}",
+                seen=reason,
+                hint=f"%mount_drive {fuse.another(path)}",
+            )
     return ("api", (f"no folder: {reason}",)) if reason else ("fuse", ())
 
 
-def _no_fuse(path: Path) -> str | None:
-    """Return why there can be no folder of ours; None if there can."""
-    from colabmagic.drive.mounting import fuse  # noqa: PLC0415 (not on Colab)
+def _no_place(path: Path, *, also_full: bool) -> str | None:
+    """Return why a path cannot be the folder; None if it can.
 
-    reason: str | None = fuse.can_mount()
-    if reason is not None:
-        return reason
-    above = path.parent  # never the folder itself: it may be a mount that is dead
+    Neither it nor what is above it is touched where that is a mount of Drive: it may be
+    dead, or hang.
+    """
+    from colabmagic.drive.mounting import fuse  # noqa: PLC0415 (not on Colab)
+    from colabmagic.drive.watching import mounts  # noqa: PLC0415 (rarely asked for)
+
+    if mounts.mount_at(path) is not None:
+        return None
+    above = path.parent
+    for each in mounts.drive_mounts():
+        if inside(str(above), each.path):
+            return f"it lies in Drive itself, which is at {shown(each.path)}, read-only"
     while not above.exists() and above != above.parent:
         above = above.parent
     if not above.is_dir() or not os.access(above, os.W_OK):
-        return f"{above} cannot be written by you: another folder, such as ~/drive"
+        return (
+            f"{shown(above)} cannot be written by you: another folder, such as ~/drive"
+        )
+    if also_full and _is_in_the_way(path):
+        instead = f"%mount_drive {fuse.another(path)}"
+        return f"{shown(path)} has files in it; for a folder elsewhere: {instead}"
     return None
 
 
@@ -91,6 +152,7 @@ def mount_colab(plan: Plan) -> MountReport:
     """Mount by Google's own program."""
     from colabmagic.drive.mounting import colab  # noqa: PLC0415 (on Colab alone)
 
+    assert plan.path is not None
     done = colab.mount(
         plan.path,
         readonly=plan.readonly,
@@ -110,6 +172,7 @@ def mount_fuse(plan: Plan, drive: Drive) -> MountReport:
     from colabmagic.drive.mounting import aside, fuse  # noqa: PLC0415 (not on Colab)
     from colabmagic.drive.watching import mounts  # noqa: PLC0415 (not on Colab)
 
+    assert plan.path is not None
     if plan.force and mounts.mount_at(plan.path) is not None:
         fuse.unmount(plan.path)
     there = mounts.mount_at(plan.path)
@@ -185,17 +248,51 @@ def watch(
             raise MountHungError("its files cannot be asked", hint=found.trouble)
         return found.paths
 
-    on_colab = mode == "colab"  # elsewhere the folder is read-only, and nobody is asked
+    by_google = mode == "colab"  # else the folder is read-only, and nobody is asked
     more: dict[str, Any] = {
         "pending": not_uploaded,
         "clock": VmClock(sysroot=SYSROOT),
         "wait_for": wait_for,
     }
     watcher = Watcher(
-        path, remount=remount, notify=notify, **(more if on_colab else {})
+        path, remount=remount, notify=notify, **(more if by_google else {})
     )
     watcher.start()
     return watcher
+
+
+def enter(root: Path, folder: str) -> Path:
+    """Make a folder below the mount the working directory.
+
+    Parameters
+    ----------
+    root
+        The mount.
+    folder
+        As the user names it.
+    """
+    wanted = Path(folder)
+    if wanted.is_absolute() and wanted.is_relative_to(root):
+        wanted = wanted.relative_to(root)
+    names = [name for name in wanted.parts if name not in {"/", "."}]
+    if ".." in names or wanted.is_absolute():
+        raise DrivePathError(
+            f"--cd leads out of {root}",
+            seen=repr(folder),
+            hint='a folder below it: --cd "MyDrive/project"',
+        )
+    if names and names[0] == "My Drive" and not (root / names[0]).is_dir():
+        names[0] = "MyDrive"
+    target = root.joinpath(*names)
+    try:
+        os.chdir(target)
+    except OSError as error:
+        raise DrivePathError(
+            f"Drive is mounted, but there is no folder {target}",
+            seen=error.strerror or type(error).__name__,
+            hint=f"%ls {root}/MyDrive shows what is there",
+        ) from None
+    return target
 
 
 def unmount(path: Path, mode: str, timeout_s: float) -> tuple[str, ...]:
@@ -249,9 +346,9 @@ def status(path: Path, watcher: Watcher | None) -> StatusReport:
     told = None if watcher is None else watcher.status()
     clock = VmClock(sysroot=SYSROOT)
     age, left = clock.age_s(), clock.left_s()
-    is_alive, on_colab = seen.health is Health.ALIVE, clock.on_colab
+    is_alive, has_end = seen.health is Health.ALIVE, clock.on_colab
     waiting = (
-        look_for_pending(path, limit=_MOST_PENDING) if is_alive and on_colab else None
+        look_for_pending(path, limit=_MOST_PENDING) if is_alive and has_end else None
     )
     return StatusReport(
         mode=None, path=path, health=seen.health.value, seen=seen.seen,
@@ -260,7 +357,7 @@ def status(path: Path, watcher: Watcher | None) -> StatusReport:
         healed=told.healed if told else 0,
         failed=told.failed if told else 0,
         events=told.events if told else (),
-        vm_age_s=None if isinstance(age, Unknown) or not on_colab else age,
+        vm_age_s=None if isinstance(age, Unknown) or not has_end else age,
         vm_left_s=None if isinstance(left, Unknown) else left,
         pending=() if waiting is None else waiting.paths,
         pending_known=waiting is not None and waiting.complete,
@@ -275,7 +372,7 @@ def status_of_others() -> StatusReport:
     from colabmagic.drive.mounting.standing import mount_table  # noqa: PLC0415
     from colabmagic.drive.watching.mounts import drive_mounts  # noqa: PLC0415 (rarely asked for)
 
-    if detect(None, SYSROOT).kind is not HostKind.COLAB:
+    if not on_colab():
         return StatusReport(mode=None)
     table = mount_table(SYSROOT)
     found = [row for row in drive_mounts(table) if row.kind == "fuse.drive"]

@@ -99,7 +99,7 @@ def mount(
         raise MountpointError(
             f"something else is mounted at {shown(path)}",
             seen=shown(f"{there.source}, type {there.kind}"),
-            hint="%mount_drive with another folder",
+            hint=f"%mount_drive {another(path)}",
         )
     if there is not None:
         if probe(path, _ANSWER_S).health is Health.ALIVE:
@@ -108,6 +108,17 @@ def mount(
         _end(path, wait_s=0)
     _make_ready(path)
     return _start(path, _packed(path, credentials, api_root), timeout_s)
+
+
+def another(path: Path) -> str:
+    """Return a folder to try instead of one, as it is typed.
+
+    Parameters
+    ----------
+    path
+        The one that will not do.
+    """
+    return "~/drive" if path != Path.home() / "drive" else "~/gdrive"
 
 
 def unmount(path: Path) -> None:
@@ -178,7 +189,7 @@ def _make_ready(path: Path) -> None:
         raise MountpointError(
             f"{shown(path)} cannot be the folder",
             seen=error.strerror or type(error).__name__,
-            hint="%mount_drive with another folder",
+            hint=f"%mount_drive {another(path)}",
         ) from None
     if inside:
         raise MountpointError(

@@ -21,6 +21,7 @@ from colabmagic.drive.errors import (
     MountUnsupportedError,
 )
 from colabmagic.drive.mounting.drive_log import clean
+from colabmagic.drive.watching.mounts import mountpoints
 from colabmagic.drive.words import quoted
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Place:
         Some of what is in the folder, and how many there are besides.
     detail
         Where a link leads, or why nothing can be told.
+    stays
+        Why it must not be renamed; empty if it may.
     """
 
     path: Path
@@ -74,6 +77,7 @@ class Place:
     names: tuple[str, ...] = ()
     more: int = 0
     detail: str = ""
+    stays: str = ""
 
 
 def colab_facts(env: Mapping[str, str], sysroot: Path = Path("/")) -> ColabFacts:
@@ -129,7 +133,36 @@ def _look_into(path: Path) -> Place:
         kind=PlaceKind.FILES if names else PlaceKind.EMPTY,
         names=tuple(sorted(names)[:_SHOWN_NAMES]),
         more=max(0, len(names) - _SHOWN_NAMES),
+        stays=why_it_stays(path) or "",
     )
+
+
+def why_it_stays(path: Path) -> str | None:
+    """Say why a folder must not be renamed: somebody stands on it.
+
+    Parameters
+    ----------
+    path
+        Absolute.
+
+    Returns
+    -------
+    str or None
+        It is one of the system's, or home, the working directory or a mount is in it.
+    """
+    try:
+        here: Path | None = Path.cwd()
+    except OSError:  # it is gone
+        here = None
+    if path.parent == path.parent.parent:
+        return "it is a folder of the system"
+    if path == Path.home() or path in Path.home().parents:
+        return "your home is in it"
+    if here is not None and (path == here or path in here.parents):
+        return "the working directory is in it"
+    if any(path in point.parents for point in mountpoints()):
+        return "something is mounted in it"
+    return None
 
 
 def _unreadable(path: Path, error: OSError) -> Place:
@@ -260,13 +293,7 @@ def refuse_place(place: Place) -> MountpointError | None:
             hint=f"{aside} renames the file; or {elsewhere}",
         )
     if place.kind is PlaceKind.FILES:
-        more = f" and {place.more} more" if place.more else ""
-        names = ", ".join(repr(clean(name, 60)) for name in place.names)
-        return MountpointError(
-            f"{shown} has files in it; Drive would hide them",
-            seen=f"{names}{more}; often written while Drive was not mounted",
-            hint=f"{aside} renames the folder, nothing is deleted",
-        )
+        return _refuse_full(place, aside)
     if place.kind is PlaceKind.UNREADABLE:
         return MountpointError(
             f"{shown} cannot be looked at",
@@ -279,6 +306,22 @@ def refuse_place(place: Place) -> MountpointError | None:
             hint=f"!mkdir -p {quoted(place.path.parent)}; or {elsewhere}",
         )
     return None
+
+
+def _refuse_full(place: Place, aside: str) -> MountpointError:
+    """Refuse a folder with files; renaming it helps, unless somebody stands on it."""
+    more = f" and {place.more} more" if place.more else ""
+    names = ", ".join(repr(clean(name, 60)) for name in place.names)
+    seen = f"{names}{more}; often written while Drive was not mounted"
+    hint = f"{aside} renames the folder, nothing is deleted"
+    if place.stays:
+        seen = f"{names}{more}; {place.stays}, so it must stay as it is"
+        hint = f"%mount_drive {quoted(place.path / 'drive')}"
+    return MountpointError(
+        f"{_named(place.path)} has files in it; Drive would hide them",
+        seen=seen,
+        hint=hint,
+    )
 
 
 def refusal(facts: ColabFacts, place: Place) -> DriveMountError | None:

@@ -245,8 +245,8 @@ class _Download:
         with concurrent.futures.ThreadPoolExecutor(
             max_workers=count, thread_name_prefix="colabmagic-drive"
         ) as pool:
+            waiting = {pool.submit(self._work, number) for number in range(count)}
             try:
-                waiting = {pool.submit(self._work, number) for number in range(count)}
                 while waiting:
                     done, waiting = concurrent.futures.wait(
                         waiting,
@@ -257,9 +257,12 @@ class _Download:
                         each.result()
                     self._widen()
                     self._tell()
-            except BaseException:  # also Ctrl-C: the others end at their next piece
+            except BaseException as error:  # the others end at their next piece
                 self._stop.set()
                 self._wide.set()
+                while not isinstance(error, Exception) and waiting:  # Ctrl-C: at once
+                    self.transport.cut()
+                    waiting = concurrent.futures.wait(waiting, _TICK_S).not_done
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
         self._tell()

@@ -258,7 +258,7 @@ def _reach(patient: _Patient, login: Any) -> None:  # noqa: ANN401 (google-auth'
             params={"fields": "user(emailAddress),storageQuota"},
         ).json()
     except DriveError as error:
-        patient.saw("Google", "does not give Drive", explain(error))
+        patient.saw("Google", "refuses, or is not reached", explain(error))
         return
     account = _masked(str(about.get("user", {}).get("emailAddress", "")))
     took = time.monotonic() - started

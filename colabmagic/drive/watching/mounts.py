@@ -85,6 +85,17 @@ def drive_mounts(table: Path = TABLE) -> list[MountPoint]:
     ]
 
 
+def mountpoints(table: Path = TABLE) -> list[Path]:
+    """Return where anything is mounted.
+
+    Parameters
+    ----------
+    table
+        The kernel's.
+    """
+    return [row.path for row in _rows(table)]
+
+
 def device_at(path: Path) -> str | None:
     """Return the number of the device that is mounted at a path, as ``0:45``.
 

@@ -36,6 +36,48 @@ def test_a_shared_drive_as_the_root(drive: FakeDrive, files: Files) -> None:
         files.stat("data/x")
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("data.tar.gz", '"MyDrive/data.tar.gz", if it is in My Drive'),
+        ("data/sub/", '"MyDrive/data/sub/", if it is in My Drive'),
+        ("mydrive/a/b", '"MyDrive/a/b"'),
+        ("MY DRIVE/a", '"MyDrive/a"'),
+        ("~/drive/MyDrive/x", '"MyDrive/x"'),
+        ("/home/me/drive/MyDrive/x y", '"MyDrive/x y"'),
+        ("/content/gdrive/My Drive/x", '"MyDrive/x"'),
+        ("/mnt/shareddrives/team/x", '"Shareddrives/team/x"'),
+        ("", '"MyDrive/…"'),
+        ("/content/drive", '"MyDrive/…"'),
+    ],
+)
+def test_a_path_without_a_root(files: Files, path: str, meant: str) -> None:
+    """The one that was meant is written out; nothing is asked for that."""
+    for work in (files.stat, files.folder, files.refuse):
+        with pytest.raises(errors.DrivePathError) as caught:
+            work(path)
+        assert caught.value.hint == meant
+    files.refuse("MyDrive/x")
+    files.refuse("Shareddrives/team/x")
+
+
+def test_what_is_not_there_is_named_as_it_was_written(
+    drive: FakeDrive, files: Files
+) -> None:
+    """From the root that the user wrote, or left out, on."""
+    team = drive.store.add_drive("team")
+    there = Files(files.transport, drive_id=team)
+    for finder, path in (
+        (there, "data/sub"),
+        (files, "MyDrive/x/y"),
+        (files, "Shareddrives/team/x"),
+    ):
+        with pytest.raises(errors.DriveFileNotFoundError) as caught:
+            finder.stat(path)
+        missing = path.removesuffix("/sub").removesuffix("/y")
+        assert caught.value.what == f"{missing} is not there"
+
+
 def test_shared_drives_are_listed(drive: FakeDrive, files: Files) -> None:
     """With their ids, which tell two of one name apart."""
     ids = [drive.store.add_drive("team"), drive.store.add_drive("team")]

@@ -14,6 +14,7 @@ from colabmagic.drive.errors import (
 )
 from colabmagic.drive.mounting import preflight
 from colabmagic.drive.mounting.preflight import ColabFacts, Place, PlaceKind
+from colabmagic.drive.watching.mounts import mountpoints
 
 GOOD = ColabFacts(hostname=True, enterprise=False, credentials=True)
 DRIVE = Path("/content/drive")
@@ -215,3 +216,29 @@ def test_facts_of_a_machine(tmp_path: Path) -> None:
     assert preflight.colab_facts(env, tmp_path) == ColabFacts(
         hostname=True, enterprise=True, credentials=True
     )
+
+
+def test_a_folder_that_others_stand_on_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No line renames it: the next one is a folder in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").touch()
+    (tmp_path.parent / "a-file").touch()
+    for busy in (tmp_path, tmp_path.parent, Path("/etc"), Path("/dev")):
+        refused = preflight.refuse_place(preflight.look(busy))
+        assert refused is not None
+        assert refused.hint == f"%mount_drive {busy}/drive"
+    monkeypatch.chdir("/")
+    refused = preflight.refuse_place(preflight.look(tmp_path))
+    assert refused is not None
+    assert f"{tmp_path} --move-aside" in refused.hint
+
+
+def test_a_folder_that_holds_a_mount_stays() -> None:
+    """Renaming it would take the mount along."""
+    held = next((point.parent for point in mountpoints() if len(point.parts) > 3), None)
+    if held is None:
+        pytest.skip("nothing is mounted two folders down")
+    assert preflight.why_it_stays(held) is not None
+    assert preflight.why_it_stays(Path("/nowhere/else")) is None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
+import time
 from typing import IO, TYPE_CHECKING
 
 import pytest
@@ -154,3 +156,27 @@ def test_a_disk_that_becomes_full_meanwhile(
     done = download(files, remote, small_disk / "x", part_bytes=PART)
     assert (small_disk / "x").read_bytes() == DATA
     assert done.fetched_bytes < len(DATA)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.5])
+def test_an_interrupt_waits_for_no_answer(
+    drive: FakeDrive, files: Files, remote: RemoteFile, tmp_path: Path, fraction: float
+) -> None:
+    """The stop button ends a download that nothing comes for at once; the rest goes on."""
+    files.transport.read_timeout_s = 20.0
+    drive.faults.load(
+        [
+            {"kind": "stall", "match": "alt=media", "fraction": fraction, "times": 99,
+             "seconds": 5.0}
+        ]
+    )  # fmt: skip
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    began = time.monotonic()
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        download(files, remote, tmp_path / "data.bin", part_bytes=PART)
+    assert time.monotonic() - began < 1.3
+    timer.join()
+    drive.faults.load([])
+    download(files, remote, tmp_path / "data.bin", part_bytes=PART)
+    assert (tmp_path / "data.bin").read_bytes() == DATA

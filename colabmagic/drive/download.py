@@ -32,19 +32,20 @@ from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from pathlib import Path
 
     from colabmagic.drive.http import Transport
 
 PART_BYTES: Final = 32 * 2**20
-_LEAST_PART_BYTES: Final = 4 * 2**20  # each request costs 200 units and a round trip
+_USUAL_PART_BYTES: Final = 4 * 2**20
+_LEAST_PART_BYTES: Final = 2**20  # each request costs 200 units and a round trip
 _PARTS_OF_EACH: Final = 8  # worker, so that all have work until near the end
 WORKERS: Final = 8
-_PIECE: Final = 2**20
-_HASHED_AT_ONCE: Final = 2**20
-_FIRST_WORKERS: Final = 2
+_PIECE: Final = 2**18  # received, written and hashed while a processor has it at hand
 _FAST: Final = 250e6  # bytes per second at which more connections only get in the way
-_FAST_TICK_S: Final = 0.02
+_FAST_TICK_S: Final = 0.01
+_SLOW_TICKS: Final = 3  # others may have had the processor, if they are fewer
 _TICK_S: Final = 0.05  # so often is told how much has come
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _WHOLE_TRIES: Final = 3  # where the file changes meanwhile, or bytes were wrong
@@ -117,7 +118,7 @@ def download(  # noqa: PLR0913 (by keyword)
     workers
         Connections at a time.
     part_bytes
-        Most bytes of a range; those of small files are smaller, for all workers to
+        Most bytes of a request; those for small files are smaller, for all workers to
         have some.
     acknowledge_abuse
         Take it although Google holds it for harmful.
@@ -144,12 +145,11 @@ def download(  # noqa: PLR0913 (by keyword)
     before = (transport.requests_made, transport.retries)
     refuse_without_bytes(remote)
     fetched = 0
-    share = (remote.size or 0) // (max(1, workers) * _PARTS_OF_EACH)
-    part_bytes = min(part_bytes, max(_LEAST_PART_BYTES, share))
+    part = min(part_bytes, part_size(remote.size or 0, max(1, workers)))
     for _ in range(_WHOLE_TRIES):
         digest, wanted = checksum.expected(remote)
         job = _Download(
-            transport, remote, Journal.open(target, remote, part_bytes), workers,
+            transport, remote, Journal.open(target, remote, part), workers, part_bytes,
             acknowledge_abuse, progress or _ignore, digest, arrived,
         )  # fmt: skip
         found = "none"
@@ -182,6 +182,23 @@ def download(  # noqa: PLR0913 (by keyword)
     )
 
 
+def part_size(size: int, workers: int) -> int:
+    """Return how many bytes of a file are noted as one part.
+
+    Parameters
+    ----------
+    size
+        Of the file. Of a small one, each worker has one part, and asks once; of a large
+        one several, so that all have work until near the end.
+    workers
+        How many there are.
+    """
+    of_each = -(-size // workers)
+    if of_each <= _USUAL_PART_BYTES:
+        return max(_LEAST_PART_BYTES, of_each)
+    return max(_USUAL_PART_BYTES, of_each // _PARTS_OF_EACH)
+
+
 def refuse_without_bytes(remote: RemoteFile) -> None:
     """Raise for what cannot be downloaded: a folder, a Google document.
 
@@ -207,6 +224,24 @@ def _ignore(_: int) -> None:
     """Show nothing."""
 
 
+class _Pace:
+    """Tells when one connection does not bring what this computer can take."""
+
+    def __init__(self) -> None:
+        self._then, self._seen = time.monotonic(), 0
+        self._slow, self._bound = 0, 1
+
+    def is_slow(self, fetched: int) -> bool:
+        """Tell it of the bytes that have come, looked at from time to time."""
+        now = time.monotonic()
+        if (passed := now - self._then) >= _FAST_TICK_S:
+            slow = fetched - self._seen < _FAST * passed
+            self._slow = self._slow + 1 if slow else 0
+            self._bound = self._bound if slow else _SLOW_TICKS
+            self._then, self._seen = now, fetched
+        return self._slow >= self._bound
+
+
 @dataclass(eq=False)
 class _Download:
     """One run over the ranges that are missing."""
@@ -215,6 +250,7 @@ class _Download:
     remote: RemoteFile
     journal: Journal
     workers: int
+    most_bytes: int
     acknowledge_abuse: bool
     progress: Callable[[int], object]
     digest: Any
@@ -222,12 +258,8 @@ class _Download:
     fetched: int = 0
     _told: int = 0
     _hashed: int = 0
-    _buffer: memoryview = field(
-        default_factory=lambda: memoryview(bytearray(_HASHED_AT_ONCE))
-    )
-    _seen: int = 0
-    _then: float = field(default_factory=time.monotonic)
-    _todo: deque[tuple[int, int, int]] = field(default_factory=deque)
+    _buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_PIECE)))
+    _todo: deque[tuple[int, int]] = field(default_factory=deque)
     _wide: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -239,59 +271,85 @@ class _Download:
         self.progress(came)
         if self.reader is not None:
             self.reader.begin(self.journal.stream())
-        self._todo.extend(missing)
+        self._todo.extend((start, end) for _, start, end in missing)
         count = max(1, min(self.workers, len(missing) or 1))
         with concurrent.futures.ThreadPoolExecutor(
             max_workers=count, thread_name_prefix="colabmagic-drive"
         ) as pool:
             try:
-                waiting = {pool.submit(self._work, number) for number in range(count)}
-                while waiting:
-                    done, waiting = concurrent.futures.wait(
-                        waiting,
-                        _TICK_S if self._wide.is_set() else _FAST_TICK_S,
-                        concurrent.futures.FIRST_COMPLETED,
-                    )
-                    for each in done:
-                        each.result()
-                    self._widen()
-                    self._tell()
+                self._follow({pool.submit(self._work, each) for each in range(count)})
             except BaseException:  # also Ctrl-C: the others end at their next piece
                 self._stop.set()
                 self._wide.set()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
         self._tell()
+        self._hash()
         return str(self.digest.hexdigest())
 
+    def _follow(self, working: set[Future[None]]) -> None:
+        """Hash what has arrived, and say how much it is: in the calling thread."""
+        pace = _Pace()
+        told = 0.0
+        while working:
+            if self._wide.is_set() or self._hashed == self.journal.size:
+                concurrent.futures.wait(
+                    working, _TICK_S, concurrent.futures.FIRST_COMPLETED
+                )
+            else:
+                self.journal.wait_for(self._hashed + _PIECE, _FAST_TICK_S)
+                if pace.is_slow(self.fetched):
+                    self._wide.set()
+            done = {each for each in working if each.done()}
+            working -= done
+            for each in done:
+                each.result()
+            self._hash()
+            if done or time.monotonic() - told >= _TICK_S:
+                told = time.monotonic()
+                self._tell()
+
     def _work(self, number: int) -> None:
-        """Fetch one range after the other; all but the first workers begin when told."""
-        if number >= _FIRST_WORKERS:
+        """Fetch one range after the other; all but the first worker begin when told."""
+        if number:
             self._wide.wait()
+        fast = False
         while not self._stop.is_set():
-            try:
-                part = self._todo.popleft()
-            except IndexError:
+            start, end = self._take(fast=fast)
+            if start == end:
                 self._wide.set()
                 return
-            self._part(*part)
+            began = time.monotonic()
+            self._range(start, end)
+            fast = end - start >= _FAST * (time.monotonic() - began)
 
-    def _widen(self) -> None:
-        """Let all workers begin, unless a few bring as much as this computer can take."""
-        now = time.monotonic()
-        rate = (self.fetched - self._seen) / max(1e-3, now - self._then)
-        self._seen, self._then = self.fetched, now
-        if rate < _FAST:
-            self._wide.set()
+    def _take(self, *, fast: bool) -> tuple[int, int]:
+        """Return the range to fetch next: the longer, the more is left for each worker."""
+        with self._lock:
+            if not self._todo:
+                return 0, 0
+            start, end = self._todo.popleft()
+            wide = self._wide.is_set()
+            share = len(self._todo) // (2 * self.workers if wide else 1)
+            for _ in range(share if wide or fast else 0):
+                after, further = self._todo[0]
+                if after != end or further - start > self.most_bytes:
+                    break
+                end = further
+                self._todo.popleft()
+            return start, end
 
     def _tell(self) -> None:
-        """Hash what has arrived, and say how much it is: in the calling thread."""
+        """Say how much has come."""
         with self._lock:
             more, self._told = self.fetched - self._told, self.fetched
         if more:
             self.progress(more)
         if self.reader is not None:
             self.reader.check()
+
+    def _hash(self) -> None:
+        """Hash what has arrived in order."""
         arrived = self.journal.arrived()
         while self._hashed < arrived:
             wanted = self._buffer[: arrived - self._hashed]
@@ -301,16 +359,16 @@ class _Download:
             self.digest.update(wanted[:count])
             self._hashed += count
 
-    def _part(self, number: int, start: int, end: int) -> None:
+    def _range(self, start: int, end: int) -> None:
         """Fetch one range; if it cannot be had, the others need not be asked for."""
         try:
-            self._fetch(number, start, end)
+            self._fetch(start, end)
         except BaseException:  # whatever it is: the whole download has failed
             self._stop.set()
             self._wide.set()
             raise
 
-    def _fetch(self, number: int, start: int, end: int) -> None:
+    def _fetch(self, start: int, end: int) -> None:
         """Fetch one range; what a broken answer has brought is kept."""
         position, failures = start, 0
         while position < end:
@@ -319,7 +377,7 @@ class _Download:
             failure: DriveError = connection_failed(EOFError(), self.transport.api_root)
             came = 0
             try:
-                came = self._answer(number, position, end)
+                came = self._answer(position, end)
             except DriveError as error:
                 if not error.retryable:
                     raise
@@ -332,10 +390,8 @@ class _Download:
                 if failures >= self.transport.attempts:
                     raise failure
                 self.transport.waits.wait(failures - 1, stop=self._stop)
-        if not self._stop.is_set():
-            self.journal.complete(number)
 
-    def _answer(self, number: int, start: int, end: int) -> int:
+    def _answer(self, start: int, end: int) -> int:
         """Ask for a range once; return how many bytes came."""
         transport = self.transport
         params = {"alt": "media", "supportsAllDrives": "true"}
@@ -363,11 +419,9 @@ class _Download:
                 return 0
             if response.status_code not in {requests.codes.ok, requests.codes.partial}:
                 raise refusal(response)
-            return self._store(response, number, start, end)
+            return self._store(response, start, end)
 
-    def _store(
-        self, response: requests.Response, number: int, start: int, end: int
-    ) -> int:
+    def _store(self, response: requests.Response, start: int, end: int) -> int:
         """Write what comes; return how many bytes came before it ended or broke.
 
         What is written once is never written again: it may have been read already.
@@ -377,7 +431,7 @@ class _Download:
             for piece in response.iter_content(_PIECE):
                 if position + len(piece) > end:
                     break  # more than was asked for
-                self.journal.write(number, piece, position)
+                self.journal.write(piece, position)
                 position += len(piece)
                 with self._lock:
                     self.fetched += len(piece)

@@ -156,38 +156,40 @@ class Journal:
             if number not in self.done
         ]
 
-    def write(self, number: int, data: bytes, offset: int) -> None:
-        """Put bytes of a range into their place; they must follow those before.
+    def write(self, data: bytes, offset: int) -> None:
+        """Put bytes into their place; a range that is full is complete.
 
         Parameters
         ----------
-        number
-            Of the range.
         data
             The bytes.
         offset
-            In the file.
+            In the file. In each range they must follow those before.
         """
         view = memoryview(data)
         try:
             while view:
                 written = os.pwrite(self._data, view, offset)
+                self._reach(offset, offset + written)
                 view, offset = view[written:], offset + written
         except OSError as error:
             raise unwritable(self.part, error) from None
-        with self._changed:
-            self._reached[number] = offset
-            noted = self._noted.get(number, number * self.part_bytes)
-            if offset - noted >= _NOTED_BYTES:
-                self._noted[number] = offset
-                self._note(f"{number} {offset}")
-            self._changed.notify_all()
 
-    def complete(self, number: int) -> None:
-        """Note that a range is complete."""
+    def _reach(self, start: int, end: int) -> None:
+        """Note how far ranges have come."""
         with self._changed:
-            self.done.add(number)
-            self._note(f"{number}")
+            while start < end:
+                number = start // self.part_bytes
+                full = min((number + 1) * self.part_bytes, self.size)
+                start = min(full, end)
+                self._reached[number] = start
+                noted = self._noted.get(number, number * self.part_bytes)
+                if start == full:
+                    self.done.add(number)
+                    self._note(f"{number}")
+                elif start - noted >= _NOTED_BYTES:
+                    self._noted[number] = start
+                    self._note(f"{number} {start}")
             self._changed.notify_all()
 
     def _note(self, line: str) -> None:
@@ -232,6 +234,20 @@ class Journal:
         download ends early, its readers get an error.
         """
         return cast("IO[bytes]", _Stream(self, os.dup(self._data)))
+
+    def wait_for(self, offset: int, seconds: float) -> None:
+        """Wait until some more, or all up to an offset, has arrived; or for a time.
+
+        Parameters
+        ----------
+        offset
+            In the file.
+        seconds
+            At most.
+        """
+        with self._changed:
+            if self._arrived() < min(offset, self.size):
+                self._changed.wait(seconds)
 
     def wait_beyond(self, offset: int) -> int:
         """Return how many bytes have arrived, as soon as these are more than some.

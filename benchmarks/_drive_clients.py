@@ -41,11 +41,11 @@ class Ours:
     """Our own."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        from colabmagic.drive.download import download
-        from colabmagic.drive.files import Files
-        from colabmagic.drive.http import Transport, Waits
-        from colabmagic.drive.stage import stage
-        from colabmagic.drive.upload import upload
+        from colabmagic.drive.api.files import Files
+        from colabmagic.drive.api.http import Transport, Waits
+        from colabmagic.drive.archive.stage import stage
+        from colabmagic.drive.transfer.download import download
+        from colabmagic.drive.transfer.upload import upload
 
         self.fetch, self.send, self.bring = download, upload, stage
 

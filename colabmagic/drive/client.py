@@ -9,15 +9,20 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from colabmagic.drive import budget
-from colabmagic.drive.download import PART_BYTES, WORKERS, Transferred, download
+from colabmagic.drive.api import budget
+from colabmagic.drive.api.files import Files, RemoteFile
+from colabmagic.drive.api.http import Transport
+from colabmagic.drive.api.listing import shared_drives
+from colabmagic.drive.archive.stage import Staged, stage
 from colabmagic.drive.errors import DriveError, DriveFileNotFoundError
-from colabmagic.drive.files import Files, RemoteFile
-from colabmagic.drive.http import Transport
-from colabmagic.drive.listing import shared_drives
-from colabmagic.drive.reader import open_ranges
-from colabmagic.drive.stage import Staged, stage
-from colabmagic.drive.upload import upload
+from colabmagic.drive.transfer.download import (
+    PART_BYTES,
+    WORKERS,
+    Transferred,
+    download,
+)
+from colabmagic.drive.transfer.reader import open_ranges
+from colabmagic.drive.transfer.upload import upload
 
 if TYPE_CHECKING:
     import io
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 
     from google.auth.credentials import Credentials
 
-    from colabmagic.drive.pack import Packed
+    from colabmagic.drive.archive.pack import Packed
 
 
 API_ROOT_VARIABLE: Final = "COLABMAGIC_DRIVE_API_ROOT"
@@ -121,7 +126,7 @@ class Drive:
         local
             Path here; a folder takes the file under its own name.
         workers, part_bytes, progress
-            As for `colabmagic.drive.download.download`.
+            As for `colabmagic.drive.transfer.download.download`.
         newest
             As for `stat`.
         """
@@ -177,7 +182,7 @@ class Drive:
         to
             The folder; left out: of the archive's name, below ``/content`` or here.
         **options
-            Of `colabmagic.drive.stage.stage`.
+            Of `colabmagic.drive.archive.stage.stage`.
         """
         to = None if to is None else Path(to)
         return stage(self._files, archive, to, **options)
@@ -197,9 +202,9 @@ class Drive:
         remote
             Path on Drive, ending in ``.tar``, ``.tar.gz`` or ``.tar.zst``.
         **options
-            Of `colabmagic.drive.pack.pack`.
+            Of `colabmagic.drive.archive.pack.pack`.
         """
-        from colabmagic.drive.pack import pack  # noqa: PLC0415 (rarely asked for)
+        from colabmagic.drive.archive.pack import pack  # noqa: PLC0415 (rarely asked for)
 
         return pack(self._files, Path(folder), remote, **options)
 
@@ -245,7 +250,7 @@ def connect(
     ----------
     credentials
         Any of google-auth, or a file, or ``secret:NAME``, or ``adc``; left out: those that
-        are here (`colabmagic.drive.auth.find_credentials`).
+        are here (`colabmagic.drive.account.auth.find_credentials`).
     api_root
         Where Drive is; left out: ``COLABMAGIC_DRIVE_API_ROOT``, else Google's own.
     drive_id
@@ -256,7 +261,7 @@ def connect(
     NoCredentialsError
         There are none.
     """
-    from colabmagic.drive.auth import find_credentials  # noqa: PLC0415 (reads files)
+    from colabmagic.drive.account.auth import find_credentials  # noqa: PLC0415 (reads files)
 
     api_root = api_root or os.environ.get(API_ROOT_VARIABLE) or None
     if api_root is not None:

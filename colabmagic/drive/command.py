@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _login(options: argparse.Namespace) -> int:
     """Log in."""
-    from colabmagic.drive.login import login  # noqa: PLC0415 (it brings in requests)
+    from colabmagic.drive.account.login import login  # noqa: PLC0415 (it brings in requests)
 
     path = login(
         options.client,
@@ -109,7 +109,7 @@ def _login(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     """Say what is wrong."""
-    from colabmagic.drive.doctor import examine  # noqa: PLC0415 (it brings in requests)
+    from colabmagic.drive.trouble.doctor import examine  # noqa: PLC0415 (it brings in requests)
 
     report = examine(credentials=options.creds)
     _say(report.text)

@@ -21,17 +21,17 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from colabmagic.drive.download import download
+from colabmagic.drive.api.remote import SHORTCUT
+from colabmagic.drive.archive.pack import count_hint
 from colabmagic.drive.errors import (
     DriveFileNotFoundError,
     DrivePathError,
     MissingPackageError,
     TargetFullError,
 )
-from colabmagic.drive.pack import count_hint
-from colabmagic.drive.reader import open_ranges
-from colabmagic.drive.remote import SHORTCUT
-from colabmagic.drive.upload import upload
+from colabmagic.drive.transfer.download import download
+from colabmagic.drive.transfer.reader import open_ranges
+from colabmagic.drive.transfer.upload import upload
 from colabmagic.report.text import clean
 
 try:
@@ -42,7 +42,7 @@ except ImportError:
     ) from None
 
 if TYPE_CHECKING:
-    from colabmagic.drive.files import Files, RemoteFile
+    from colabmagic.drive.api.files import Files, RemoteFile
 
 _ROOTS: Final = ("MyDrive", "Shareddrives")
 

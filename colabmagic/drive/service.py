@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.drive import folders
 from colabmagic.drive.client import API_ROOT_VARIABLE, Drive, connect
 from colabmagic.drive.errors import (
     DriveAuthError,
@@ -21,6 +20,7 @@ from colabmagic.drive.errors import (
     DrivePathError,
     MountUnsupportedError,
 )
+from colabmagic.drive.mounting import folders
 from colabmagic.drive.report import Account, DoneReport, MountReport
 from colabmagic.drive.state_report import StatusReport, SyncReport
 from colabmagic.report.progress import SILENT
@@ -28,7 +28,7 @@ from colabmagic.report.progress import SILENT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from colabmagic.drive.watch import Watcher
+    from colabmagic.drive.watching.watch import Watcher
     from colabmagic.report.progress import Progress
 
 DEFAULT_PATH: Final = Path("/content/drive")
@@ -439,7 +439,7 @@ def doctor(access: Access | None = None) -> Any:  # noqa: ANN401 (a report of it
     access
         The API.
     """
-    from colabmagic.drive.doctor import examine  # noqa: PLC0415 (rarely asked for)
+    from colabmagic.drive.trouble.doctor import examine  # noqa: PLC0415 (rarely asked for)
 
     return examine(credentials=(access or Access()).credentials)
 
@@ -464,7 +464,7 @@ def login(
     timeout_s
         How long to wait for him.
     """
-    from colabmagic.drive.login import login as ask_google  # noqa: PLC0415 (once)
+    from colabmagic.drive.account.login import login as ask_google  # noqa: PLC0415 (once)
 
     kept = ask_google(Path(client_file), show=show, ask=ask, timeout_s=timeout_s)
     _STATE.client = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.drive.pack import count_hint
+from colabmagic.drive.archive.pack import count_hint
 from colabmagic.drive.report import TITLE, DriveReport, counted, in_time, note, typed
 from colabmagic.report.model import Field, Finding, Report, Severity, Table
 from colabmagic.report.size import in_words
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from colabmagic.drive.files import RemoteFile
+    from colabmagic.drive.api.files import RemoteFile
     from colabmagic.drive.report import Account
 
 _MOST_ROWS: Final = 50

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from colabmagic.drive.archive.steps import step
 from colabmagic.drive.errors import DrivePathError
 from colabmagic.drive.report import WorkReport
 from colabmagic.drive.service import connected
 from colabmagic.drive.state_report import ListReport
-from colabmagic.drive.steps import step
 from colabmagic.report.progress import SILENT
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def stage(
     progress
         Shows how far it is.
     **options
-        Of `colabmagic.drive.stage.stage`.
+        Of `colabmagic.drive.archive.stage.stage`.
     """
     with connected(access) as drive, _counted(drive) as counts:
         done = drive.stage(archive, to, progress=progress, **options)

@@ -38,6 +38,7 @@ _GOES_WITH: Final[dict[str, tuple[str, ...]]] = {
     "client": ("login",),
 }
 _TEXTS: Final = ("path", "stage", "ls", "to", "cd", "creds", "drive", "client")
+_LONG_DASHES: Final = ("\u2013", "\u2014")  # what editors make of two hyphens
 _ID: Final = re.compile(r"[\w-]+")
 
 
@@ -59,6 +60,11 @@ def check(options: argparse.Namespace) -> str:
         raise _refusal(f"--{given[0]} and --{given[1]} are two things: write two lines")
     _refuse_empty(options)
     verb = given[0] if given else "path"
+    if options.path is not None and options.path.startswith(_LONG_DASHES):
+        meant = "--" + options.path.lstrip("".join(_LONG_DASHES))
+        raise _refusal(
+            f"{options.path!r} begins with a long dash; did you mean {meant}"
+        )
     if given and options.path is not None:
         raise _refusal(_one_word_too_many(verb, options.path))
     for name, verbs in _GOES_WITH.items():

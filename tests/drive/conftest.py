@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from google.oauth2.credentials import Credentials
 
-from colabmagic.drive.archives import unpack
-from colabmagic.drive.files import Files
-from colabmagic.drive.http import Transport, Waits
-from colabmagic.drive.members import Target
+from colabmagic.drive.api.files import Files
+from colabmagic.drive.api.http import Transport, Waits
+from colabmagic.drive.archive.archives import unpack
+from colabmagic.drive.archive.members import Target
 from tests.fakes.drive import FakeDrive
 
 if TYPE_CHECKING:

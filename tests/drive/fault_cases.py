@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from google.oauth2.credentials import Credentials
 
 from colabmagic.drive import errors
-from colabmagic.drive.files import Files
-from colabmagic.drive.http import Transport, Waits
+from colabmagic.drive.api.files import Files
+from colabmagic.drive.api.http import Transport, Waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

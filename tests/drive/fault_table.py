@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colabmagic.drive import errors
-from colabmagic.drive.download import download
-from colabmagic.drive.upload import upload
+from colabmagic.drive.transfer.download import download
+from colabmagic.drive.transfer.upload import upload
 from tests.fakes.drive import FakeDrive
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import pytest
 from google.oauth2.credentials import Credentials
 
 from colabmagic import drive as library
-from colabmagic.drive import auth, errors
-from colabmagic.drive.budget import UnitBudget
+from colabmagic.drive import errors
+from colabmagic.drive.account import auth
+from colabmagic.drive.api.budget import UnitBudget
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,8 @@ import pytest
 import requests
 
 from colabmagic import __main__ as entry
-from colabmagic.drive import auth, command
+from colabmagic.drive import command
+from colabmagic.drive.account import auth
 from colabmagic.drive.client import connect
 
 if TYPE_CHECKING:

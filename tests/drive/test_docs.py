@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from colabmagic.drive import auth, catalogue
-from tests.drive.test_catalogue import leaves, take
+from colabmagic.drive.account import auth
+from colabmagic.drive.trouble import catalogue
+from tests.drive.trouble.test_catalogue import leaves, take
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs/drive.md").read_text("utf-8")

@@ -13,7 +13,7 @@ from google.oauth2.credentials import Credentials
 
 from colabmagic.drive import errors
 from colabmagic.drive.filesystem import DriveFileSystem
-from tests.drive.test_transfers import fault
+from tests.drive.transfer.test_transfers import fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from colabmagic.drive.remote import FOLDER, RemoteFile
+from colabmagic.drive.api.remote import FOLDER, RemoteFile
 from colabmagic.drive.report import Account, DoneReport, MountReport, WorkReport
 from colabmagic.drive.state_report import (
     ListReport,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.drive import errors, folders, fuse, service, verbs
+from colabmagic.drive import errors, service, verbs
+from colabmagic.drive.mounting import folders, fuse
 from colabmagic.drive.service import Access, Plan
 
 if TYPE_CHECKING:

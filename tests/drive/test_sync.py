@@ -15,7 +15,7 @@ from colabmagic.drive.sync import find_written, sync
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from colabmagic.drive.files import Files
+    from colabmagic.drive.api.files import Files
     from tests.fakes.drive import FakeDrive
 
 

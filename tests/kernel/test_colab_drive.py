@@ -42,7 +42,7 @@ def front_end(
         machine.kernel_code(),
         "import google.colab.userdata as u; u.TIMEOUT_S = 0.3",
         SHOWN,
-        f"from colabmagic.drive import colab\nROOT = Path({str(machine.root)!r})",
+        f"from colabmagic.drive.mounting import colab\nROOT = Path({str(machine.root)!r})",
     )
     try:
         for code in setting_up:

@@ -51,6 +51,7 @@ def test_each_line_has_one_verb(line: str, verb: str) -> None:
         ("--cd x --stage a", ("--cd", "--stage")),
         ("--client x", ("--client", "--login")),
         ("--watch --status", ("--watch", "--status")),
+        ("\u2014status", ("long dash", "--status")),
     ],
 )
 def test_a_conflict_names_both_options(line: str, both: tuple[str, str]) -> None:

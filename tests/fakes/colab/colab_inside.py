@@ -37,7 +37,7 @@ def enter(root: str) -> None:
     os.environ.update(environment(root))
     add_package()
     _undo.callback(remove_package)
-    colab = importlib.import_module("colabmagic.drive.colab")
+    colab = importlib.import_module("colabmagic.drive.mounting.colab")
     for name in ("mount", "flush_and_unmount", "secret", "authenticate"):
         defaults = getattr(colab, name).__kwdefaults__
         _undo.callback(defaults.__setitem__, "sysroot", defaults["sysroot"])

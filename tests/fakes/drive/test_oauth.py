@@ -8,7 +8,7 @@ import pytest
 import requests
 from google.auth.transport.requests import Request
 
-from colabmagic.drive import auth
+from colabmagic.drive.account import auth
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,1 @@
+"""Who asks: credentials, where they come from, and the login outside Colab."""

@@ -1,0 +1,153 @@
+"""The OAuth client of the user: the JSON file that Google Cloud's console gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from colabmagic.drive.account.tokens import (
+    LONGEST,
+    TOKEN_URI,
+    Hidden,
+    check_address,
+    parse,
+    read_small,
+)
+from colabmagic.drive.errors import LoginFailedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_AUTH_URI: Final = "https://accounts.google.com/o/oauth2/auth"
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_HTTP_PORT: Final = 80
+MAKE_ONE: Final = (
+    "Google Cloud console > APIs & Services > Credentials > Create credentials > "
+    "OAuth client ID > Desktop app > Download JSON"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthClient:
+    """A client of the user's own.
+
+    Parameters
+    ----------
+    client_id, client_secret
+        As Google gave them; never shown.
+    auth_uri, token_uri
+        Where a person says yes, and where that becomes a login.
+    redirect_uri
+        Where the browser may be sent back to; None: to any port of its own machine.
+    """
+
+    client_id: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    auth_uri: str
+    token_uri: str
+    redirect_uri: str | None = None
+
+
+def read_client(path: Path) -> OAuthClient:
+    """Return the client that a file describes.
+
+    Parameters
+    ----------
+    path
+        The JSON of a client for desktop or web.
+
+    Raises
+    ------
+    LoginFailedError
+        It is something else; with what.
+    NoCredentialsError
+        It is no JSON, or its addresses are not safe.
+    """
+    reason = ""
+    text: list[str] = []
+    try:
+        text.append(read_small(path))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    if reason:
+        raise LoginFailedError(
+            f"the client file {str(path)!r} cannot be read",
+            seen=reason,
+            hint=f"look at its name, or make one: {MAKE_ONE}",
+        )
+    name = repr(path.name)
+    info = parse(text.pop, name)
+    kind = next((kind for kind in ("installed", "web") if kind in info), None)
+    if kind is None:
+        raise _not_a_client(info, name)
+    if not isinstance(info[kind], Hidden):
+        raise LoginFailedError(
+            f"{name} is damaged",
+            seen=f"its entry {kind!r} holds no entries",
+            hint="download it again: " + MAKE_ONE,
+        )
+    return _client(info[kind], kind, name)
+
+
+def _client(inner: Hidden, kind: str, name: str) -> OAuthClient:
+    """Return the client, or say what it lacks."""
+    missing = [
+        entry
+        for entry in ("client_id", "client_secret")
+        if not isinstance(inner.get(entry), str) or not inner[entry].strip()
+    ]
+    if missing:
+        raise LoginFailedError(
+            f"{name} lacks {' and '.join(missing)}",
+            hint="download it again, and do not edit it: " + MAKE_ONE,
+        )
+    auth_uri = str(inner.get("auth_uri") or _AUTH_URI)
+    token_uri = str(inner.get("token_uri") or TOKEN_URI)
+    check_address(auth_uri, "auth_uri", name)
+    check_address(token_uri, "token_uri", name)
+    return OAuthClient(
+        client_id=inner["client_id"],
+        client_secret=inner["client_secret"],
+        auth_uri=auth_uri,
+        token_uri=token_uri,
+        redirect_uri=_redirect(inner, name) if kind == "web" else None,
+    )
+
+
+def _redirect(inner: Hidden, name: str) -> str:
+    """Return where a client for web may send the browser on its own machine."""
+    uris = inner.get("redirect_uris") or ()
+    for uri in uris if isinstance(uris, list) else ():
+        parts = urlsplit(str(uri))
+        if parts.scheme == "http" and parts.hostname in _LOOPBACK:
+            return str(uri)
+    raise LoginFailedError(
+        f"{name} is a client for web, and may not send the browser back to this machine",
+        seen="none of its redirect_uris begins with http://localhost",
+        hint="make one for “Desktop app”, or add http://localhost:8765/ to its "
+        "authorized redirect URIs and download it again",
+    )
+
+
+def _not_a_client(info: Hidden, name: str) -> LoginFailedError:
+    """Return the error for JSON that is no client, with what it is."""
+    kind = str(info.get("type", ""))[:LONGEST]
+    if kind == "service_account":
+        return LoginFailedError(
+            f"{name} is a service account's key, not an OAuth client",
+            seen="its type is 'service_account'",
+            hint="it needs no login: %mount_drive --creds with this file",
+        )
+    if kind == "authorized_user" or "refresh_token" in info:
+        return LoginFailedError(
+            f"{name} is a login already, not an OAuth client",
+            seen="it has a refresh token",
+            hint="%mount_drive --creds with this file uses it",
+        )
+    entries = ", ".join(repr(str(entry)[:LONGEST]) for entry in list(info)[:4])
+    return LoginFailedError(
+        f"{name} is no OAuth client",
+        seen=f"its entries: {entries or 'none'}",
+        hint=f"“installed” or “web” is wanted: {MAKE_ONE}",
+    )

@@ -1,0 +1,1 @@
+"""Google Drive's API: requests, refusals, quota, and files by path."""

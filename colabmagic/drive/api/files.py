@@ -1,0 +1,392 @@
+"""Paths on Drive: names, ids, folders, shortcuts and shared drives."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from colabmagic.drive.api import budget
+from colabmagic.drive.api.answers import has_object, object_of
+from colabmagic.drive.api.listing import search, shared_drives
+from colabmagic.drive.api.remote import (
+    EXPORTS,
+    FIELDS,
+    FILES,
+    FOLDER,
+    LISTED,
+    SHORTCUT,
+    RemoteFile,
+    root_of,
+)
+from colabmagic.drive.errors import (
+    AmbiguousPathError,
+    DriveFileNotFoundError,
+    DrivePathError,
+    NotDownloadableError,
+)
+from colabmagic.report.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from colabmagic.drive.api.http import Transport
+
+__all__ = ["EXPORTS", "FILES", "FOLDER", "SHORTCUT", "Files", "RemoteFile"]
+
+_MY_DRIVE: Final = frozenset({"MyDrive", "My Drive"})
+_SHARED: Final = frozenset({"Shareddrives", "Shared drives"})
+_MOST_FOLDERS: Final = 10_000  # remembered
+_MANY: Final = 3
+_IDS: Final = 100  # asked for at a time
+_NOT_POSSIBLE: Final = 400  # the status for a format that is not offered
+_CONFLICT: Final = 409  # an id that is taken
+
+
+@dataclass(eq=False)
+class Files:
+    """Finds files by path.
+
+    Parameters
+    ----------
+    transport
+        Sends the requests.
+    drive_id
+        A shared drive: paths that name no root begin there.
+    """
+
+    transport: Transport
+    drive_id: str | None = None
+    _folders: OrderedDict[tuple[str, str], RemoteFile] = field(
+        default_factory=OrderedDict, repr=False
+    )
+    _made: OrderedDict[tuple[str, str], str] = field(
+        default_factory=OrderedDict, repr=False
+    )
+    _ids: list[str] = field(default_factory=list, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _making: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def stat(self, path: str, *, newest: bool = False) -> RemoteFile:
+        """Return what a path leads to; shortcuts are followed.
+
+        Parameters
+        ----------
+        path
+            As ``MyDrive/a/b`` or ``Shareddrives/team/a``.
+        newest
+            Of several files of the same name take the one that changed last.
+
+        Raises
+        ------
+        DriveFileNotFoundError
+            It leads nowhere.
+        AmbiguousPathError
+            Several have the name.
+        """
+        root, names = self._begin(path)
+        current = root
+        for number, name in enumerate(names):
+            so_far = "/".join([path.strip("/").split("/")[0], *names[: number + 1]])
+            last = number + 1 == len(names)
+            current = self._child(current, name, so_far, last=last, newest=newest)
+            if not last and not current.is_folder:
+                raise DriveFileNotFoundError(
+                    f"{so_far} is no folder",
+                    seen=clean(current.mime_type),
+                    hint=f"%mount_drive --ls {path.rpartition('/')[0]!r}",
+                )
+        return current
+
+    def ls(self, path: str) -> Iterator[RemoteFile]:
+        """Yield what lies in a folder, in the order of Google's.
+
+        Parameters
+        ----------
+        path
+            Of a folder; a file yields itself; ``Shareddrives`` yields the shared drives.
+        """
+        if path.strip("/") in _SHARED:
+            yield from shared_drives(self.transport)
+            return
+        folder = self.stat(path)
+        if not folder.is_folder:
+            yield folder
+            return
+        yield from self.children(folder)
+
+    def children(self, folder: RemoteFile) -> Iterator[RemoteFile]:
+        """Yield what lies in a folder; it is asked for page by page."""
+        query = f"'{_quoted(folder.id)}' in parents and trashed = false"
+        yield from search(self.transport, query, folder.drive_id, LISTED)
+
+    def by_id(self, file_id: str) -> RemoteFile:
+        """Return the file with an id."""
+        meta = self.transport.json(
+            "GET",
+            f"{FILES}/{file_id}",
+            cost=budget.GET,
+            params={"fields": FIELDS, "supportsAllDrives": "true"},
+        )
+        return RemoteFile.read(meta)
+
+    def folder(self, path: str) -> RemoteFile:
+        """Return a folder, made with those above it if it is not there.
+
+        Parameters
+        ----------
+        path
+            As for `stat`.
+        """
+        root, names = self._begin(path)
+        current = root
+        for name in names:
+            with self._making:  # two threads must not make it twice
+                found = self._named(current, name)
+                folders = [each for each in found if each.is_folder]
+                if len(folders) > 1:
+                    raise _ambiguous(path, folders)
+                current = folders[0] if folders else self._make_folder(current, name)
+        return current
+
+    def named(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
+        """Return all files of a name in a folder, the newest first."""
+        found = self._named(folder, name) or self._made_here(folder, name)
+        return sorted(found, key=lambda each: each.modified, reverse=True)
+
+    def note_made(self, folder: RemoteFile, name: str, file_id: str) -> None:
+        """Remember a file that was made here: Google's search may not find it at once.
+
+        Parameters
+        ----------
+        folder, name
+            Where it is.
+        file_id
+            Its id.
+        """
+        with self._lock:
+            self._made[folder.id, name] = file_id
+            while len(self._made) > _MOST_FOLDERS:
+                self._made.popitem(last=False)
+
+    def _made_here(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
+        """Return the file that was made here, if it still is what it was."""
+        file_id = self._made.get((folder.id, name))
+        if file_id is None:
+            return []
+        try:
+            found = self.by_id(file_id)
+        except DriveFileNotFoundError:
+            return []
+        moved = folder.id not in found.parents and folder.id != "root"
+        return [] if found.name != name or found.trashed or moved else [found]
+
+    def export(self, path: str, kind: str, *, newest: bool = False) -> bytes:
+        """Return a Google document in another format; Google makes 10 MB at most.
+
+        Parameters
+        ----------
+        path
+            As for `stat`.
+        kind
+            An ending, as ``pdf``, ``docx``, ``xlsx``, ``csv``; or a MIME type.
+        newest
+            As for `stat`.
+
+        Raises
+        ------
+        NotDownloadableError
+            It is no Google document, or not one that can be had so.
+        """
+        found = self.stat(path, newest=newest)
+        mime_type = EXPORTS.get(kind.lstrip(".").lower(), kind)
+        if not found.is_document:
+            raise NotDownloadableError(
+                f"{found.name!r} is no Google document",
+                seen=clean(found.mime_type),
+                hint="download it as it is",
+            )
+        response = self.transport.request(
+            "GET",
+            f"{FILES}/{found.id}/export",
+            cost=budget.DOWNLOAD,
+            params={"mimeType": mime_type},
+            accepted={_NOT_POSSIBLE},
+            whole=lambda response: "Content-Type" in response.headers,
+        )
+        if response.status_code == _NOT_POSSIBLE:
+            raise NotDownloadableError(
+                f"Google does not make {kind!r} of {found.name!r}",
+                seen=clean(found.mime_type),
+                hint="one of: " + ", ".join(EXPORTS),
+            )
+        return response.content
+
+    def copy(
+        self, remote: RemoteFile, folder: RemoteFile, name: str | None = None
+    ) -> RemoteFile:
+        """Copy a file on Drive, once: also one whose download quota is used up.
+
+        Parameters
+        ----------
+        remote
+            The file.
+        folder
+            Where the copy goes.
+        name
+            Of the copy; left out: the same.
+        """
+        file_id = self.new_id()
+        response = self.transport.request(
+            "POST",
+            f"{FILES}/{remote.id}/copy",
+            cost=budget.WRITE,
+            params={"fields": FIELDS, "supportsAllDrives": "true"},
+            json={"id": file_id, "name": name or remote.name, "parents": [folder.id]},
+            accepted={_CONFLICT},
+            whole=has_object,
+        )
+        if response.status_code == _CONFLICT:  # an attempt that was not heard made it
+            return self.by_id(file_id)
+        return RemoteFile.read(object_of(response))
+
+    def trash(self, file_id: str) -> None:
+        """Put a file into the trash.
+
+        Parameters
+        ----------
+        file_id
+            Its id.
+        """
+        self.transport.request(
+            "PATCH",
+            f"{FILES}/{file_id}",
+            cost=budget.WRITE,
+            params={"fields": "id", "supportsAllDrives": "true"},
+            json={"trashed": True},
+        )
+
+    def _begin(self, path: str) -> tuple[RemoteFile, list[str]]:
+        """Return the root of a path, and the names below it."""
+        parts = [part for part in PurePosixPath(path).parts if part not in {"/", "."}]
+        if parts[:2] == ["content", "drive"]:  # as it is mounted on Colab
+            parts = parts[2:]
+        if ".." in parts:
+            raise DrivePathError(
+                f"{path!r} goes up", hint="write the path from MyDrive/ on, without .."
+            )
+        if parts and parts[0] in _MY_DRIVE:
+            return RemoteFile(id="root", name="MyDrive", mime_type=FOLDER), parts[1:]
+        if len(parts) > 1 and parts[0] in _SHARED:
+            return self._shared_drive(parts[1]), parts[2:]
+        if self.drive_id is not None and (not parts or parts[0] not in _SHARED):
+            return root_of(self.drive_id, self.drive_id), parts
+        raise DrivePathError(
+            f"{path!r} does not say where it begins",
+            hint="MyDrive/…, or Shareddrives/NAME/…",
+        )
+
+    def _shared_drive(self, name: str) -> RemoteFile:
+        """Return the root folder of a shared drive."""
+        known = list(shared_drives(self.transport))
+        found = [each for each in known if each.name == name]
+        if len(found) == 1:
+            return found[0]
+        kind = AmbiguousPathError if found else DriveFileNotFoundError
+        some = ", ".join(repr(each.name) for each in known[:_MANY]) or "none"
+        raise kind(
+            f"{len(found) or 'no'} shared drives are called {name!r}",
+            seen=f"there are: {some}",
+            hint="%mount_drive --ls Shareddrives; of two with one name: --drive ID",
+        )
+
+    def _child(
+        self, folder: RemoteFile, name: str, path: str, *, last: bool, newest: bool
+    ) -> RemoteFile:
+        """Return the one file of a name in a folder."""
+        with self._lock:
+            known = self._folders.get((folder.id, name)) if not last else None
+        if known is not None:
+            return known
+        found = self.named(folder, name)
+        if not last:
+            found = [
+                each for each in found if each.is_folder or each.target_id
+            ] or found
+        if not found:
+            raise DriveFileNotFoundError(
+                f"{path} is not there",
+                hint="look at upper and lower case, and at the account that you use",
+            )
+        if len(found) > 1 and not newest:
+            raise _ambiguous(path, found)
+        one = found[0]
+        if one.target_id is not None:
+            one = self.by_id(one.target_id)
+        if one.is_folder:
+            with self._lock:
+                self._folders[folder.id, name] = one
+                while len(self._folders) > _MOST_FOLDERS:
+                    self._folders.popitem(last=False)
+        return one
+
+    def _named(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
+        """Return all files of a name in a folder."""
+        query = (
+            f"'{_quoted(folder.id)}' in parents and name = '{_quoted(name)}' "
+            "and trashed = false"
+        )
+        return list(search(self.transport, query, folder.drive_id))
+
+    def _make_folder(self, parent: RemoteFile, name: str) -> RemoteFile:
+        """Make a folder, once, whatever becomes of the answer."""
+        file_id = self.new_id()
+        body = {"id": file_id, "name": name, "mimeType": FOLDER, "parents": [parent.id]}
+        return self.created(file_id, body)
+
+    def new_id(self) -> str:
+        """Return an id for a file that is to be made: a second attempt makes no second file."""
+        with self._lock:
+            if self._ids:
+                return self._ids.pop()
+        page = self.transport.json(
+            "GET", f"{FILES}/generateIds", cost=budget.GET, params={"count": _IDS}
+        )
+        with self._lock:
+            self._ids.extend(page["ids"])
+            return self._ids.pop()
+
+    def created(self, file_id: str, body: dict[str, Any]) -> RemoteFile:
+        """Make a file without content; one that an unheard attempt has made counts."""
+        response = self.transport.request(
+            "POST",
+            FILES,
+            cost=budget.WRITE,
+            params={"fields": FIELDS, "supportsAllDrives": "true"},
+            json=body,
+            accepted={_CONFLICT},
+            whole=has_object,
+        )
+        if response.status_code == _CONFLICT:
+            return self.by_id(file_id)
+        return RemoteFile.read(object_of(response))
+
+
+def _quoted(text: str) -> str:
+    """Return a text for a query."""
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _ambiguous(path: str, found: list[RemoteFile]) -> AmbiguousPathError:
+    """Return the error for several files of one name."""
+    shown = ", ".join(
+        f"{each.modified or '?'} (id {each.id})" for each in found[:_MANY]
+    )
+    return AmbiguousPathError(
+        f"{len(found)} files are called {path}",
+        seen=f"changed {shown}",
+        hint="rename or delete all but one on drive.google.com, or take the newest: --newest"
+        " (newest=True)",
+    )

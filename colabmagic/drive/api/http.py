@@ -1,0 +1,357 @@
+"""Requests to Google: who asks, how often, and what a refusal means."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import re
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from google.auth.exceptions import GoogleAuthError
+from google.auth.transport.requests import AuthorizedSession, Request
+from requests.adapters import HTTPAdapter
+
+from colabmagic.drive.api.answers import (
+    connection_failed,
+    failure,
+    has_object,
+    object_of,
+    read_refusal,
+    retry_after,
+)
+from colabmagic.drive.api.budget import FREE, UnitBudget
+from colabmagic.drive.errors import ConnectionFailedError, DriveError
+
+__all__ = [
+    "API_ROOT",
+    "Transport",
+    "Waits",
+    "connection_failed",
+    "has_object",
+    "read_refusal",
+    "retry_after",
+]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterator, Mapping
+
+    from google.auth.credentials import Credentials
+
+API_ROOT: Final = "https://www.googleapis.com"
+ATTEMPTS: Final = 8
+CONNECT_TIMEOUT_S: Final = 10.0
+READ_TIMEOUT_S: Final = 20.0  # between two pieces of an answer
+_FIRST_WAIT_S: Final = 1.0
+_LONGEST_WAIT_S: Final = 32.0
+_RENEWALS: Final = 3  # of a login, for one request
+_CONNECTIONS: Final = 32  # kept open by a session
+_GOOGLE: Final = ".googleapis.com"
+_KEY: Final = re.compile(r"(upload_id=)[^&\s\"']+")
+_OK: Final = range(200, 300)
+_RESUME_INCOMPLETE: Final = 308
+
+
+class _WithoutKeys(logging.Filter):
+    """Takes the key of an upload out of what the libraries log of addresses."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record; it is logged in any case."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                _KEY.sub(r"\1…", each) if isinstance(each, str) else each
+                for each in record.args
+            )
+        return True
+
+
+_WITHOUT_KEYS: Final = _WithoutKeys()
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_WITHOUT_KEYS)
+
+
+class Waits:
+    """How long to wait before each further attempt: full jitter, or what the server asks.
+
+    Parameters
+    ----------
+    first_s, longest_s
+        Bounds of the random wait: at first, and in the end.
+    sleep
+        Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        first_s: float = _FIRST_WAIT_S,
+        longest_s: float = _LONGEST_WAIT_S,
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.first_s, self.longest_s, self.sleep = first_s, longest_s, sleep
+
+    def wait(
+        self,
+        attempt: int,
+        asked_s: float | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Wait after an attempt, counted from 0.
+
+        Parameters
+        ----------
+        attempt
+            Which one has failed.
+        asked_s
+            The server's ``Retry-After``.
+        stop
+            Ends the wait.
+        """
+        bound = min(self.longest_s, self.first_s * 2**attempt)
+        chosen = random.uniform(0, bound)  # noqa: S311 (jitter)
+        seconds = chosen if asked_s is None else asked_s + chosen * 0.1
+        if stop is not None and self.sleep is time.sleep:
+            stop.wait(seconds)
+        else:
+            self.sleep(seconds)
+
+
+@dataclass(eq=False)
+class Transport:
+    """Sends requests, in any thread.
+
+    Parameters
+    ----------
+    credentials
+        Any of google-auth.
+    api_root
+        Where Drive is; Google's own by default.
+    attempts
+        How often one request is tried.
+    waits
+        Between two attempts.
+    budget
+        Quota units.
+
+    Attributes
+    ----------
+    requests_made, retries
+        Counted over all threads.
+    """
+
+    credentials: Credentials
+    api_root: str = API_ROOT
+    attempts: int = ATTEMPTS
+    waits: Waits = field(default_factory=Waits)
+    budget: UnitBudget = field(default_factory=UnitBudget)
+    read_timeout_s: float = READ_TIMEOUT_S
+    requests_made: int = 0
+    retries: int = 0
+    _idle: deque[AuthorizedSession] = field(default_factory=deque, repr=False)
+    _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __repr__(self) -> str:
+        """Say where it leads; credentials are never shown."""
+        return f"<Transport to {self.api_root}>"
+
+    def request(  # noqa: PLR0913 (by keyword)
+        self,
+        method: str,
+        where: str,
+        *,
+        cost: int = FREE,
+        params: Mapping[str, Any] | None = None,
+        attempts: int | None = None,
+        accepted: Container[int] = (),
+        whole: Callable[[requests.Response], bool] | None = None,
+        stop: threading.Event | None = None,
+        **options: Any,  # noqa: ANN401 (of requests)
+    ) -> requests.Response:
+        """Send a request until it is answered; a refusal that stays is an error.
+
+        Parameters
+        ----------
+        method
+            Of HTTP.
+        where
+            A path below the root, or a whole address that the server gave.
+        cost
+            Quota units.
+        params
+            Of the query.
+        attempts
+            How often it is tried; left out: as often as this transport does.
+        accepted
+            Statuses that are an answer too.
+        whole
+            Tells whether a success has come in full: headers that are cut off still look
+            like an answer.
+        stop
+            Once it is set, there is no further attempt.
+        **options
+            For ``requests``: ``json``, ``data``, ``headers``, ``stream``.
+
+        Returns
+        -------
+        requests.Response
+            With a status of 2xx or 308.
+
+        Raises
+        ------
+        DriveError
+            What it was, by class.
+        """
+        count = self.attempts if attempts is None else attempts
+        for attempt in range(count):
+            if attempt:
+                self.retried()
+            self.budget.take(cost)
+            asked: float | None = None
+            try:
+                response = self.once(method, where, params=params, **options)
+            except ConnectionFailedError as failed:
+                error: DriveError = failed
+            else:
+                status = response.status_code
+                if status in accepted or status == _RESUME_INCOMPLETE:
+                    return response
+                if status in _OK and (whole is None or whole(response)):
+                    return response
+                with response:
+                    error, asked = read_refusal(response), retry_after(response)
+                if status in _OK:
+                    error = connection_failed(EOFError(), self.api_root)
+            if not error.retryable or attempt + 1 == count:
+                raise error
+            self.waits.wait(attempt, asked, stop)
+            if stop is not None and stop.is_set():
+                raise error
+        raise AssertionError("no attempt was allowed")
+
+    def json(
+        self,
+        method: str,
+        where: str,
+        **options: Any,  # noqa: ANN401 (of `request`)
+    ) -> dict[str, Any]:
+        """Send a request as `request` does, and return the object that it is answered with.
+
+        Parameters
+        ----------
+        method, where, **options
+            Of `request`.
+        """
+        return object_of(self.request(method, where, whole=has_object, **options))
+
+    def once(
+        self,
+        method: str,
+        where: str,
+        **options: Any,  # noqa: ANN401 (of requests)
+    ) -> requests.Response:
+        """Send a request once and return what comes, whatever it is.
+
+        Raises
+        ------
+        ConnectionFailedError
+            Nothing came.
+        GrantExpiredError
+            The credentials are not renewed.
+        """
+        url = self._url(where)
+        try:
+            token = self._renewed()
+            response = self._sent(method, url, options)
+            for _ in range(_RENEWALS):
+                if response.status_code != requests.codes.unauthorized:
+                    break
+                response.close()
+                token = self._renewed(refused=token)
+                response = self._sent(method, url, options)
+        except (requests.RequestException, GoogleAuthError, OSError) as caught:
+            failed = failure(caught, url)
+        else:
+            return response
+        # Not raised where it was caught: the text of that one may hold a token or the key
+        # of an upload, and would stay in reach as the context of ours.
+        raise failed
+
+    def retried(self) -> None:
+        """Count one more attempt."""
+        with self._lock:
+            self.retries += 1
+
+    def close(self) -> None:
+        """Close the connections that nobody uses; the next request opens others."""
+        while self._idle:
+            with contextlib.suppress(IndexError):
+                self._idle.pop().close()  # type: ignore[no-untyped-call]
+
+    def _url(self, where: str) -> str:
+        """Return the whole address; a login goes to no other place than Drive's."""
+        if "://" not in where:
+            return self.api_root + where
+        root, given = urlsplit(self.api_root), urlsplit(where)
+        ours = (given.scheme, given.netloc) == (root.scheme, root.netloc)
+        google = given.scheme == "https" and str(given.hostname).endswith(_GOOGLE)
+        if not (ours or (google and str(root.hostname).endswith(_GOOGLE))):
+            raise DriveError(
+                "the answer leads away from Drive",
+                seen=f"{given.scheme}://{given.hostname}"[:80],
+                hint="do not log in over this network",
+            )
+        return where
+
+    def _sent(
+        self, method: str, url: str, options: Mapping[str, Any]
+    ) -> requests.Response:
+        """Send a request, and return the answer to it."""
+        with self._lock:
+            self.requests_made += 1
+        with self._session() as session:
+            response: requests.Response = session.request(  # type: ignore[no-untyped-call]
+                method,
+                url,
+                timeout=(CONNECT_TIMEOUT_S, self.read_timeout_s),
+                allow_redirects=False,  # else 308 would be followed
+                **options,
+            )
+        return response
+
+    def _renewed(self, refused: str | None = None) -> str | None:
+        """Return a token that is good; renew the login in one thread, if it has run out.
+
+        One that the server has refused is renewed unless another thread has done so.
+        """
+        if not self.credentials.valid or refused is not None:
+            with self._renewal:
+                current = self.credentials.token
+                if not self.credentials.valid or refused == current:
+                    with requests.Session() as session:
+                        self.credentials.refresh(Request(session))  # type: ignore[no-untyped-call]
+        token: str | None = self.credentials.token
+        return token
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[AuthorizedSession]:
+        """Lend a session to one thread at a time; its connections stay open."""
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = AuthorizedSession(  # type: ignore[no-untyped-call]
+                self.credentials, refresh_status_codes=()
+            )  # it would drop the answer unread, and each thread would renew
+            adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+        try:
+            yield session
+        finally:
+            self._idle.append(session)

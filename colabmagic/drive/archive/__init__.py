@@ -1,0 +1,1 @@
+"""Archives: unpacked safely while they come, or made of a folder."""

@@ -1,0 +1,1 @@
+"""Drive as a folder: by Colab's means, or by FUSE."""

@@ -1,0 +1,1 @@
+"""Bytes between here and Drive, proven by their checksums."""

@@ -1,0 +1,432 @@
+"""What of a file has come, on disk and in order, and what is still to come.
+
+The bytes are in ``NAME.part``; ``NAME.part.json`` notes which ranges are complete, and how
+far the others have come (``7``, ``8 271581184``). Who
+reads the file while it comes (`Journal.stream`) sees only bytes that are never written
+again, in their order, and waits for those that are missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import shutil
+import threading
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, Final, cast
+
+from colabmagic.drive.errors import TargetFullError
+from colabmagic.report.text import clean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from colabmagic.drive.api.files import RemoteFile
+
+_WAIT_S: Final = (
+    0.5  # then it is looked again: a wait without end would not hear Ctrl-C
+)
+
+
+_NOTED_BYTES: Final = 2**20  # so often is noted how far a range has come
+
+
+@dataclass(eq=False)
+class Journal:
+    """Which ranges of a file are complete on disk.
+
+    Parameters
+    ----------
+    part
+        The file that they are in.
+    size
+        Of the whole, in bytes.
+    part_bytes
+        Of each range.
+    done
+        Numbers of ranges that are complete.
+    """
+
+    part: Path
+    size: int
+    part_bytes: int
+    done: set[int]
+    _data: int = -1
+    _log: Any = None
+    _reached: dict[int, int] = field(default_factory=dict)
+    _noted: dict[int, int] = field(default_factory=dict)
+    _front: int = 0
+    _ended: bool = False
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @classmethod
+    def open(cls, target: Path, remote: RemoteFile, part_bytes: int) -> Journal:
+        """Return the journal of a target, continued if it is of the same content.
+
+        Parameters
+        ----------
+        target
+            Where the file will be.
+        remote
+            What is downloaded.
+        part_bytes
+            Of each range, if it is begun anew.
+
+        Raises
+        ------
+        TargetFullError
+            There is no room, or another process is at it.
+        """
+        size = remote.size or 0
+        journal = cls(target.with_name(target.name + ".part"), size, part_bytes, set())
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            journal._data = _locked(journal.part)
+            identity = {"id": remote.id, "md5": remote.md5, "size": size}
+            journal._continue(identity)
+            held = os.fstat(journal._data).st_blocks * 512
+            refuse_full(target, size - held)
+            os.ftruncate(journal._data, size)
+            journal._begin(identity)
+        except BlockingIOError:
+            raise TargetFullError(
+                f"{clean(target.name)} is being downloaded by another process",
+                seen=clean(str(journal.part)),
+                hint="wait for it, or choose another folder",
+            ) from None
+        except OSError as error:
+            journal.close()
+            raise unwritable(target, error) from None
+        except BaseException:  # also Ctrl-C: what stays open stays locked
+            journal.close()
+            raise
+        return journal
+
+    def __del__(self) -> None:
+        """Close what an interrupt has left open."""
+        self.close()
+
+    def _continue(self, identity: dict[str, Any]) -> None:
+        """Read which ranges an earlier run has completed, if of the same content."""
+        if os.fstat(self._data).st_size != self.size:
+            return  # fresh, or another file
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            text = self._log_path().read_text("utf-8")
+            first, *rest = text.rpartition("\n")[0].split("\n")  # the last may be cut
+            known = json.loads(first)
+            part_bytes = int(known.pop("part_bytes"))
+            if known == identity and part_bytes > 0:
+                self.part_bytes = part_bytes
+                self.done = {int(line) for line in rest if line.isdecimal()}
+                for line in rest:
+                    number, _, offset = line.partition(" ")
+                    if offset:
+                        self._take_up(int(number), int(offset))
+
+    def _take_up(self, number: int, offset: int) -> None:
+        """Go on with a range where an earlier run has stopped."""
+        start = number * self.part_bytes
+        if number not in self.done and start < offset < start + self.part_bytes:
+            self._reached[number] = self._noted[number] = min(offset, self.size)
+
+    def _begin(self, identity: dict[str, Any]) -> None:
+        """Write the journal anew, as a whole, and leave it open."""
+        log = self._log_path()
+        lines = [json.dumps({**identity, "part_bytes": self.part_bytes})]
+        lines += [str(number) for number in sorted(self.done)]
+        lines += [f"{number} {offset}" for number, offset in self._noted.items()]
+        fresh = log.with_name(log.name + ".new")
+        fresh.write_text("\n".join(lines) + "\n", "utf-8")
+        fresh.replace(log)
+        self._log = log.open("a", encoding="utf-8")
+
+    def missing(self) -> list[tuple[int, int, int]]:
+        """Return number, start and end of the ranges that are not complete."""
+        starts = range(0, self.size, self.part_bytes)
+        return [
+            (
+                number,
+                self._reached.get(number, start),
+                min(start + self.part_bytes, self.size),
+            )
+            for number, start in enumerate(starts)
+            if number not in self.done
+        ]
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Put bytes into their place; a range that is full is complete.
+
+        Parameters
+        ----------
+        data
+            The bytes.
+        offset
+            In the file. In each range they must follow those before.
+        """
+        view = memoryview(data)
+        try:
+            while view:
+                written = os.pwrite(self._data, view, offset)
+                self._reach(offset, offset + written)
+                view, offset = view[written:], offset + written
+        except OSError as error:
+            raise unwritable(self.part, error) from None
+
+    def _reach(self, start: int, end: int) -> None:
+        """Note how far ranges have come."""
+        with self._changed:
+            while start < end:
+                number = start // self.part_bytes
+                full = min((number + 1) * self.part_bytes, self.size)
+                start = min(full, end)
+                self._reached[number] = start
+                noted = self._noted.get(number, number * self.part_bytes)
+                if start == full:
+                    self.done.add(number)
+                    self._note(f"{number}")
+                elif start - noted >= _NOTED_BYTES:
+                    self._noted[number] = start
+                    self._note(f"{number} {start}")
+            self._changed.notify_all()
+
+    def _note(self, line: str) -> None:
+        """Add a line to the journal; the lock is held."""
+        try:
+            self._log.write(line + "\n")
+            self._log.flush()
+        except OSError as error:
+            raise unwritable(self.part, error) from None
+
+    def arrived(self) -> int:
+        """Return how many bytes are there from the beginning on, without a gap."""
+        with self._changed:
+            return self._arrived()
+
+    def _arrived(self) -> int:
+        """Return it; the lock is held."""
+        while self._front in self.done:
+            self._front += 1
+        start = self._front * self.part_bytes
+        return min(self._reached.get(self._front, start), self.size)
+
+    def read(self, offset: int, buffer: memoryview) -> int:
+        """Read bytes that have arrived into memory; return how many.
+
+        Parameters
+        ----------
+        offset
+            In the file.
+        buffer
+            Is filled.
+        """
+        try:
+            return os.preadv(self._data, [buffer], offset)
+        except OSError as error:
+            raise unwritable(self.part, error) from None
+
+    def stream(self) -> IO[bytes]:
+        """Return a file of the bytes in order, which waits for those to come.
+
+        It may be read in another thread, and after this journal is closed. Where the
+        download ends early, its readers get an error.
+        """
+        return cast("IO[bytes]", _Stream(self, os.dup(self._data)))
+
+    def wait_for(self, offset: int, seconds: float) -> None:
+        """Wait until some more, or all up to an offset, has arrived; or for a time.
+
+        Parameters
+        ----------
+        offset
+            In the file.
+        seconds
+            At most.
+        """
+        with self._changed:
+            if self._arrived() < min(offset, self.size):
+                self._changed.wait(seconds)
+
+    def wait_beyond(self, offset: int) -> int:
+        """Return how many bytes have arrived, as soon as these are more than some.
+
+        Raises
+        ------
+        EOFError
+            No more will come.
+        """
+        with self._changed:
+            while (arrived := self._arrived()) <= offset < self.size:
+                if self._ended:
+                    raise EOFError("the download has ended before the file was whole")
+                self._changed.wait(_WAIT_S)
+            return arrived
+
+    def close(self) -> None:
+        """Close the files; they stay for a later run."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        if self._data >= 0:
+            os.close(self._data)
+            self._data = -1
+
+    def publish(self, target: Path) -> None:
+        """Give the file its name."""
+        try:
+            self.part.replace(target)
+        except OSError as error:
+            raise unwritable(target, error) from None
+        self._log_path().unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Forget what came: it was wrong."""
+        self._log_path().unlink(missing_ok=True)
+        self.part.unlink(missing_ok=True)
+
+    def _log_path(self) -> Path:
+        """Return where the journal is."""
+        return self.part.with_name(self.part.name + ".json")
+
+
+class _Stream(io.RawIOBase):
+    """The bytes of a download in their order."""
+
+    def __init__(self, journal: Journal, descriptor: int) -> None:
+        super().__init__()
+        self._journal, self._descriptor, self._at = journal, descriptor, 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def tell(self) -> int:
+        """Return how much was read."""
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (writable memory)
+        """Read what is there; wait only where nothing is."""
+        arrived = self._journal.wait_beyond(self._at)
+        wanted = min(len(buffer), arrived - self._at)
+        if wanted <= 0:
+            return 0
+        count = os.preadv(self._descriptor, [memoryview(buffer)[:wanted]], self._at)
+        self._at += count
+        return count
+
+    def close(self) -> None:
+        """Close it."""
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+def _locked(part: Path) -> int:
+    """Open a file that this process alone writes, until it is closed.
+
+    Two downloads to one target would write into each other's file: what one has already
+    given its name is still open in the other.
+    """
+    while True:
+        descriptor = os.open(
+            part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
+        )
+        try:
+            locked = try_lock(descriptor)
+            ours = locked and _is_at(descriptor, part)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if ours:
+            return descriptor
+        os.close(descriptor)
+        if not locked:
+            raise BlockingIOError
+        # else whoever had it has just given it its name
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Tell whether an open file is still the one of a name."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    return False
+
+
+def lock(path: Path) -> int | None:
+    """Return the descriptor of a lock that is ours now; None if it is another's.
+
+    Parameters
+    ----------
+    path
+        Of the lock; who has it removes it, and closes the descriptor.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _locked(path)
+    except BlockingIOError:
+        return None
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file; tell whether this worked, also where locks are unknown.
+
+    Parameters
+    ----------
+    descriptor
+        Of the file; closing it ends the lock, and so does the end of the process.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some file systems have no locks
+        return True
+    return True
+
+
+def refuse_full(target: Path, wanted: int) -> None:
+    """Raise if a disk has less room than is wanted.
+
+    Parameters
+    ----------
+    target
+        What would lie on it; its folder is there.
+    wanted
+        Bytes.
+
+    Raises
+    ------
+    TargetFullError
+        It has.
+    """
+    free = shutil.disk_usage(target.parent).free
+    if wanted > free:
+        raise TargetFullError(
+            f"there is no room for {clean(target.name)}",
+            seen=f"{wanted:,} bytes wanted, {free:,} free in {clean(str(target.parent))}",
+            hint="free some, or another folder",
+        )
+
+
+def unwritable(target: Path, error: OSError) -> TargetFullError:
+    """Return the error for a file that cannot be written.
+
+    Parameters
+    ----------
+    target
+        The file.
+    error
+        What the system says.
+    """
+    return TargetFullError(
+        f"{clean(str(target))} cannot be written",
+        seen=f"{error.strerror or type(error).__name__}",
+        hint="free room on the disk, or choose another folder",
+    )

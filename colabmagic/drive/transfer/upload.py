@@ -1,0 +1,348 @@
+"""Upload a file so that it is on Drive once, with the right bytes, or not at all.
+
+The id of a new file is asked for first: an attempt whose answer is lost has made that
+very file, and a further attempt finds it instead of making a second one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from colabmagic.drive.api import budget
+from colabmagic.drive.api.answers import (
+    connection_failed,
+    has_object,
+    object_of,
+    read_refusal,
+    retry_after,
+)
+from colabmagic.drive.api.files import FILES, Files, RemoteFile
+from colabmagic.drive.api.refusals import session_lost
+from colabmagic.drive.errors import (
+    AmbiguousPathError,
+    ConnectionFailedError,
+    DriveError,
+    DriveFileNotFoundError,
+    DrivePathError,
+    IntegrityError,
+    SessionLostError,
+)
+from colabmagic.drive.transfer.download import Transferred
+from colabmagic.report.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import requests
+
+CHUNK_BYTES: Final = 16 * 2**20
+_UNIT: Final = 256 * 1024  # a chunk is a multiple of it, except the last
+_FIELDS: Final = "id,name,mimeType,size,md5Checksum,headRevisionId,modifiedTime"
+_SESSIONS: Final = 5
+_WHOLE_TRIES: Final = 3  # where bytes were wrong on the other side
+_GONE: Final = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+_DONE: Final = {HTTPStatus.OK, HTTPStatus.CREATED}
+_INCOMPLETE: Final = 308
+
+
+def upload(  # noqa: PLR0913 (by keyword)
+    files: Files,
+    source: Path,
+    folder: RemoteFile,
+    name: str,
+    *,
+    chunk_bytes: int = CHUNK_BYTES,
+    progress: Callable[[int], object] | None = None,
+) -> Transferred:
+    """Upload a file; return when the server's MD5 is that of the bytes on disk.
+
+    Parameters
+    ----------
+    files
+        Where to.
+    source
+        The local file.
+    folder
+        The folder on Drive.
+    name
+        There; a file of that name in the folder gets a new revision.
+    chunk_bytes
+        Bytes of each request; a multiple of 256 KiB.
+    progress
+        Called with a number of bytes that the server has.
+
+    Raises
+    ------
+    DriveError
+        It is not there; what was there before still is.
+    """
+    began = time.monotonic()
+    transport = files.transport
+    before = (transport.requests_made, transport.retries)
+    try:
+        with source.open("rb") as file:
+            job = _Upload(files, file, folder, name, chunk_bytes, progress or _ignore)
+            failure = job.run_checked(source.name)
+    except OSError as error:
+        if isinstance(error, DriveError):
+            raise
+        raise DrivePathError(
+            f"{source} cannot be read",
+            seen=error.strerror or type(error).__name__,
+            hint="look at its name",
+        ) from None
+    if failure is not None:
+        raise failure
+    return Transferred(
+        path=name,
+        size=job.size,
+        fetched_bytes=job.sent,
+        md5=job.md5,
+        seconds=time.monotonic() - began,
+        requests=transport.requests_made - before[0],
+        retries=transport.retries - before[1],
+    )
+
+
+def _ignore(_: int) -> None:
+    """Show nothing."""
+
+
+def _stamp(file: Any) -> tuple[int, int]:  # noqa: ANN401 (an open file)
+    """Return size and time of the last change."""
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
+@dataclass(eq=False)
+class _Upload:
+    """One file on its way."""
+
+    files: Files
+    file: Any
+    folder: RemoteFile
+    name: str
+    chunk_bytes: int
+    progress: Callable[[int], object]
+    sent: int = 0
+    size: int = 0
+    md5: str = ""
+    _reported: int = 0
+    _new_id: str | None = None
+    _failures: int = 0
+
+    def run_checked(self, local: str) -> DriveError | None:
+        """Upload it, again where bytes were wrong; return what is wrong in the end."""
+        present = self._present()
+        is_new = present is None
+        failure: DriveError | None = None
+        for _ in range(_WHOLE_TRIES):
+            stamp = _stamp(self.file)
+            self.size = stamp[0]
+            meta = self._run(present)
+            present = RemoteFile.read(meta)
+            if is_new:
+                self.files.note_made(self.folder, self.name, present.id)
+            self.md5 = self._md5()
+            if (present.md5, present.size) == (self.md5, self.size):
+                return None
+            changed = _stamp(self.file) != stamp
+            failure = IntegrityError(
+                f"{self.name} on Drive is not {local}: "
+                + (
+                    "it changed while it was uploaded"
+                    if changed
+                    else "bytes changed on the way"
+                ),
+                seen=f"MD5 {present.md5} there, {self.md5} here",
+                hint="run it again"
+                + (", when nobody writes to the file" if changed else ""),
+            )
+            if changed:
+                break
+        if present is not None and is_new:  # what is wrong must not bear the name
+            self.files.trash(present.id)
+        return failure
+
+    def _present(self) -> RemoteFile | None:
+        """Return the file that has the name already."""
+        found = [e for e in self.files.named(self.folder, self.name) if not e.is_folder]
+        if len(found) > 1:
+            raise AmbiguousPathError(
+                f"{len(found)} files are called {self.name!r} in that folder",
+                hint="delete all but one on drive.google.com, or choose another name",
+            )
+        one = found[0] if found else None
+        if one is not None and one.target_id is not None:
+            one = self.files.by_id(one.target_id)
+        if one is not None and (one.is_document or one.is_folder):
+            raise DrivePathError(
+                f"{self.name!r} in that folder is no file that can be replaced",
+                seen=clean(one.mime_type),
+                hint="choose another name",
+            )
+        return one
+
+    def _run(self, present: RemoteFile | None) -> dict[str, Any]:
+        """Upload it as a new file, or as the new content of one; return its resource."""
+        if present is None:
+            self._new_id = self.files.new_id()
+        error: DriveError | None = None
+        for _ in range(_SESSIONS):
+            self._reported = 0
+            started = self._begin(present)
+            if isinstance(started, dict):
+                return started
+            if started is None:  # the id is taken, and by no file that we may see
+                self._new_id = self.files.new_id()
+                continue
+            try:
+                return self._send(started)
+            except SessionLostError as lost:
+                error = lost
+                if present is None and (made := self._made()):
+                    return made
+        raise error or SessionLostError(
+            "Google takes none of the ids that it gave", hint="run the cell again"
+        )
+
+    def _md5(self) -> str:
+        """Return the MD5 of what is on disk now."""
+        digest = hashlib.md5(usedforsecurity=False)
+        self.file.seek(0)
+        while data := self.file.read(2**22):
+            digest.update(data)
+        return digest.hexdigest()
+
+    def _begin(self, present: RemoteFile | None) -> str | dict[str, Any] | None:
+        """Begin an upload; return its address, or the file if it is there already.
+
+        None if the id is taken.
+        """
+        # A file that is there keeps its name: it may be the target of a shortcut.
+        body: dict[str, Any] = {}
+        method, where = "PATCH", f"/upload{FILES}/{present.id if present else ''}"
+        if present is None:
+            body = {"id": self._new_id, "name": self.name, "parents": [self.folder.id]}
+            method, where = "POST", f"/upload{FILES}"
+        response = self.files.transport.request(
+            method,
+            where,
+            cost=budget.WRITE,
+            params={
+                "uploadType": "resumable",
+                "fields": _FIELDS,
+                "supportsAllDrives": "true",
+            },
+            json=body,
+            headers={"X-Upload-Content-Length": str(self.size)},
+            accepted={HTTPStatus.CONFLICT},
+            whole=lambda response: "Location" in response.headers,
+        )
+        if response.status_code == HTTPStatus.CONFLICT and present is None:
+            return self._made()
+        return str(response.headers["Location"])
+
+    def _made(self) -> dict[str, Any] | None:
+        """Return the resource of the file, if an attempt has made it."""
+        try:
+            return self.files.transport.json(
+                "GET",
+                f"{FILES}/{self._new_id}",
+                cost=budget.GET,
+                params={"fields": _FIELDS, "supportsAllDrives": "true"},
+            )
+        except DriveFileNotFoundError:
+            return None
+
+    def _send(self, address: str) -> dict[str, Any]:
+        """Send chunk after chunk; after each trouble the server says what it has."""
+        position: int | None = 0
+        while True:
+            response = None
+            try:
+                if position is None:
+                    response = self._put(address, b"", f"bytes */{self.size}")
+                else:
+                    response = self._chunk(address, position)
+            except ConnectionFailedError as error:
+                self._fail(error)
+                position = None
+                continue
+            if response.status_code in _DONE and not has_object(response):
+                self._fail(connection_failed(EOFError(), address))
+                position = None
+                continue
+            if response.status_code in _DONE:
+                self._report(self.size)
+                meta: dict[str, Any] = object_of(response)
+                return meta
+            if response.status_code == _INCOMPLETE:
+                reached = _reached(response)
+                if position is not None and reached <= position and self.size:
+                    self._fail(connection_failed(EOFError(), address))
+                else:
+                    self._failures = 0
+                position = reached
+                self._report(reached)
+                continue
+            refused = read_refusal(response)
+            if response.status_code in _GONE:
+                raise session_lost(refused)
+            if not refused.retryable:
+                raise refused
+            self._fail(refused, retry_after(response))
+            position = None
+
+    def _fail(self, error: DriveError, asked: float | None = None) -> None:
+        """Wait after a trouble; too many in a row are an error."""
+        transport = self.files.transport
+        self._failures += 1
+        if self._failures >= transport.attempts:
+            raise error
+        transport.retried()
+        transport.waits.wait(self._failures - 1, asked)
+
+    def _chunk(self, address: str, position: int) -> requests.Response:
+        """Send the next chunk."""
+        self.file.seek(position)
+        length = max(_UNIT, self.chunk_bytes - self.chunk_bytes % _UNIT)
+        data = self.file.read(min(length, self.size - position))
+        if position + len(data) < self.size and len(data) < length:
+            raise IntegrityError(
+                f"{self.name} became shorter while it was uploaded",
+                hint="run it again, when nobody writes to the file",
+            )
+        end = position + len(data)
+        span = (
+            f"bytes {position}-{end - 1}/{self.size}"
+            if data
+            else f"bytes */{self.size}"
+        )
+        self.sent += len(data)
+        return self._put(address, data, span)
+
+    def _put(self, address: str, data: bytes, span: str) -> requests.Response:
+        """Send bytes, or the question how many are there."""
+        return self.files.transport.once(
+            "PUT", address, data=data, headers={"Content-Range": span}
+        )
+
+    def _report(self, reached: int) -> None:
+        """Tell how much more the server has."""
+        if reached > self._reported:
+            self.progress(reached - self._reported)
+            self._reported = reached
+
+
+def _reached(response: requests.Response) -> int:
+    """Return how many bytes the server has of an upload."""
+    span = response.headers.get("Range", "")
+    last = span.rpartition("-")[2]
+    return int(last) + 1 if last.isdecimal() else 0

@@ -1,0 +1,1 @@
+"""Whether a mounted folder still answers, and what heals it."""

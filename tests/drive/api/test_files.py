@@ -1,0 +1,111 @@
+"""Paths, shared drives, exports, copies: what they lead to, and each once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from colabmagic.drive import errors
+from colabmagic.drive.api.files import Files
+from colabmagic.drive.transfer.upload import upload
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.drive import FakeDrive
+
+
+def test_a_shared_drive_as_the_root(drive: FakeDrive, files: Files) -> None:
+    """Paths without a root begin there; others as ever."""
+    team = drive.store.add_drive("team")
+    folder = drive.store.add_folder("data", team)
+    shared = drive.store.add_file("x", b"1", folder.id)
+    own = drive.store.add_file("x", b"2")
+    there = Files(files.transport, drive_id=team)
+    assert there.stat("data/x").id == shared.id
+    assert there.stat("MyDrive/x").id == own.id
+    assert [each.name for each in there.ls("")] == ["data"]
+    assert [each.name for each in there.ls("data")] == ["x"]
+    made = there.folder("data/new/deep")
+    assert drive.store.get(made.id).meta["driveId"] == team
+    assert (
+        sum(f"corpora=drive&driveId={team}" in each.line for each in drive.requests) > 3
+    )
+    with pytest.raises(errors.DrivePathError, match="where it begins"):
+        files.stat("data/x")
+
+
+def test_shared_drives_are_listed(drive: FakeDrive, files: Files) -> None:
+    """With their ids, which tell two of one name apart."""
+    ids = [drive.store.add_drive("team"), drive.store.add_drive("team")]
+    assert [each.id for each in files.ls("Shareddrives")] == ids
+    with pytest.raises(errors.AmbiguousPathError, match="2 shared drives") as caught:
+        files.stat("Shareddrives/team/x")
+    assert "--drive ID" in caught.value.hint
+
+
+def test_export(drive: FakeDrive, files: Files) -> None:
+    """A Google document in the format that is named; anything else is an error."""
+    drive.store.add_document("notes", {"application/pdf": b"%PDF", "text/plain": b"x"})
+    drive.store.add_file("plain.bin", b"1")
+    assert files.export("MyDrive/notes", "pdf") == b"%PDF"
+    assert files.export("MyDrive/notes", ".TXT") == b"x"
+    assert files.export("MyDrive/notes", "text/plain") == b"x"
+    with pytest.raises(errors.NotDownloadableError, match="does not make 'xlsx'"):
+        files.export("MyDrive/notes", "xlsx")
+    with pytest.raises(errors.NotDownloadableError, match="no Google document"):
+        files.export("MyDrive/plain.bin", "pdf")
+
+
+def test_a_copy_is_made_once(drive: FakeDrive, files: Files) -> None:
+    """Also if the answer is lost."""
+    drive.store.add_file("big", b"123")
+    found, folder = files.stat("MyDrive/big"), files.folder("MyDrive/mine")
+    drive.faults.load([{"kind": "lost_reply", "match": "/copy", "times": 2}])
+    made = files.copy(found, folder)
+    assert (made.name, made.md5) == ("big", found.md5)
+    assert [each.id for each in files.children(folder)] == [made.id]
+
+
+def test_what_was_made_here_is_found_before_the_search_finds_it(
+    drive: FakeDrive, files: Files, tmp_path: Path
+) -> None:
+    """Google's search is late: a second save must not make a second file."""
+    source, folder = tmp_path / "ckpt.pt", files.folder("MyDrive/runs")
+    for text in ("one", "two"):
+        source.write_text(text)
+        drive.faults.load([{"kind": "drop_items", "match": "ckpt.pt"}])
+        upload(files, source, folder, "ckpt.pt")
+    (entry,) = drive.store.children(folder.id)
+    assert entry.meta["size"] == "3"
+    drive.faults.clear()
+    files.trash(entry.id)
+    upload(files, source, folder, "ckpt.pt")
+    assert len(drive.store.children(folder.id)) == 2  # what is in the trash stays there
+
+
+def test_ids_are_asked_for_in_advance(drive: FakeDrive, files: Files) -> None:
+    """A hundred at a time, none given twice."""
+    ids = {files.new_id() for _ in range(150)}
+    assert len(ids) == 150
+    assert drive.operations["files.generateIds"] == 2
+
+
+def test_a_name_that_is_taken_by_what_has_no_bytes(
+    drive: FakeDrive, files: Files, tmp_path: Path
+) -> None:
+    """A Google document is not overwritten; a shortcut is followed."""
+    drive.store.add_document("notes", {})
+    target = drive.store.add_file("target", b"old")
+    drive.store.add_shortcut("link", target.id)
+    (tmp_path / "x").write_text("new")
+    root = files.stat("MyDrive")
+    with pytest.raises(errors.DrivePathError, match="no file that can be replaced"):
+        upload(files, tmp_path / "x", root, "notes")
+    upload(files, tmp_path / "x", root, "link")
+    assert drive.store.get(target.id).meta["size"] == "3"
+    assert drive.store.get(target.id).meta["name"] == "target"
+    drive.store.add_file("target", b"twin")
+    with pytest.raises(errors.AmbiguousPathError):
+        upload(files, tmp_path / "x", root, "target")

@@ -1,0 +1,128 @@
+"""Requests: who waits how long, what is told, and what never is."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from colabmagic.drive import errors
+from colabmagic.drive.api.http import Transport, Waits
+
+if TYPE_CHECKING:
+    from colabmagic.drive.api.files import Files
+    from tests.fakes.drive import FakeDrive
+
+ABOUT = {"params": {"fields": "user(emailAddress)"}}
+
+
+def test_waits_have_full_jitter_below_a_bound_that_doubles() -> None:
+    """Never longer than the longest; what the server asks is waited for in full."""
+    slept: list[float] = []
+    waits = Waits(1, 4, sleep=slept.append)
+    for _ in range(200):
+        for attempt in range(5):
+            waits.wait(attempt)
+    for attempt, bound in enumerate((1, 2, 4, 4, 4)):
+        some = slept[attempt::5]
+        assert 0 <= min(some) < bound / 4
+        assert bound * 3 / 4 < max(some) <= bound
+    waits.wait(0, 20)
+    assert 20 <= slept[-1] <= 20.1
+
+
+def test_who_stops_does_not_wait(drive: FakeDrive, files: Files) -> None:
+    """A long wait ends at once, and the error is the one that it waited for."""
+    drive.faults.load([{"kind": "status", "times": 9, "retry_after": 60}])
+    files.transport.waits = Waits()
+    stop = threading.Event()
+    timer = threading.Timer(0.1, stop.set)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(errors.ServerFailedError):
+        files.transport.request("GET", "/drive/v3/about", stop=stop, **ABOUT)
+    assert time.monotonic() - began < 10
+    timer.join()
+
+
+def test_a_refused_login_is_renewed_once_for_all_threads(
+    drive: FakeDrive, files: Files
+) -> None:
+    """Not by each of them."""
+    drive.latency_s = 0.05
+    drive.store.access_tokens.clear()
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        asked = [
+            pool.submit(files.transport.json, "GET", "/drive/v3/about", **ABOUT)
+            for _ in range(6)
+        ]
+    assert all(each.result()["user"] for each in asked)
+    assert drive.operations["token"] == 1
+
+
+def test_connections_outlive_a_transfer(files: Files) -> None:
+    """A session that is free is lent again; closing them opens others later."""
+    for _ in range(3):
+        files.transport.json("GET", "/drive/v3/about", **ABOUT)
+    assert len(files.transport._idle) == 1
+    files.transport.close()
+    assert not files.transport._idle
+    assert files.transport.json("GET", "/drive/v3/about", **ABOUT)
+
+
+def test_a_login_goes_nowhere_else(files: Files) -> None:
+    """An answer that leads away from Drive is an error, and not followed."""
+    for url in (
+        "http://127.0.0.1:1/x",
+        "https://example.com/x",
+        "http://www.googleapis.com/x",
+    ):
+        with pytest.raises(errors.DriveError, match="leads away"):
+            files.transport.once("PUT", url)
+    google = Transport(files.transport.credentials)
+    for url in ("http://www.googleapis.com/x", "https://googleapis.com.evil.example/x"):
+        with pytest.raises(errors.DriveError, match="leads away"):
+            google.once("PUT", url)
+    assert google._url("https://upload.googleapis.com/x")
+
+
+def test_nobody_is_there(files: Files) -> None:
+    """It is told after all attempts, without the address that was asked for."""
+    files.transport.api_root = "http://127.0.0.1:1"
+    with pytest.raises(
+        errors.ConnectionFailedError, match=r"127\.0\.0\.1 broke"
+    ) as caught:
+        files.transport.request("GET", "/x?upload_id=KEY")
+    assert files.transport.retries == files.transport.attempts - 1
+    assert caught.value.__context__ is None
+    assert "KEY" not in str(caught.value)
+
+
+def test_libraries_log_no_key_of_an_upload(
+    drive: FakeDrive, files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where urllib3 names the address in a warning, which notebooks show."""
+    drive.faults.load([{"kind": "cut_headers"}, {"kind": "reset"}])
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(2):
+            with pytest.raises(errors.DriveError):
+                files.transport.request(
+                    "PUT",
+                    "/upload/drive/v3/files?uploadType=resumable&upload_id=KEY&x=1",
+                    attempts=1,
+                    whole=lambda _: False,
+                )
+    assert "upload_id=…&x=1" in caplog.text
+    assert "KEY" not in caplog.text
+    assert drive.token not in caplog.text
+    drive.reset_counters()
+
+
+def test_nothing_secret_in_a_repr(drive: FakeDrive, files: Files) -> None:
+    """Only where it leads."""
+    assert repr(files.transport) == f"<Transport to {drive.url}>"
+    assert drive.token not in repr(files)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import re
 import threading
 import time
 from collections import deque
@@ -29,6 +28,14 @@ from colabmagic.drive.errors import (
 )
 from colabmagic.drive.transfer import checksum
 from colabmagic.drive.transfer.journal import Journal
+from colabmagic.drive.transfer.ranges import (
+    FAST,
+    TICK_S,
+    Pace,
+    is_range,
+    part_size,
+    total_of,
+)
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -39,16 +46,9 @@ if TYPE_CHECKING:
     from colabmagic.drive.api.http import Transport
 
 PART_BYTES: Final = 32 * 2**20
-_USUAL_PART_BYTES: Final = 4 * 2**20
-_LEAST_PART_BYTES: Final = 2**20  # each request costs 200 units and a round trip
-_PARTS_OF_EACH: Final = 8  # worker, so that all have work until near the end
 WORKERS: Final = 8
 _PIECE: Final = 2**18  # received, written and hashed while a processor has it at hand
-_FAST: Final = 250e6  # bytes per second at which more connections only get in the way
-_FAST_TICK_S: Final = 0.01
-_SLOW_TICKS: Final = 3  # others may have had the processor, if they are fewer
 _TICK_S: Final = 0.05  # so often is told how much has come
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _WHOLE_TRIES: Final = 3  # where the file changes meanwhile, or bytes were wrong
 
 
@@ -183,23 +183,6 @@ def download(  # noqa: PLR0913 (by keyword)
     )
 
 
-def part_size(size: int, workers: int) -> int:
-    """Return how many bytes of a file are noted as one part.
-
-    Parameters
-    ----------
-    size
-        Of the file. Of a small one, each worker has one part, and asks once; of a large
-        one several, so that all have work until near the end.
-    workers
-        How many there are.
-    """
-    of_each = -(-size // workers)
-    if of_each <= _USUAL_PART_BYTES:
-        return max(_LEAST_PART_BYTES, of_each)
-    return max(_USUAL_PART_BYTES, of_each // _PARTS_OF_EACH)
-
-
 def refuse_without_bytes(remote: RemoteFile) -> None:
     """Raise for what cannot be downloaded: a folder, a Google document.
 
@@ -223,24 +206,6 @@ def refuse_without_bytes(remote: RemoteFile) -> None:
 
 def _ignore(_: int) -> None:
     """Show nothing."""
-
-
-class _Pace:
-    """Tells when one connection does not bring what this computer can take."""
-
-    def __init__(self) -> None:
-        self._then, self._seen = time.monotonic(), 0
-        self._slow, self._bound = 0, 1
-
-    def is_slow(self, fetched: int) -> bool:
-        """Tell it of the bytes that have come, looked at from time to time."""
-        now = time.monotonic()
-        if (passed := now - self._then) >= _FAST_TICK_S:
-            slow = fetched - self._seen < _FAST * passed
-            self._slow = self._slow + 1 if slow else 0
-            self._bound = self._bound if slow else _SLOW_TICKS
-            self._then, self._seen = now, fetched
-        return self._slow >= self._bound
 
 
 @dataclass(eq=False)
@@ -290,7 +255,7 @@ class _Download:
 
     def _follow(self, working: set[Future[None]]) -> None:
         """Hash what has arrived, and say how much it is: in the calling thread."""
-        pace = _Pace()
+        pace = Pace()
         told = 0.0
         while working:
             if self._wide.is_set() or self._hashed == self.journal.size:
@@ -298,7 +263,7 @@ class _Download:
                     working, _TICK_S, concurrent.futures.FIRST_COMPLETED
                 )
             else:
-                self.journal.wait_for(self._hashed + _PIECE, _FAST_TICK_S)
+                self.journal.wait_for(self._hashed + _PIECE, TICK_S)
                 if pace.is_slow(self.fetched):
                     self._wide.set()
             done = {each for each in working if each.done()}
@@ -322,7 +287,7 @@ class _Download:
                 return
             began = time.monotonic()
             self._range(start, end)
-            fast = end - start >= _FAST * (time.monotonic() - began)
+            fast = end - start >= FAST * (time.monotonic() - began)
 
     def _take(self, *, fast: bool) -> tuple[int, int]:
         """Return the range to fetch next: the longer, the more is left for each worker."""
@@ -414,7 +379,7 @@ class _Download:
             whole = response.status_code == requests.codes.ok
             if whole and (start, end) != (0, self.journal.size):
                 return 0  # it ignored the range
-            if _total(response) not in {None, str(self.journal.size)}:
+            if total_of(response) not in {None, str(self.journal.size)}:
                 raise IntegrityError("the file has changed", hint="run it again")
             if not whole and not is_range(response, start, end, self.journal.size):
                 return 0
@@ -439,25 +404,3 @@ class _Download:
                 if self._stop.is_set():
                     break
         return position - start
-
-
-def _total(response: requests.Response) -> str | None:
-    """Return the size of the whole file, as an answer has it."""
-    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    return match[3] if match is not None else None
-
-
-def is_range(response: requests.Response, start: int, end: int, size: int) -> bool:
-    """Tell whether an answer says that it is what was asked for.
-
-    Parameters
-    ----------
-    response
-        The answer.
-    start, end
-        Of the range; the byte at its end is the first that does not belong to it.
-    size
-        Of the whole file.
-    """
-    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    return match is not None and match.groups() == (str(start), str(end - 1), str(size))

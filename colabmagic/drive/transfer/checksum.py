@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from colabmagic.drive.api.remote import RemoteFile
 
-_TRIAL: Final = bytes(2**18)
+_TRIAL: Final = bytes(2**16)
 _TRIALS: Final = 3
 
 

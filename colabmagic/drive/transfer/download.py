@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import re
 import threading
 import time
 from collections import deque
@@ -29,25 +28,28 @@ from colabmagic.drive.errors import (
 )
 from colabmagic.drive.transfer import checksum
 from colabmagic.drive.transfer.journal import Journal
+from colabmagic.drive.transfer.ranges import (
+    FAST,
+    TICK_S,
+    Pace,
+    is_range,
+    part_size,
+    total_of,
+)
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from pathlib import Path
 
     from colabmagic.drive.api.http import Transport
 
 PART_BYTES: Final = 32 * 2**20
-_LEAST_PART_BYTES: Final = 4 * 2**20  # each request costs 200 units and a round trip
-_PARTS_OF_EACH: Final = 8  # worker, so that all have work until near the end
 WORKERS: Final = 8
-_PIECE: Final = 2**20
-_HASHED_AT_ONCE: Final = 2**20
-_FIRST_WORKERS: Final = 2
-_FAST: Final = 250e6  # bytes per second at which more connections only get in the way
-_FAST_TICK_S: Final = 0.02
+_PIECE: Final = 2**18
+_PIECE_ALONE: Final = 2**20  # of the only connection: the less is done for each MiB
 _TICK_S: Final = 0.05  # so often is told how much has come
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _WHOLE_TRIES: Final = 3  # where the file changes meanwhile, or bytes were wrong
 
 
@@ -118,7 +120,7 @@ def download(  # noqa: PLR0913 (by keyword)
     workers
         Connections at a time.
     part_bytes
-        Most bytes of a range; those of small files are smaller, for all workers to
+        Most bytes of a request; those for small files are smaller, for all workers to
         have some.
     acknowledge_abuse
         Take it although Google holds it for harmful.
@@ -145,12 +147,11 @@ def download(  # noqa: PLR0913 (by keyword)
     before = (transport.requests_made, transport.retries)
     refuse_without_bytes(remote)
     fetched = 0
-    share = (remote.size or 0) // (max(1, workers) * _PARTS_OF_EACH)
-    part_bytes = min(part_bytes, max(_LEAST_PART_BYTES, share))
+    part = min(part_bytes, part_size(remote.size or 0, max(1, workers)))
     for _ in range(_WHOLE_TRIES):
         digest, wanted = checksum.expected(remote)
         job = _Download(
-            transport, remote, Journal.open(target, remote, part_bytes), workers,
+            transport, remote, Journal.open(target, remote, part), workers, part_bytes,
             acknowledge_abuse, progress or _ignore, digest, arrived,
         )  # fmt: skip
         found = "none"
@@ -216,6 +217,7 @@ class _Download:
     remote: RemoteFile
     journal: Journal
     workers: int
+    most_bytes: int
     acknowledge_abuse: bool
     progress: Callable[[int], object]
     digest: Any
@@ -223,12 +225,8 @@ class _Download:
     fetched: int = 0
     _told: int = 0
     _hashed: int = 0
-    _buffer: memoryview = field(
-        default_factory=lambda: memoryview(bytearray(_HASHED_AT_ONCE))
-    )
-    _seen: int = 0
-    _then: float = field(default_factory=time.monotonic)
-    _todo: deque[tuple[int, int, int]] = field(default_factory=deque)
+    _buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_PIECE)))
+    _todo: deque[tuple[int, int]] = field(default_factory=deque)
     _wide: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -240,23 +238,14 @@ class _Download:
         self.progress(came)
         if self.reader is not None:
             self.reader.begin(self.journal.stream())
-        self._todo.extend(missing)
+        self._todo.extend((start, end) for _, start, end in missing)
         count = max(1, min(self.workers, len(missing) or 1))
         with concurrent.futures.ThreadPoolExecutor(
             max_workers=count, thread_name_prefix="colabmagic-drive"
         ) as pool:
             waiting = {pool.submit(self._work, number) for number in range(count)}
             try:
-                while waiting:
-                    done, waiting = concurrent.futures.wait(
-                        waiting,
-                        _TICK_S if self._wide.is_set() else _FAST_TICK_S,
-                        concurrent.futures.FIRST_COMPLETED,
-                    )
-                    for each in done:
-                        each.result()
-                    self._widen()
-                    self._tell()
+                self._follow(waiting)
             except BaseException as error:  # the others end at their next piece
                 self._stop.set()
                 self._wide.set()
@@ -266,36 +255,72 @@ class _Download:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
         self._tell()
+        self._hash()
         return str(self.digest.hexdigest())
 
+    def _follow(self, working: set[Future[None]]) -> None:
+        """Hash what has arrived, and say how much it is: in the calling thread."""
+        pace = Pace()
+        told = 0.0
+        while working:
+            if self._wide.is_set() or self._hashed == self.journal.size:
+                concurrent.futures.wait(
+                    working, _TICK_S, concurrent.futures.FIRST_COMPLETED
+                )
+            else:
+                self.journal.wait_for(self._hashed + _PIECE, TICK_S)
+                if pace.is_slow(self.fetched):
+                    self._wide.set()
+            done = {each for each in working if each.done()}
+            working -= done
+            for each in done:
+                each.result()
+            self._hash()
+            if done or time.monotonic() - told >= _TICK_S:
+                told = time.monotonic()
+                self._tell()
+
     def _work(self, number: int) -> None:
-        """Fetch one range after the other; all but the first workers begin when told."""
-        if number >= _FIRST_WORKERS:
+        """Fetch one range after the other; all but the first worker begin when told."""
+        if number:
             self._wide.wait()
+        fast = False
         while not self._stop.is_set():
-            try:
-                part = self._todo.popleft()
-            except IndexError:
+            start, end = self._take(fast=fast)
+            if start == end:
                 self._wide.set()
                 return
-            self._part(*part)
+            began = time.monotonic()
+            self._range(start, end)
+            fast = end - start >= FAST * (time.monotonic() - began)
 
-    def _widen(self) -> None:
-        """Let all workers begin, unless a few bring as much as this computer can take."""
-        now = time.monotonic()
-        rate = (self.fetched - self._seen) / max(1e-3, now - self._then)
-        self._seen, self._then = self.fetched, now
-        if rate < _FAST:
-            self._wide.set()
+    def _take(self, *, fast: bool) -> tuple[int, int]:
+        """Return the range to fetch next: the longer, the more is left for each worker."""
+        with self._lock:
+            if not self._todo:
+                return 0, 0
+            start, end = self._todo.popleft()
+            wide = self._wide.is_set()
+            share = len(self._todo) // (2 * self.workers if wide else 1)
+            for _ in range(share if wide or fast else 0):
+                after, further = self._todo[0]
+                if after != end or further - start > self.most_bytes:
+                    break
+                end = further
+                self._todo.popleft()
+            return start, end
 
     def _tell(self) -> None:
-        """Hash what has arrived, and say how much it is: in the calling thread."""
+        """Say how much has come."""
         with self._lock:
             more, self._told = self.fetched - self._told, self.fetched
         if more:
             self.progress(more)
         if self.reader is not None:
             self.reader.check()
+
+    def _hash(self) -> None:
+        """Hash what has arrived in order."""
         arrived = self.journal.arrived()
         while self._hashed < arrived:
             wanted = self._buffer[: arrived - self._hashed]
@@ -305,16 +330,16 @@ class _Download:
             self.digest.update(wanted[:count])
             self._hashed += count
 
-    def _part(self, number: int, start: int, end: int) -> None:
+    def _range(self, start: int, end: int) -> None:
         """Fetch one range; if it cannot be had, the others need not be asked for."""
         try:
-            self._fetch(number, start, end)
+            self._fetch(start, end)
         except BaseException:  # whatever it is: the whole download has failed
             self._stop.set()
             self._wide.set()
             raise
 
-    def _fetch(self, number: int, start: int, end: int) -> None:
+    def _fetch(self, start: int, end: int) -> None:
         """Fetch one range; what a broken answer has brought is kept."""
         position, failures = start, 0
         while position < end:
@@ -323,7 +348,7 @@ class _Download:
             failure: DriveError = connection_failed(EOFError(), self.transport.api_root)
             came = 0
             try:
-                came = self._answer(number, position, end)
+                came = self._answer(position, end)
             except DriveError as error:
                 if not error.retryable:
                     raise
@@ -336,10 +361,8 @@ class _Download:
                 if failures >= self.transport.attempts:
                     raise failure
                 self.transport.waits.wait(failures - 1, stop=self._stop)
-        if not self._stop.is_set():
-            self.journal.complete(number)
 
-    def _answer(self, number: int, start: int, end: int) -> int:
+    def _answer(self, start: int, end: int) -> int:
         """Ask for a range once; return how many bytes came."""
         transport = self.transport
         params = {"alt": "media", "supportsAllDrives": "true"}
@@ -361,52 +384,30 @@ class _Download:
             whole = response.status_code == requests.codes.ok
             if whole and (start, end) != (0, self.journal.size):
                 return 0  # it ignored the range
-            if _total(response) not in {None, str(self.journal.size)}:
+            if total_of(response) not in {None, str(self.journal.size)}:
                 raise IntegrityError("the file has changed", hint="run it again")
             if not whole and not is_range(response, start, end, self.journal.size):
                 return 0
             if response.status_code not in {requests.codes.ok, requests.codes.partial}:
                 raise refusal(response)
-            return self._store(response, number, start, end)
+            return self._store(response, start, end)
 
-    def _store(
-        self, response: requests.Response, number: int, start: int, end: int
-    ) -> int:
+    def _store(self, response: requests.Response, start: int, end: int) -> int:
         """Write what comes; return how many bytes came before it ended or broke.
 
         What is written once is never written again: it may have been read already.
         """
         position = start
         with contextlib.suppress(requests.RequestException, OSError):
-            for piece in response.iter_content(_PIECE):
+            for piece in response.iter_content(
+                _PIECE if self._wide.is_set() else _PIECE_ALONE
+            ):
                 if position + len(piece) > end:
                     break  # more than was asked for
-                self.journal.write(number, piece, position)
+                self.journal.write(piece, position)
                 position += len(piece)
                 with self._lock:
                     self.fetched += len(piece)
                 if self._stop.is_set():
                     break
         return position - start
-
-
-def _total(response: requests.Response) -> str | None:
-    """Return the size of the whole file, as an answer has it."""
-    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    return match[3] if match is not None else None
-
-
-def is_range(response: requests.Response, start: int, end: int, size: int) -> bool:
-    """Tell whether an answer says that it is what was asked for.
-
-    Parameters
-    ----------
-    response
-        The answer.
-    start, end
-        Of the range; the byte at its end is the first that does not belong to it.
-    size
-        Of the whole file.
-    """
-    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    return match is not None and match.groups() == (str(start), str(end - 1), str(size))

@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
@@ -33,7 +34,8 @@ _WAIT_S: Final = (
 
 
 _NOT_MINE: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
-_NOTED_BYTES: Final = 2**20  # so often is noted how far a range has come
+_NOTED_BYTES: Final = 2**20  # so often is noted how far a range has come,
+_NOTED_S: Final = 0.02  # and so often where they come slowly
 
 
 @dataclass(eq=False)
@@ -60,6 +62,7 @@ class Journal:
     _log: Any = None
     _reached: dict[int, int] = field(default_factory=dict)
     _noted: dict[int, int] = field(default_factory=dict)
+    _noted_at: dict[int, float] = field(default_factory=dict)
     _front: int = 0
     _ended: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -158,39 +161,49 @@ class Journal:
             if number not in self.done
         ]
 
-    def write(self, number: int, data: bytes, offset: int) -> None:
-        """Put bytes of a range into their place; they must follow those before.
+    def write(self, data: bytes, offset: int) -> None:
+        """Put bytes into their place; a range that is full is complete.
 
         Parameters
         ----------
-        number
-            Of the range.
         data
             The bytes.
         offset
-            In the file.
+            In the file. In each range they must follow those before.
         """
         view = memoryview(data)
         try:
             while view:
                 written = os.pwrite(self._data, view, offset)
+                self._reach(offset, offset + written)
                 view, offset = view[written:], offset + written
         except OSError as error:
             raise unwritable(self.part, error) from None
+
+    def _reach(self, start: int, end: int) -> None:
+        """Note how far ranges have come."""
         with self._changed:
-            self._reached[number] = offset
-            noted = self._noted.get(number, number * self.part_bytes)
-            if offset - noted >= _NOTED_BYTES:
-                self._noted[number] = offset
-                self._note(f"{number} {offset}")
+            while start < end:
+                number = start // self.part_bytes
+                full = min((number + 1) * self.part_bytes, self.size)
+                start = min(full, end)
+                self._reached[number] = start
+                if start == full:
+                    self.done.add(number)
+                    self._note(f"{number}")
+                elif self._is_due(number, start):
+                    self._note(f"{number} {start}")
             self._changed.notify_all()
 
-    def complete(self, number: int) -> None:
-        """Note that a range is complete."""
-        with self._changed:
-            self.done.add(number)
-            self._note(f"{number}")
-            self._changed.notify_all()
+    def _is_due(self, number: int, reached: int) -> bool:
+        """Tell whether it is to be noted how far a range has come; the lock is held."""
+        now = time.monotonic()
+        fresh = reached - self._noted.get(number, number * self.part_bytes)
+        due = now - self._noted_at.get(number, 0.0) >= _NOTED_S
+        if not due and fresh < _NOTED_BYTES:
+            return False
+        self._noted[number], self._noted_at[number] = reached, now
+        return True
 
     def _note(self, line: str) -> None:
         """Add a line to the journal; the lock is held."""
@@ -234,6 +247,20 @@ class Journal:
         download ends early, its readers get an error.
         """
         return cast("IO[bytes]", _Stream(self, os.dup(self._data)))
+
+    def wait_for(self, offset: int, seconds: float) -> None:
+        """Wait until some more, or all up to an offset, has arrived; or for a time.
+
+        Parameters
+        ----------
+        offset
+            In the file.
+        seconds
+            At most.
+        """
+        with self._changed:
+            if self._arrived() < min(offset, self.size):
+                self._changed.wait(seconds)
 
     def wait_beyond(self, offset: int) -> int:
         """Return how many bytes have arrived, as soon as these are more than some.

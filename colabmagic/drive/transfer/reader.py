@@ -17,7 +17,8 @@ import requests
 from colabmagic.drive.api import budget
 from colabmagic.drive.api.files import FILES
 from colabmagic.drive.errors import DriveTransferError, IntegrityError
-from colabmagic.drive.transfer.download import is_range, refuse_without_bytes
+from colabmagic.drive.transfer.download import refuse_without_bytes
+from colabmagic.drive.transfer.ranges import is_range
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:

@@ -23,9 +23,8 @@ def test_bytes_are_readable_in_order(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path / "x", REMOTE, 10)
     stream = journal.stream()
     got: list[bytes] = []
-    journal.write(1, b"b" * 10, 10)
-    journal.complete(1)
-    journal.write(0, b"a" * 4, 0)
+    journal.write(b"b" * 10, 10)
+    journal.write(b"a" * 4, 0)
     assert journal.arrived() == 4
     assert stream.read(100) == b"a" * 4
 
@@ -35,11 +34,9 @@ def test_bytes_are_readable_in_order(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=read_on)
     thread.start()
-    journal.write(0, b"a" * 6, 4)
-    journal.complete(0)
+    journal.write(b"a" * 6, 4)
     assert journal.arrived() == 20
-    journal.write(2, b"c" * 5, 20)
-    journal.complete(2)
+    journal.write(b"c" * 5, 20)
     journal.publish(tmp_path / "x")
     journal.close()
     thread.join(5)
@@ -71,8 +68,7 @@ def test_a_download_that_ends_early_wakes_its_reader(tmp_path: Path) -> None:
 def test_a_later_run_goes_on(tmp_path: Path) -> None:
     """With the same ranges; a line that was cut, or another content, is not believed."""
     journal = Journal.open(tmp_path / "x", REMOTE, 10)
-    journal.write(0, b"a" * 10, 0)
-    journal.complete(0)
+    journal.write(b"a" * 10, 0)
     journal.close()
     with (tmp_path / "x.part.json").open("a") as log:
         log.write("1x")

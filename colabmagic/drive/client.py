@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -23,10 +23,12 @@ from colabmagic.drive.transfer.download import (
 )
 from colabmagic.drive.transfer.reader import open_ranges
 from colabmagic.drive.transfer.upload import upload
+from colabmagic.drive.words import local as local_path
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from google.auth.credentials import Credentials
 
@@ -131,7 +133,7 @@ class Drive:
             As for `stat`.
         """
         found = self.stat(remote, newest=newest)
-        target = Path(local)
+        target = local_path(local)
         if target.is_dir() or str(local).endswith("/"):
             target /= PurePosixPath(remote).name
         return download(
@@ -158,7 +160,7 @@ class Drive:
         progress
             Called with a number of bytes that the server has.
         """
-        source = Path(local)
+        source = local_path(local)
         folder, name = self._place(source, remote)
         done = upload(self._files, source, folder, name, progress=progress)
         into_folder = remote.endswith("/") or PurePosixPath(remote).name != name
@@ -180,11 +182,11 @@ class Drive:
         archive
             Path on Drive of a tar or zip.
         to
-            The folder; left out: of the archive's name, below ``/content`` or here.
+            The folder; left out: of the archive's name, in ``/content`` on Colab, else here.
         **options
             Of `colabmagic.drive.archive.stage.stage`.
         """
-        to = None if to is None else Path(to)
+        to = None if to is None else local_path(to)
         return stage(self._files, archive, to, **options)
 
     def pack(
@@ -206,7 +208,7 @@ class Drive:
         """
         from colabmagic.drive.archive.pack import pack  # noqa: PLC0415 (rarely asked for)
 
-        return pack(self._files, Path(folder), remote, **options)
+        return pack(self._files, local_path(folder), remote, **options)
 
     def health(self) -> dict[str, Any]:
         """Return who is logged in, and how full the Drive is, in bytes."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from colabmagic.report.document import Document
 from colabmagic.report.model import Code, Field, Finding, Report, Severity
 from colabmagic.report.plain import to_plain
 from colabmagic.report.size import in_words
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # Not application/json: front ends may prefer that to the HTML.
 MIME_TYPE: Final = "application/vnd.colabmagic.drive+json"
 _MOST_NOTES: Final = 8
+_SPEED_BYTES: Final = 10**6  # of less, or of a shorter time, it is no speed
+_SPEED_S: Final = 0.1
 TITLE: Final = "Drive"
 
 
@@ -27,7 +32,9 @@ class DriveReport(Document):
         """Return plain data, with the kind of the report."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         kind = next(
-            each for each in type(self).__mro__ if "fields" not in each.__dict__
+            each
+            for each in type(self).__mro__
+            if "__dataclass_params__" in each.__dict__  # not one that a notebook shows
         )
         return {
             "report": kind.__name__,
@@ -179,7 +186,7 @@ class WorkReport(DriveReport):
     bytes
         Of them together.
     transferred_bytes
-        Bytes that went over the line; 0 where all was there already.
+        Bytes that went over the line.
     md5
         Of the archive or file: the server's and ours are the same.
     seconds
@@ -188,6 +195,11 @@ class WorkReport(DriveReport):
         How many there were.
     notes
         What the user should know.
+    source
+        With ``--stage``, what the folder was made of: ``drive``; ``local``: the archive lay
+        here; ``here``: it was here itself.
+    checked_files
+        With ``here``: at how many of its files was looked.
     """
 
     verb: str
@@ -200,26 +212,50 @@ class WorkReport(DriveReport):
     requests: int = 0
     retries: int = 0
     notes: tuple[str, ...] = ()
+    source: str = "drive"
+    checked_files: int | None = None
 
     def view(self) -> Report:
         """Return the report before it becomes text or HTML."""
-        size = in_words(self.bytes)
-        was_here = self.verb == "stage" and not self.transferred_bytes
-        verdict = "HERE ALREADY" if was_here else _VERDICTS[self.verb]
-        sent = self.transferred_bytes
-        rate = f", {in_words(sent / self.seconds)}/s" if sent and self.seconds else ""
+        summary = f"{self.path}: {counted(self.files, 'file')}, {in_words(self.bytes)}"
+        if self.source == "local":
+            summary += ", from the archive that lay here"
+        verdict = "HERE ALREADY" if self.source == "here" else _VERDICTS[self.verb]
         return Report(
             title=f"{TITLE} --{self.verb}",
             verdict=verdict,
-            summary=f"{self.path}: {counted(self.files, 'file')}, {size}",
+            summary=summary,
             findings=tuple(note("note", each) for each in self.notes[:_MOST_NOTES]),
-            fields=(
-                Field(label="Transferred", value=in_words(sent) + rate),
-                Field(label="MD5", value=f"{self.md5} here and on Drive"),
-                Field(label="Retries", value=str(self.retries)),
-                Field(label="Took", value=f"{self.seconds:.2f} s"),
-            ),
+            fields=tuple(self._fields()),
         )
+
+    def _fields(self) -> Iterator[Field]:
+        """Yield the figures; those that say nothing are left out."""
+        if self.source == "here":
+            yield Field(label="Looked at", value=self._looked_at())
+        elif self.source == "drive":
+            yield Field(label="Transferred", value=self._transferred())
+        if self.source == "drive":
+            yield Field(label="MD5", value=f"{self.md5} here and on Drive")
+        else:
+            yield Field(label="MD5 of the archive", value=f"{self.md5} as on Drive now")
+        if self.retries:
+            yield Field(label="Retries", value=str(self.retries))
+        yield Field(label="Took", value=f"{self.seconds:.2f} s")
+
+    def _transferred(self) -> str:
+        """Return how much went over the line, and how fast where that means something."""
+        sent = self.transferred_bytes
+        if sent < _SPEED_BYTES or self.seconds < _SPEED_S:
+            return in_words(sent)
+        return f"{in_words(sent)}, {in_words(sent / self.seconds)}/s"
+
+    def _looked_at(self) -> str:
+        """Return how many files of a folder that is here were looked at."""
+        seen = self.checked_files or 0
+        if seen >= self.files:
+            return f"all {counted(self.files, 'file')}"
+        return f"{seen:,} of {counted(self.files, 'file')}; all anew: --refresh"
 
 
 _VERDICTS: Final = {

@@ -12,6 +12,7 @@ from colabmagic.drive.errors import DrivePathError
 from colabmagic.drive.report import WorkReport
 from colabmagic.drive.service import connected
 from colabmagic.drive.state_report import ListReport
+from colabmagic.drive.words import local as local_path
 from colabmagic.report.progress import SILENT
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def stage(
         verb="stage", path=str(done.path), files=done.files, bytes=done.size,
         transferred_bytes=done.fetched_bytes, md5=done.md5, seconds=done.seconds,
         notes=done.notes, requests=counts.requests, retries=counts.retries,
+        source=done.source, checked_files=done.checked_files,
     )  # fmt: skip
 
 
@@ -97,7 +99,7 @@ def save(
     progress
         Shows how far it is.
     """
-    source = Path(local).expanduser()
+    source = local_path(local)
     if source.is_dir():
         raise DrivePathError(
             f"{local} is a folder",
@@ -139,7 +141,7 @@ def pack(
     progress
         Shows how far it is.
     """
-    source = Path(folder).expanduser()
+    source = local_path(folder)
     if not source.is_dir():
         raise DrivePathError(
             f"there is no folder {folder}",

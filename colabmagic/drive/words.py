@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from colabmagic.drive.errors import DrivePathError
 from colabmagic.errors import ColabMagicError
 
 if TYPE_CHECKING:
@@ -36,6 +38,28 @@ def quoted(path: object) -> str:
         Any.
     """
     return shlex.quote(shown(path))
+
+
+def local(path: str | Path) -> Path:
+    """Return a path on this machine; ``~`` is the home of a user, as in a shell.
+
+    Parameters
+    ----------
+    path
+        As it was typed.
+
+    Raises
+    ------
+    DrivePathError
+        There is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise DrivePathError(
+            f"{quoted(path)} begins in the home of a user who is not here",
+            hint="write the path out, from / on",
+        ) from None
 
 
 def named(paths: Sequence[object]) -> str:

@@ -56,7 +56,7 @@ def _render_headline(report: Report) -> str:
 
 def _render_finding(finding: Finding) -> str:
     """Return a finding as a table of what was seen and what to do."""
-    caption = f"{finding.severity.word}: {finding.title} [{finding.code}]"
+    caption = f"{finding.severity.word}: {finding.caption}"
     labelled = (("Seen", finding.evidence), ("Fix", finding.fix))
     rows = "".join(
         f"<tr>{_head(label, 'row')}{_cell(''.join(map(_entry, entries)))}</tr>"

@@ -22,6 +22,7 @@ class Severity(Enum):
         return _WORDS[self]
 
 
+NOTE = "note"  # the code of what has no name of its own
 _WORDS = {Severity.ERROR: "Why", Severity.WARN: "Warning", Severity.INFO: "Note"}
 
 
@@ -49,7 +50,7 @@ class Finding:
     Parameters
     ----------
     code
-        Stable name in words, such as ``driver-too-old``.
+        Stable name in words, such as ``driver-too-old``; `NOTE` is not shown.
     title
         The cause, one sentence.
     evidence
@@ -63,6 +64,11 @@ class Finding:
     title: str
     evidence: tuple[str, ...] = ()
     fix: tuple[str, ...] = ()
+
+    @property
+    def caption(self) -> str:
+        """Return the title, with the name that one can search for."""
+        return self.title if self.code == NOTE else f"{self.title} [{self.code}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

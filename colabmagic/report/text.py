@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ _MARGIN = "  "
 _CODE_MARGIN = "      "
 COMMANDS = ("%", "!", "python ", "pip ", "sudo ")
 _NARROWEST = 6  # a column is not squeezed below this
+_HARD_BLANK = "\xa0"  # no line ends there
+_UNIT = re.compile(r"(?<=\d) (?=[^\W\d_])")  # between a figure and what it counts
+_STEP = re.compile(r"[^/]*/+|[^/]+")
 
 
 def render_text(report: Report, width: int = WIDTH) -> str:
@@ -36,20 +40,50 @@ def clean(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
-def _wrap(label: str, text: str, width: int) -> list[str]:
-    """Wrap text behind a label."""
-    return textwrap.wrap(
-        text,
+class _Wrapper(textwrap.TextWrapper):
+    """Breaks words that are longer than a line at their slashes, where they have some."""
+
+    def _split(self, text: str) -> list[str]:
+        """Return the pieces between which a line may end."""
+        room = self.width - len(self.subsequent_indent)
+        pieces = super()._split(text)
+        return [
+            part
+            for piece in pieces
+            for part in (_STEP.findall(piece) if len(piece) > room else [piece])
+        ]
+
+
+def wrapped(text: str, width: int, *, label: str = "") -> list[str]:
+    """Wrap text; figures stay with their units, and names in paths whole.
+
+    Parameters
+    ----------
+    text
+        One line.
+    width
+        Most columns.
+    label
+        What the first line begins with; the others are indented as far.
+    """
+    wrapper = _Wrapper(
         width,
         initial_indent=label,
         subsequent_indent=" " * len(label),
         break_on_hyphens=False,
-    ) or [label.rstrip()]
+    )
+    lines = wrapper.wrap(_UNIT.sub(_HARD_BLANK, text))
+    return [line.replace(_HARD_BLANK, " ") for line in lines]
+
+
+def _wrap(label: str, text: str, width: int) -> list[str]:
+    """Wrap text behind a label."""
+    return wrapped(text, width, label=label) or [label.rstrip()]
 
 
 def _render_finding(finding: Finding, width: int) -> list[str]:
     """Return the lines of a finding: what, why we think so, what to do."""
-    title = f"{finding.title} [{finding.code}]"
+    title = finding.caption
     labelled = (
         (finding.severity.word, (title,)),
         ("Seen", finding.evidence),
@@ -97,14 +131,13 @@ def _fit(widths: Sequence[int], limit: int) -> list[int]:
 
 def _render_row(cells: Sequence[str], widths: Sequence[int]) -> Iterable[str]:
     """Yield the lines of one row; a cell that is too long takes several."""
-    wrapped = [
-        textwrap.wrap(cell, width, break_on_hyphens=False) or [""]
-        for cell, width in zip(cells, widths, strict=True)
+    cut = [
+        wrapped(cell, width) or [""] for cell, width in zip(cells, widths, strict=True)
     ]
-    for number in range(max(map(len, wrapped))):
+    for number in range(max(map(len, cut))):
         parts = [
             (lines[number] if number < len(lines) else "").ljust(width)
-            for lines, width in zip(wrapped, widths, strict=True)
+            for lines, width in zip(cut, widths, strict=True)
         ]
         yield _GAP.join(parts).rstrip()
 

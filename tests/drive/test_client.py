@@ -121,6 +121,25 @@ def test_upload_and_download(client: Drive, tmp_path: Path) -> None:
     assert client.health()["used_bytes"] == 21
 
 
+def test_home_is_written_short(
+    client: Drive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a shell, for all that takes a path on this machine."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a").write_bytes(b"a")
+    client.pack("~/set", "MyDrive/set.tar")
+    assert client.stage("MyDrive/set.tar", "~/again").path == tmp_path / "again"
+    client.save("~/set/a", "MyDrive/")
+    client.download("MyDrive/a", "~/b")
+    assert (tmp_path / "b").read_bytes() == b"a"
+    assert (tmp_path / "again" / "a").exists()
+    for line in (client.download, client.stage):
+        with pytest.raises(errors.DrivePathError, match="home of a user"):
+            line("MyDrive/set.tar", "~nobody-is-called-so/x")
+    assert sorted(each.name for each in client.ls()) == ["a", "set.tar"]
+
+
 def test_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file, our own login, or an error that says what to do; never what is in it."""
     monkeypatch.setenv("COLABMAGIC_HOME", str(tmp_path / "home"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,10 +90,49 @@ def test_work_has_its_figures() -> None:
     assert isinstance(came, WorkReport)
     assert "UNPACKED" in came.headline
     assert "2 files, 10 bytes" in came.headline
-    here = WorkReport(verb="stage", path="x", files=1, bytes=1, transferred_bytes=0,
-                      md5="c" * 32, seconds=0.01)  # fmt: skip
+    here = work(source="here", checked_files=1)
     assert "HERE ALREADY" in here.headline
     assert "1 file, 1 bytes" in here.headline
+
+
+def work(**facts: Any) -> WorkReport:  # noqa: ANN401
+    """Return a report about one small file, with other facts."""
+    given = {
+        "verb": "stage", "path": "x", "files": 1, "bytes": 1, "transferred_bytes": 0,
+        "md5": "c" * 32, "seconds": 0.01, **facts,
+    }  # fmt: skip
+    return WorkReport(**given)
+
+
+def test_where_a_folder_came_from() -> None:
+    """Made of an archive that lay here is not the same as being here."""
+    local = work(source="local")
+    assert "UNPACKED" in local.headline
+    assert "from the archive that lay here" in local.headline
+    assert "0 bytes" not in local.text
+    assert "all 300 files" in work(source="here", files=300, checked_files=300).text
+    some = work(source="here", files=300_000, checked_files=9_984).text
+    assert "9,984 of 300,000 files" in some
+    for here in (some, local.text):
+        assert "here and on Drive" not in here
+
+
+def test_figures_that_say_nothing_are_left_out() -> None:
+    """No retries, the speed of a few bytes, and codes of our own."""
+    small = work(verb="save", transferred_bytes=492, seconds=1.0, notes=("a b",))
+    assert "Retries" not in small.text
+    assert "/s" not in small.text
+    assert "[note]" not in small.text + small.html
+    large = work(transferred_bytes=5 * 10**7, seconds=5.0, retries=2)
+    assert "50.0 MB, 10.0 MB/s" in large.text
+    assert "Retries 2" in large.text
+
+
+def test_the_kind_of_a_report_is_ours() -> None:
+    """Also of one that a notebook shows."""
+    shown = type("NotebookWorkReport", (WorkReport,), {})
+    values = {each.name: getattr(work(), each.name) for each in fields(work())}
+    assert shown(**values).to_dict()["report"] == "WorkReport"
 
 
 def test_a_huge_folder_is_warned_of() -> None:

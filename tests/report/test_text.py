@@ -55,6 +55,30 @@ def test_table_is_aligned() -> None:
     ]
 
 
+def test_paths_are_broken_at_their_slashes() -> None:
+    """A name that fits a line stays whole, so that it can be read and found."""
+    path = "/".join(["", *(f"folder-{number:02}" for number in range(12)), "data.csv"])
+    lines = render_text(
+        Report(title="T", verdict="V", summary=f"at {path}: done")
+    ).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) > 1
+    assert all(line.endswith(("/", "done", "at")) for line in lines)
+    assert path in "".join(lines)
+
+
+@pytest.mark.parametrize("width", range(24, 60))
+def test_a_figure_stays_with_its_unit(width: int) -> None:
+    """``5.0`` at the end of a line and ``GB`` on the next are hard to read."""
+    text = "used 5.0 GB of 15.0 GB, 3 files, 12.5 MB/s, at 3 o'clock in 0.5 s and 4 h"
+    lines = render_text(
+        Report(title="T", verdict="V", summary=text), width
+    ).splitlines()
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if line[-1].isdigit()]
+    assert " ".join(lines) == f"T: V  {text}"
+
+
 @pytest.mark.parametrize("words", [1, 5, 40])
 def test_never_wider_than_asked(words: int) -> None:
     """Long titles, cells and fields are wrapped."""

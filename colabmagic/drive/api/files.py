@@ -27,6 +27,7 @@ from colabmagic.drive.errors import (
     DrivePathError,
     NotDownloadableError,
 )
+from colabmagic.drive.words import quoted
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class Files:
         Parameters
         ----------
         path
-            As ``MyDrive/a/b`` or ``Shareddrives/team/a``.
+            As ``MyDrive/a/b`` or ``Shareddrives/team/a``. With ``/`` at its end: of a file
+            and a folder of one name, the folder.
         newest
             Of several files of the same name take the one that changed last.
 
@@ -91,6 +93,7 @@ class Files:
         for number, name in enumerate(names):
             so_far = "/".join([path.strip("/").split("/")[0], *names[: number + 1]])
             last = number + 1 == len(names)
+            so_far += "/" if last and path.endswith("/") else ""
             current = self._child(current, name, so_far, last=last, newest=newest)
             if not last and not current.is_folder:
                 raise DriveFileNotFoundError(
@@ -111,7 +114,12 @@ class Files:
         if path.strip("/") in _SHARED:
             yield from shared_drives(self.transport)
             return
-        folder = self.stat(path)
+        try:
+            folder = self.stat(path)
+        except AmbiguousPathError as error:  # of a list, the newest makes no sense
+            raise AmbiguousPathError(
+                error.what, seen=error.seen, hint=_to_list(path)
+            ) from None
         if not folder.is_folder:
             yield folder
             return
@@ -144,12 +152,28 @@ class Files:
         current = root
         for name in names:
             with self._making:  # two threads must not make it twice
-                found = self._named(current, name)
-                folders = [each for each in found if each.is_folder]
-                if len(folders) > 1:
-                    raise _ambiguous(path, folders)
-                current = folders[0] if folders else self._make_folder(current, name)
+                current = self._folder_in(current, name, path)
         return current
+
+    def _folder_in(self, parent: RemoteFile, name: str, path: str) -> RemoteFile:
+        """Return the folder of a name, be it by a shortcut; make it if the name is free."""
+        found = self._named(parent, name)
+        folders = [each for each in found if each.is_folder]
+        if not folders:
+            targets = (self.by_id(each.target_id) for each in found if each.target_id)
+            folders = [each for each in targets if each.is_folder]
+        if len(folders) > 1:
+            raise _ambiguous(path, folders)
+        if folders:
+            return folders[0]
+        if found:
+            raise DrivePathError(
+                f"{clean(name)} is a file, and no folder",
+                seen=clean(path),
+                hint="leave the / at its end out, to give that file new content; or take "
+                "the name of a folder",
+            )
+        return self._make_folder(parent, name)
 
     def named(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
         """Return all files of a name in a folder, the newest first."""
@@ -317,9 +341,11 @@ class Files:
             ] or found
         if not found:
             raise DriveFileNotFoundError(
-                f"{path} is not there",
+                f"{path.rstrip('/')} is not there",
                 hint="look at upper and lower case, and at the account that you use",
             )
+        if len(found) > 1 and path.endswith("/"):
+            found = [each for each in found if each.is_folder] or found
         if len(found) > 1 and not newest:
             raise _ambiguous(path, found)
         one = found[0]
@@ -382,11 +408,22 @@ def _quoted(text: str) -> str:
 def _ambiguous(path: str, found: list[RemoteFile]) -> AmbiguousPathError:
     """Return the error for several files of one name."""
     shown = ", ".join(
-        f"{each.modified or '?'} (id {each.id})" for each in found[:_MANY]
+        f"{'a folder, ' if each.is_folder else ''}{each.modified or '?'} (id {each.id})"
+        for each in found[:_MANY]
     )
     return AmbiguousPathError(
-        f"{len(found)} files are called {path}",
+        f"{len(found)} files are called {path.rstrip('/')}",
         seen=f"changed {shown}",
         hint="rename or delete all but one on drive.google.com, or take the newest: --newest"
         " (newest=True)",
+    )
+
+
+def _to_list(path: str) -> str:
+    """Return what to do for a list of one of several."""
+    rename = "rename or delete all but one on drive.google.com"
+    if path.endswith("/"):
+        return rename
+    return (
+        f"the folder of that name: %mount_drive --ls {quoted(path + '/')}; or {rename}"
     )

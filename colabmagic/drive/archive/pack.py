@@ -22,6 +22,7 @@ from colabmagic.drive.archive.names import leads_out
 from colabmagic.drive.archive.steps import step
 from colabmagic.drive.errors import DrivePathError, IntegrityError, TargetFullError
 from colabmagic.drive.transfer.journal import refuse_full
+from colabmagic.drive.transfer.logins import Logins
 from colabmagic.drive.transfer.upload import upload
 from colabmagic.report.progress import SILENT, Progress
 from colabmagic.report.text import clean
@@ -58,7 +59,7 @@ class Packed:
     seconds
         How long it took.
     notes
-        What was left out: links, devices.
+        What was left out: links, devices, logins.
     """
 
     path: str
@@ -75,7 +76,8 @@ def pack(
 ) -> Packed:
     """Pack a local folder and upload it; return when the server's MD5 is ours.
 
-    The same files give the same archive, byte for byte. Links are not followed.
+    The same files give the same archive, byte for byte. Links are not followed, and a
+    login to a Google account is left out.
 
     Parameters
     ----------
@@ -178,6 +180,7 @@ class _Content:
     others: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, folder: Path, stack: contextlib.ExitStack) -> _Content:
@@ -215,13 +218,17 @@ class _Content:
 
     def notes(self) -> Iterator[str]:
         """Yield what was left out."""
-        for kind, names in (("links", self.links), ("devices or pipes", self.others)):
+        for kind, names in (
+            ("links", self.links),
+            ("devices or pipes", self.others),
+            ("logins to a Google account", self.logins),
+        ):
             if names:
                 yield f"{len(names):,} {kind} were left out: {_some(names)}"
 
     def _walk(self) -> None:
         """Find what is there; links are not followed."""
-        waiting = [""]
+        waiting, known = [""], Logins()
         while waiting:
             name = waiting.pop()
             try:
@@ -232,6 +239,13 @@ class _Content:
                         each: os.access(each, os.R_OK, dir_fd=descriptor)
                         for each, status in kinds.items()
                         if stat.S_ISREG(status.st_mode)
+                    }
+                    secret = {
+                        each
+                        for each, can_be_read in readable.items()
+                        if can_be_read
+                        and known.may_be(kinds[each], each)
+                        and _is_login(known, descriptor, each)
                     }
             except OSError:
                 self.unreadable.append(name or ".")
@@ -247,6 +261,8 @@ class _Content:
                     self.links.append(path)
                 elif not stat.S_ISREG(status.st_mode):
                     self.others.append(path)
+                elif each in secret:
+                    self.logins.append(path)
                 elif readable[each]:
                     self.files.append((path, status))
                 else:
@@ -329,6 +345,20 @@ def _opened(root: int, name: str, flags: int) -> Iterator[int]:
         yield current
     finally:
         os.close(current)
+
+
+def _is_login(known: Logins, folder: int, name: str) -> bool:
+    """Tell whether a file of an open folder is a user's login."""
+    try:
+        descriptor = os.open(name, _FILE, dir_fd=folder)
+    except OSError:  # gone, or a link by now: packing tells
+        return False
+    try:
+        return known.has(descriptor, name)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:

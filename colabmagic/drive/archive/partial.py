@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from colabmagic.drive.archive import record
 from colabmagic.drive.errors import TargetFullError
 from colabmagic.drive.transfer.journal import lock, unwritable
 from colabmagic.report.text import clean
@@ -76,8 +77,8 @@ def beside(folder: Path) -> Path:
     return made
 
 
-def put_in_place(made: Path, folder: Path) -> None:
-    """Give a folder its name; one that has it goes.
+def put_in_place(made: Path, folder: Path, mark_ns: int) -> Path | None:
+    """Give a folder its name; of one that has it, the user's own files are kept.
 
     Parameters
     ----------
@@ -85,21 +86,48 @@ def put_in_place(made: Path, folder: Path) -> None:
         The folder, beside its place.
     folder
         Its place.
+    mark_ns
+        When the one that has the name was unpacked: what is later is the user's.
+
+    Returns
+    -------
+    Path or None
+        Where the user's files are now; None if there were none.
     """
     try:
         if not folder.exists():
             made.replace(folder)
-            return
-        old = beside(folder)
-        folder.replace(old / folder.name)
+            return None
+        # What is the user's gets a name of its own at once: what lies under a name for
+        # half-made folders is removed, be it by the run after one that was killed.
+        mine = bool(record.look(folder, mark_ns, None).changed)
+        work = None if mine else beside(folder)
+        old = work / folder.name if work else _local_name(folder)
+        folder.replace(old)
         try:
             made.replace(folder)
         except BaseException:
-            (old / folder.name).replace(folder)
+            old.replace(folder)
             raise
+        stays = record.keep_changed(old, mark_ns)
+        if stays and work:  # written meanwhile
+            old = old.replace(_local_name(folder))
     except OSError as error:
         raise unwritable(folder, error) from None
-    remove(old)
+    if work is not None:
+        remove(work)
+    return old if stays else None
+
+
+def _local_name(folder: Path) -> Path:
+    """Return a name beside a folder that nothing has."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    names = (
+        f"{folder.name}.local-{stamp}{more}" for more in ("", *range(-1, -100, -1))
+    )
+    return next(
+        path for name in names if not os.path.lexists(path := folder.with_name(name))
+    )
 
 
 def remove(made: Path) -> None:

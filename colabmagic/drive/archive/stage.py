@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from colabmagic.drive.archive import partial
+from colabmagic.drive.archive import partial, record
 from colabmagic.drive.archive.archives import (
-    KNOWN,
     content_bytes,
     kind_of,
     require,
-    stem_of,
 )
 from colabmagic.drive.archive.members import MAX_RATIO, Links
+from colabmagic.drive.archive.request import (
+    default_folder,
+    refuse_in_drive,
+    refuse_no_archive,
+)
 from colabmagic.drive.archive.steps import step
 from colabmagic.drive.archive.unpacking import Limits, Unpacking
 from colabmagic.drive.errors import (
@@ -34,17 +35,19 @@ from colabmagic.drive.transfer.download import (
     download,
     refuse_without_bytes,
 )
-from colabmagic.drive.transfer.journal import refuse_full, unwritable
+from colabmagic.drive.transfer.journal import refuse_full
 from colabmagic.drive.transfer.reader import open_ranges
+from colabmagic.drive.words import quoted
 from colabmagic.report.progress import SILENT, Progress
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from colabmagic.drive.api.files import Files, RemoteFile
     from colabmagic.drive.archive.members import Target
+    from colabmagic.drive.archive.record import Record
 
-_COLAB: Final = Path("/content")
-_NO_NAMES: Final = {"", ".", ".."}
 _HASHED_AT_ONCE: Final = 4 * 2**20
 
 
@@ -63,13 +66,18 @@ class Staged:
     archive_bytes
         Bytes of the archive on Drive.
     fetched_bytes
-        Bytes that went over the line in this run; 0 where it was here already.
+        Bytes that went over the line in this run.
+    source
+        What it was made of: ``drive``; ``local``: the archive was here; ``here``: nothing
+        was made, the folder was here.
     md5
         Of the archive; the server's and ours are the same.
     seconds
         How long it took.
     notes
         What the user should know.
+    checked_files
+        Where the folder was here: at how many of its files was looked.
     """
 
     path: Path
@@ -80,6 +88,8 @@ class Staged:
     md5: str
     seconds: float
     notes: tuple[str, ...] = ()
+    source: Literal["drive", "local", "here"] = "drive"
+    checked_files: int | None = None
 
 
 def stage(  # noqa: PLR0913 (by keyword)
@@ -110,7 +120,7 @@ def stage(  # noqa: PLR0913 (by keyword)
         Path of a ``.tar``, ``.tar.gz``, ``.tar.xz``, ``.tar.bz2``, ``.tar.zst``, ``.zip``
         or ``.7z`` on Drive.
     to
-        The folder; left out: of the archive's name, below ``/content`` or here.
+        The folder; left out: of the archive's name, in ``/content`` on Colab, else here.
     refresh
         Take it again although it is here.
     workers, part_bytes
@@ -137,19 +147,15 @@ def stage(  # noqa: PLR0913 (by keyword)
     DriveError
         Nothing lies under the folder's name then that did not before.
     """
+    refuse_no_archive(files, archive)
     name = archive.rstrip("/").rpartition("/")[2]
-    if kind_of(name) is None:
-        raise CorruptArchiveError(
-            f"{clean(name)} is no archive that can be unpacked",
-            seen=f"known: {KNOWN}",
-            hint='%mount_drive --pack FOLDER "MyDrive/NAME.tar.zst" makes one',
-        )
     if links not in {"refuse", "inside"}:
         raise ValueError(f"links is 'refuse' or 'inside', not {links!r}")
     require(name)
-    folder = (to or _default_folder(name)).resolve()
+    folder = (to or default_folder(name)).resolve()
     if not folder.name:
         raise TargetFullError(f"{folder} cannot be made anew", hint="--to FOLDER")
+    refuse_in_drive(folder, archive)
     job = _Stage(
         files, archive, name, folder, workers, part_bytes,
         Limits(max_ratio=max_ratio, max_bytes=max_bytes, links=links),
@@ -183,26 +189,30 @@ class _Stage:
 
     def __post_init__(self) -> None:
         self.began = time.monotonic()
-        self.marker = self.folder.with_name(f".{self.folder.name}.colabmagic.json")
         self.remote: RemoteFile | None = None
 
     def hit(self) -> Staged | None:
-        """Return what is here, if it is what Drive has: one request."""
-        known = _known(self.marker, self.folder)
+        """Return what is here, if it is what Drive has: one request, and a short look."""
+        known = record.recorded(self.folder)
         self.remote = remote = self._found(known)
-        if known is None or (known["id"], known["md5"]) != (remote.id, remote.md5):
+        if known is None or (known.id, known.md5) != (remote.id, remote.md5):
             return None
+        found = record.look(self.folder, known.mark_ns)
+        if found.whole and found.files < known.files:
+            return None  # some are missing
+        told = record.told(found, known, self.archive)
         return Staged(
-            path=self.folder, files=known["files"], size=known["size"],
-            archive_bytes=remote.size or 0, fetched_bytes=0, md5=known["md5"],
-            seconds=time.monotonic() - self.began, notes=tuple(known["notes"]),
+            path=self.folder, files=known.files, size=known.size,
+            archive_bytes=remote.size or 0, fetched_bytes=0, md5=known.md5,
+            seconds=time.monotonic() - self.began, notes=(*told, *known.notes),
+            source="here", checked_files=found.files,
         )  # fmt: skip
 
-    def _found(self, known: dict[str, Any] | None) -> RemoteFile:
+    def _found(self, known: Record | None) -> RemoteFile:
         """Return the file on Drive: by its id, if it is known from the last time."""
-        if known is not None and known["path"] == self.archive and not self.newest:
+        if known is not None and known.path == self.archive and not self.newest:
             with contextlib.suppress(DriveError):
-                found = self.files.by_id(str(known["id"]))
+                found = self.files.by_id(known.id)
                 if not found.trashed and found.name == self.name:
                     return found
         return self.files.stat(self.archive, newest=self.newest)
@@ -232,7 +242,7 @@ class _Stage:
                     job.begin(local.open("rb"))
                 target = job.result(self.progress)
             md5 = done.md5 if done else str(remote.md5)
-            self._appear(job, md5, target)
+            notes = self._appear(job, md5, target)
         except CorruptArchiveError:  # its bytes are those of Drive: of no further use
             job.abandon()
             if not self.keep_archive:
@@ -246,7 +256,8 @@ class _Stage:
         return Staged(
             path=self.folder, files=target.files, size=target.written_bytes,
             archive_bytes=job.size, fetched_bytes=done.fetched_bytes if done else 0, md5=md5,
-            seconds=time.monotonic() - self.began, notes=tuple(target.notes),
+            seconds=time.monotonic() - self.began, notes=(*notes, *target.notes),
+            source="drive" if done and done.fetched_bytes else "local",
         )  # fmt: skip
 
     def _fetched(
@@ -273,8 +284,8 @@ class _Stage:
 
     def _kept(self) -> bool:
         """Tell whether the archive beside the folder is one that was kept before."""
-        known = _known(self.marker, self.folder) or {}
-        return known.get("kept") == self.name
+        known = record.recorded(self.folder)
+        return known is not None and known.kept == self.name
 
     def _refuse_full(self, remote: RemoteFile, local: Path, *, here: bool) -> None:
         """Raise if the disk cannot take the archive and its content.
@@ -291,59 +302,44 @@ class _Stage:
                 content = content_bytes(self.name, file)
         refuse_full(self.folder, size + (content or remote.size or 0))
 
-    def _appear(self, job: Unpacking, md5: str, target: Target) -> None:
-        """Give the folder its name, and note what it is of."""
+    def _appear(self, job: Unpacking, md5: str, target: Target) -> list[str]:
+        """Note what the folder is of, and give it its name; return what to tell."""
         assert job.made is not None
         assert self.remote is not None
+        before = record.recorded(self.folder)
         facts = {
             "id": self.remote.id, "md5": md5, "path": self.archive,
             "files": target.files, "size": target.written_bytes,
-            "notes": list(target.notes), "inode": job.made.stat().st_ino,
-            "entries": len(list(job.made.iterdir())),
-            "kept": self.name if self.keep_archive else None,
+            "notes": tuple(target.notes), "kept": self.name if self.keep_archive else None,
         }  # fmt: skip
-        # First what tells of the new folder, then the folder: in between, the number of
-        # the old one does not fit, and nothing is taken for what it is not.
-        fresh = self.marker.with_name(self.marker.name + ".new")
-        try:
-            fresh.write_text(json.dumps(facts), "utf-8")
-            fresh.replace(self.marker)
-        except OSError as error:
-            fresh.unlink(missing_ok=True)
-            raise unwritable(self.marker, error) from None
-        partial.put_in_place(job.made, self.folder)
+        record.note(facts, job.made, self.folder)
+        mark_ns = before.mark_ns if before else 0
+        mine = partial.put_in_place(job.made, self.folder, mark_ns)
+        notes = []
+        if mine is not None:
+            notes.append(
+                f"what you had made or changed in {clean(self.folder.name)} is in "
+                f"{clean(str(mine))} now"
+            )
+        if before is not None and before.path != self.archive:
+            notes.append(f"the folder held {clean(before.path)} before")
+        return notes
 
     def refuse_occupied(self) -> None:
-        """Refuse to replace a folder that is not ours."""
-        if self.folder.exists() and not self.marker.exists():
-            if self.folder.is_dir() and not any(self.folder.iterdir()):
-                return
-            raise TargetFullError(
-                f"{clean(str(self.folder))} is there already, and was not made by this magic",
-                hint="another folder: --to, or move that one away",
-            )
-
-
-def _default_folder(name: str) -> Path:
-    """Return where an archive goes if nobody says."""
-    stem = stem_of(name)
-    parent = _COLAB if _COLAB.is_dir() else Path.cwd()
-    return parent / ("data" if stem in _NO_NAMES else stem)
-
-
-def _known(marker: Path, folder: Path) -> dict[str, Any] | None:
-    """Return what was noted when the folder was made; None if it is not all there."""
-    with contextlib.suppress(OSError, ValueError):
-        found = json.loads(marker.read_text("utf-8"))
-        keys = {"id", "md5", "path", "files", "size", "notes", "inode", "entries"}
-        if (
-            isinstance(found, dict)
-            and keys <= found.keys()
-            and folder.stat().st_ino == found["inode"]
-            and len(list(folder.iterdir())) >= found["entries"]  # nobody emptied it
-        ):
-            return found
-    return None
+        """Refuse to replace a folder that is not ours: also one made anew since then."""
+        if not self.folder.exists() or record.recorded(self.folder) is not None:
+            return
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            return
+        other = self.folder.with_name(f"{self.folder.name}-2")
+        raise TargetFullError(
+            f"{clean(str(self.folder))} is there already, and was not made by this magic",
+            seen="it was made anew, after this magic had unpacked one of this name"
+            if record.marker_of(self.folder).exists()
+            else None,
+            hint=f"%mount_drive --stage {quoted(self.archive)} --to {quoted(other)}; or "
+            "rename that one",
+        )
 
 
 def _is_content(local: Path, remote: RemoteFile) -> bool:

@@ -9,6 +9,7 @@ again, in their order, and waits for those that are missing.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import io
 import json
@@ -31,6 +32,7 @@ _WAIT_S: Final = (
 )
 
 
+_NOT_MINE: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
 _NOTED_BYTES: Final = 2**20  # so often is noted how far a range has come
 
 
@@ -428,5 +430,7 @@ def unwritable(target: Path, error: OSError) -> TargetFullError:
     return TargetFullError(
         f"{clean(str(target))} cannot be written",
         seen=f"{error.strerror or type(error).__name__}",
-        hint="free room on the disk, or choose another folder",
+        hint="another folder, that you may write"
+        if error.errno in _NOT_MINE
+        else "free room on the disk, or choose another folder",
     )

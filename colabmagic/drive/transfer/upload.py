@@ -33,6 +33,7 @@ from colabmagic.drive.errors import (
     SessionLostError,
 )
 from colabmagic.drive.transfer.download import Transferred
+from colabmagic.drive.transfer.logins import refuse_login
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def upload(  # noqa: PLR0913 (by keyword)
     before = (transport.requests_made, transport.retries)
     try:
         with source.open("rb") as file:
+            refuse_login(file.fileno(), source, f"{source.name}/{name}")
             job = _Upload(files, file, folder, name, chunk_bytes, progress or _ignore)
             failure = job.run_checked(source.name)
     except OSError as error:

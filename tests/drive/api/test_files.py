@@ -109,3 +109,37 @@ def test_a_name_that_is_taken_by_what_has_no_bytes(
     drive.store.add_file("target", b"twin")
     with pytest.raises(errors.AmbiguousPathError):
         upload(files, tmp_path / "x", root, "target")
+
+
+def test_a_file_where_a_folder_was_meant(drive: FakeDrive, files: Files) -> None:
+    """No folder is made beside a file of its name; a shortcut to a folder is one."""
+    drive.store.add_file("table.csv", b"1")
+    for path in ("MyDrive/table.csv/", "MyDrive/table.csv/deep"):
+        with pytest.raises(errors.DrivePathError, match=r"table\.csv is a file"):
+            files.folder(path)
+    folder = drive.store.add_folder("real")
+    drive.store.add_shortcut("short", folder.id)
+    assert files.folder("MyDrive/short/").id == folder.id
+    assert len(list(files.ls("MyDrive"))) == 3
+
+
+def test_a_file_and_a_folder_of_one_name(drive: FakeDrive, files: Files) -> None:
+    """Which is which is said; a slash at the end means the folder."""
+    drive.store.add_file("data", b"1")
+    folder = drive.store.add_folder("data")
+    inner = drive.store.add_file("x", b"", folder.id)
+    with pytest.raises(errors.AmbiguousPathError, match="2 files") as caught:
+        list(files.ls("MyDrive/data"))
+    assert "a folder, " in str(caught.value.seen)
+    assert "--ls MyDrive/data/" in caught.value.hint
+    assert "newest" not in caught.value.hint
+    assert [each.id for each in files.ls("MyDrive/data/")] == [inner.id]
+    with pytest.raises(errors.AmbiguousPathError) as caught:
+        files.stat("MyDrive/data")
+    assert "--newest" in caught.value.hint
+    drive.store.add_folder("data")
+    with pytest.raises(
+        errors.AmbiguousPathError, match="2 files are called MyDrive/data "
+    ) as caught:
+        list(files.ls("MyDrive/data/"))
+    assert "--ls" not in caught.value.hint

@@ -9,10 +9,13 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.oauth2.credentials import Credentials
 
 from colabmagic.drive import errors
+from colabmagic.drive.account.tokens import store
 from colabmagic.drive.archive.pack import count_hint, pack
 from colabmagic.drive.archive.stage import stage
+from colabmagic.drive.transfer.upload import upload
 from tests.drive.archive.test_archives import content
 from tests.drive.archive.test_stage import Told
 from tests.drive.transfer.test_transfers import CHUNKS, fault
@@ -107,6 +110,33 @@ def test_links_are_not_followed(files: Files, folder: Path, tmp_path: Path) -> N
         "2 links were left out: 'all', 'l'",
         "1 devices or pipes were left out: 'pipe'",
     )
+
+
+def test_logins_are_left_out(
+    drive: FakeDrive, files: Files, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours under any name, and those of other tools; that is said. Others' JSON stays."""
+    monkeypatch.setenv("COLABMAGIC_HOME", str(folder / "home"))
+    login: Any = Credentials(  # type: ignore[no-untyped-call]
+        None, refresh_token="SECRET-R", client_id="c", client_secret="SECRET-C",  # noqa: S106
+        token_uri="https://example.org/token",  # noqa: S106
+    )  # fmt: skip
+    kept = store(login)
+    (folder / "copy.json").write_bytes(kept.read_bytes())
+    os.link(kept, folder / "linked")
+    (folder / "labels.json").write_text('{"refresh_token": 1}')
+    done = pack(files, folder, "MyDrive/x.tar")
+    assert done.files == 5
+    (note,) = done.notes
+    assert note.startswith("3 logins to a Google account were left out: 'copy.json'")
+    (data,) = stored(drive)
+    assert b"SECRET" not in data
+    assert b"labels.json" in data
+    for path in (kept, folder / "copy.json"):
+        with pytest.raises(errors.DrivePathError, match="is a login") as caught:
+            upload(files, path, files.stat("MyDrive"), "backup")
+        assert "SECRET" not in str(caught.value)
+    assert len(stored(drive)) == 1
 
 
 def test_names_that_would_be_refused(

@@ -89,9 +89,6 @@ def test_a_new_revision_is_taken(
     staged()
     assert content(tmp_path / "data") == {"new": b"1"}
     assert names(tmp_path) == [".data.colabmagic.json", "data"]
-    (tmp_path / "data" / "mine").write_text("x")
-    staged(refresh=True)
-    assert content(tmp_path / "data") == {"new": b"1"}
 
 
 @pytest.mark.parametrize(
@@ -126,6 +123,122 @@ def test_a_folder_of_the_users_is_not_replaced(
     assert (tmp_path / "data" / "mine").read_text() == "x"
 
 
+def kept_aside(tmp_path: Path) -> dict[str, bytes]:
+    """Return the files that were moved out of the way."""
+    (aside,) = tmp_path.glob("data.local-*")
+    return content(aside)
+
+
+def later(tmp_path: Path) -> None:
+    """Wait until the clock of the disk has gone on."""
+    begin = (tmp_path / ".data.colabmagic.json").stat().st_ctime_ns
+    clock = tmp_path / "clock"
+    while not clock.exists() or clock.stat().st_ctime_ns <= begin:
+        clock.write_text("")
+    clock.unlink()
+
+
+@pytest.mark.parametrize("how", ["refresh", "revision", "another archive"])
+def test_files_of_the_users_are_kept(
+    drive: FakeDrive,
+    files: Files,
+    staged: Callable[..., Staged],
+    tmp_path: Path,
+    how: str,
+) -> None:
+    """Written, changed or moved in since: they go aside, alone, and that is said."""
+    staged()
+    later(tmp_path)
+    old = tmp_path / "old"
+    old.write_text("moved")
+    os.utime(old, (1e9, 1e9))
+    old.rename(tmp_path / "data" / "moved")
+    (tmp_path / "data" / "sub" / "mine").mkdir(parents=True)
+    (tmp_path / "data" / "sub" / "mine" / "x").write_text("new")
+    victim = next(iter(FILES))
+    (tmp_path / "data" / victim).write_text("edited")
+    (entry,) = (
+        e for e in drive.store.files.values() if e.meta["name"] == "data.tar.gz"
+    )
+    if how == "another archive":
+        drive.store.add_file("data.zip", zipped())
+        done = stage(files, "MyDrive/data.zip", tmp_path / "data")
+        assert "held MyDrive/sets/data.tar.gz before" in done.notes[1]
+    else:
+        if how == "revision":
+            drive.store.set_content(entry.id, tar("w:gz", {"new": b"1"}))
+        done = staged(refresh=how == "refresh")
+    mine = {"moved": b"moved", "sub/mine/x": b"new", victim: b"edited"}
+    assert kept_aside(tmp_path) == mine
+    assert "data.local-" in done.notes[0]
+    assert content(tmp_path / "data") in (FILES, {"new": b"1"})
+    assert len(names(tmp_path)) == 3
+    staged(refresh=True)  # untouched since: nothing more goes aside
+    assert len(list(tmp_path.glob("data.local-*"))) == 1
+
+
+def test_a_folder_made_anew_is_not_replaced(
+    staged: Callable[..., Staged], tmp_path: Path
+) -> None:
+    """The note about the one before it says nothing about this one."""
+    staged()
+    later(tmp_path)
+    (tmp_path / "data").rename(tmp_path / "away")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "thesis.tex").write_text("x")
+    for refresh in (False, True):
+        with pytest.raises(errors.TargetFullError, match="made anew") as caught:
+            staged(refresh=refresh)
+    assert "--to" in caught.value.hint
+    assert (tmp_path / "data" / "thesis.tex").read_text() == "x"
+    shutil.rmtree(tmp_path / "away")
+
+
+def test_a_folder_made_anew_under_the_old_number(
+    staged: Callable[..., Staged], tmp_path: Path
+) -> None:
+    """Many file systems use it again: what is in there still is the user's."""
+    staged()
+    later(tmp_path)
+    for each in (tmp_path / "data").iterdir():
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
+    (tmp_path / "data" / "thesis.tex").write_text("x")
+    staged()
+    assert content(tmp_path / "data") == FILES
+    assert kept_aside(tmp_path) == {"thesis.tex": b"x"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [("none", ""), ("more", "1 file is more"), ("other", "1 file is not as unpacked")],
+)
+def test_a_folder_that_is_here_is_looked_at(
+    staged: Callable[..., Staged], tmp_path: Path, change: str, said: str
+) -> None:
+    """What the user did stays, and is said; how much was looked at is known."""
+    first = staged()
+    later(tmp_path)
+    name = "results.csv" if change == "more" else next(iter(FILES))
+    if change != "none":
+        (tmp_path / "data" / name).write_text("mine")
+    again = staged()
+    assert (first.source, again.source) == ("drive", "here")
+    assert again.checked_files == 3 + (change == "more")
+    assert said in " ".join(again.notes)
+    assert bool(again.notes) == bool(said)
+
+
+def test_files_that_are_missing_deep_down(
+    staged: Callable[..., Staged], tmp_path: Path
+) -> None:
+    """Is no hit, also if their folder is there."""
+    staged()
+    deep = next(name for name in FILES if "/" in name)
+    (tmp_path / "data" / deep).unlink()
+    assert staged().source == "drive"
+    assert content(tmp_path / "data") == FILES
+
+
 def test_under_faults(
     drive: FakeDrive, staged: Callable[..., Staged], tmp_path: Path
 ) -> None:
@@ -143,7 +256,7 @@ def test_by_default_it_goes_where_one_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A folder of the archive's name; what is no archive is refused."""
-    monkeypatch.setattr("colabmagic.drive.archive.stage._COLAB", tmp_path / "none")
+    monkeypatch.setattr("colabmagic.drive.archive.request._COLAB", tmp_path / "none")
     drive.store.add_file("set.zip", zipped())
     outer = Path.cwd()
     os.chdir(tmp_path)

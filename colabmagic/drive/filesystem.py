@@ -258,7 +258,7 @@ class DriveFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
             Of fsspec.
         """
         given = {"block_size": block_size, "cache_options": cache_options, **options}
-        if "w" not in mode:
+        if mode.strip("bt") != "w":
             return super().open(path, mode, compression=compression, **given)
         text = {name: given.pop(name, None) for name in _OF_TEXT if "b" not in mode}
         packing = get_compression(path, compression)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 MIB = 2**20
 THREADS = 8
 OCTETS = "application/octet-stream"
+LISTED = "id,name,size,md5Checksum,mimeType,modifiedTime"
 
 
 class Ours:
@@ -55,21 +56,9 @@ class Ours:
 
     def download(self, options: dict[str, Any]) -> dict[str, Any]:
         """Download a file."""
-        tell = options.get("tell")
-        come = [0]
-
-        def progress(more: int) -> None:
-            come[0] += more
-            Path(tell).write_text(str(come[0]), "utf-8")
-
         remote = self.files.stat(f"MyDrive/{options['name']}")
-        done = self.fetch(
-            self.files,
-            remote,
-            Path(options["target"]),
-            progress=progress if tell else None,
-        )
-        return {"fetched": done.fetched_bytes}
+        self.fetch(self.files, remote, Path(options["target"]))
+        return {}
 
     def upload(self, source: Path, name: str) -> None:
         """Upload a file."""
@@ -110,10 +99,10 @@ class Ours:
 class Google:
     """Google's own googleapiclient."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: dict[str, Any], listed: str = LISTED) -> None:
         from googleapiclient import http
 
-        self.http = http
+        self.http, self.listed = http, listed
         self.service = googleapiclient_service(options["url"], options["token"])
 
     def download(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +139,7 @@ class Google:
         while True:
             page = files.list(
                 q=query, pageSize=1000, pageToken=token,
-                fields="nextPageToken,files(id,name,size,md5Checksum,mimeType,modifiedTime)",
+                fields=f"nextPageToken,files({self.listed})",
             ).execute()  # fmt: skip
             count += len(page["files"])
             token = page.get("nextPageToken")
@@ -207,13 +196,17 @@ class Requests:
         return {}
 
 
-class RequestsMd5(Requests):
-    """Plain requests that make the MD5 of what comes: the same promise as ours."""
+class RequestsHash(Requests):
+    """Plain requests that make a checksum of what comes: the same promise as ours."""
+
+    def __init__(self, options: dict[str, Any], name: str) -> None:
+        super().__init__(options)
+        self.name = name
 
     def download(self, options: dict[str, Any]) -> dict[str, Any]:
         """Download a file."""
         url = f"{self.root}/drive/v3/files/{options['id']}?alt=media"
-        digest = hashlib.md5(usedforsecurity=False)
+        digest = hashlib.new(self.name, usedforsecurity=False)
         with (
             self.session.get(url, stream=True, timeout=60) as response,
             Path(options["target"]).open("wb") as file,
@@ -260,12 +253,21 @@ class Rclone:
         return {"count": len(self._run("lsf", "fake:many").splitlines())}
 
 
+def google_with_our_fields(options: dict[str, Any]) -> Google:
+    """Return googleapiclient that asks for as much of each file as ours."""
+    from colabmagic.drive.api.remote import LISTED as OURS
+
+    return Google(options, OURS)
+
+
 WHO: dict[str, Callable[[dict[str, Any]], Any]] = {
     "ours": Ours,
     "googleapiclient": Google,
     "gdrive_fsspec": Fsspec,
     "requests": Requests,
-    "requests with MD5": RequestsMd5,
+    "googleapiclient, our fields": google_with_our_fields,
+    "requests with MD5": lambda options: RequestsHash(options, "md5"),
+    "requests with SHA-256": lambda options: RequestsHash(options, "sha256"),
     "rclone 4": lambda options: Rclone(options, 4),
     "rclone 8": lambda options: Rclone(options, 8),
 }

@@ -11,15 +11,36 @@ import random
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.fakes.drive import FakeDrive  # noqa: E402
+from tests.fakes.drive import FakeDrive, server  # noqa: E402
 from tests.fakes.drive.proxy import ConnectProxy, tls_context  # noqa: E402
 
 PIECE = 2**24
+
+
+class Sent:
+    """Counts the bytes of files that are sent, through all doors."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._blocks = server.blocks
+        server.blocks = self._counted  # type: ignore[assignment]
+
+    def _counted(self, *which: Any) -> Iterator[bytes]:  # noqa: ANN401 (of `blocks`)
+        """Yield blocks; one counts when the next is asked for."""
+        for block in self._blocks(*which):
+            yield block
+            self.count += len(block)
+
+
+SENT = Sent()
 
 
 def main(folder: Path) -> None:
@@ -59,7 +80,9 @@ def obey(order: dict[str, Any], doors: tuple[FakeDrive, FakeDrive]) -> dict[str,
     if "sums" in order:
         entries = [e for e in _found(plain, order["sums"]) if not e.meta["trashed"]]
         return {"sums": [(e.meta["name"], e.meta["md5Checksum"]) for e in entries]}
-    return {"violations": plain.violations + doors[1].violations}
+    if "count_anew" in order:
+        SENT.count = 0
+    return {"sent": SENT.count, "violations": plain.violations + doors[1].violations}
 
 
 def _set(door: FakeDrive, order: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
@@ -33,7 +34,8 @@ _WAIT_S: Final = (
 
 
 _NOT_MINE: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
-_NOTED_BYTES: Final = 2**20  # so often is noted how far a range has come
+_NOTED_BYTES: Final = 2**20  # so often is noted how far a range has come,
+_NOTED_S: Final = 0.02  # and so often where they come slowly
 
 
 @dataclass(eq=False)
@@ -60,6 +62,7 @@ class Journal:
     _log: Any = None
     _reached: dict[int, int] = field(default_factory=dict)
     _noted: dict[int, int] = field(default_factory=dict)
+    _noted_at: dict[int, float] = field(default_factory=dict)
     _front: int = 0
     _ended: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -185,14 +188,22 @@ class Journal:
                 full = min((number + 1) * self.part_bytes, self.size)
                 start = min(full, end)
                 self._reached[number] = start
-                noted = self._noted.get(number, number * self.part_bytes)
                 if start == full:
                     self.done.add(number)
                     self._note(f"{number}")
-                elif start - noted >= _NOTED_BYTES:
-                    self._noted[number] = start
+                elif self._is_due(number, start):
                     self._note(f"{number} {start}")
             self._changed.notify_all()
+
+    def _is_due(self, number: int, reached: int) -> bool:
+        """Tell whether it is to be noted how far a range has come; the lock is held."""
+        now = time.monotonic()
+        fresh = reached - self._noted.get(number, number * self.part_bytes)
+        due = now - self._noted_at.get(number, 0.0) >= _NOTED_S
+        if not due and fresh < _NOTED_BYTES:
+            return False
+        self._noted[number], self._noted_at[number] = reached, now
+        return True
 
     def _note(self, line: str) -> None:
         """Add a line to the journal; the lock is held."""

@@ -28,6 +28,7 @@ from colabmagic.drive.errors import (
     DriveError,
     TargetFullError,
 )
+from colabmagic.drive.transfer.beside import PART, hidden
 from colabmagic.drive.transfer.download import (
     PART_BYTES,
     WORKERS,
@@ -280,7 +281,7 @@ class _Stage:
         """Return where the archive is until it is unpacked, or stays."""
         if self.keep_archive:
             return self.folder.with_name(self.name)
-        return self.folder.with_name(f".{self.folder.name}.colabmagic-archive")
+        return hidden(self.folder, ".colabmagic-archive")
 
     def _kept(self) -> bool:
         """Tell whether the archive beside the folder is one that was kept before."""
@@ -293,7 +294,7 @@ class _Stage:
         What a tar holds is not written in it: at least as much as it is large.
         """
         size = remote.size or 0
-        part = local if here else local.with_name(local.name + ".part")
+        part = local if here else hidden(local, PART)
         with contextlib.suppress(OSError):
             size = max(0, size - part.stat().st_blocks * 512)
         content = None

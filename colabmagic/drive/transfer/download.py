@@ -1,6 +1,6 @@
 """Download a file in parallel ranges, so that what is there at the end is what Drive has.
 
-Bytes go to ``NAME.part`` beside the target; a journal notes which ranges are complete, so
+Bytes go to a hidden file beside the target; a journal notes which ranges are complete, so
 that a later run, also after a kill, asks only for the others. The file gets its name
 when its MD5 is the server's. Who wants to can read it while it comes.
 """

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.transfer.beside import fresh_file, hidden
@@ -97,13 +97,15 @@ def recorded(folder: Path) -> Record | None:
     folder
         The folder; one that was made anew under the name is not ours.
     """
-    with contextlib.suppress(OSError, ValueError, TypeError):
+    found = None
+    with contextlib.suppress(OSError, ValueError):
         found = json.loads(marker_of(folder).read_text("utf-8"))
         inode = folder.stat().st_ino
-        for facts in (found, found.get("before") or {}):
-            values = {key: value for key, value in facts.items() if key != "before"}
-            if values.get("inode") == inode:
-                return Record(**{**values, "notes": tuple(values["notes"])})
+    if not isinstance(found, dict):
+        return None
+    for facts in (found, found.get("before")):
+        if isinstance(facts, dict) and facts.get("inode") == inode:
+            return _read(facts)
     return None
 
 
@@ -160,7 +162,7 @@ def look(folder: Path, mark_ns: int, seconds: float | None = _LOOK_S) -> Look:
     return Look(files=count, changed=tuple(changed), whole=True)
 
 
-def told(found: Look, record: Record, archive: str) -> Iterator[str]:
+def told(found: Look, record: Record) -> Iterator[str]:
     """Yield what to tell of a folder that is here already.
 
     Parameters
@@ -169,18 +171,16 @@ def told(found: Look, record: Record, archive: str) -> Iterator[str]:
         By `look`.
     record
         Of the folder.
-    archive
-        Path on Drive.
     """
     if not found.changed:
         return
     count, more = len(found.changed), found.files - record.files
     if found.whole and count == more:
-        yield f"{_counted(count)} more than in the archive: {some(found.changed)}"
+        yield f"{_counted(count)} more than in the archive: {some(found.changed)}; left alone"
         return
     yield (
-        f"{_counted(count)} not as unpacked: {some(found.changed)}; to have the archive's "
-        f"again, and yours beside them: %mount_drive --stage {quoted(archive)} --refresh"
+        f"{_counted(count)} no longer as unpacked: {some(found.changed)}; --refresh brings "
+        f"the archive's again, and puts these beside the folder"
     )
 
 
@@ -219,8 +219,22 @@ def some(names: tuple[str, ...]) -> str:
 
 
 def _counted(count: int) -> str:
-    """Return ``1 file is``, ``2 files are``."""
-    return "1 file is" if count == 1 else f"{count:,} files are"
+    """Return ``1 file``, ``2 files``."""
+    return "1 file" if count == 1 else f"{count:,} files"
+
+
+def _read(facts: dict[str, Any]) -> Record | None:
+    """Return a record that was written down; None if it makes no sense."""
+    values = {each.name: facts.get(each.name) for each in fields(Record)}
+    numbers, texts = ("files", "size", "inode", "mark_ns"), ("id", "md5", "path")
+    if not (
+        all(isinstance(values[name], int) for name in numbers)
+        and all(isinstance(values[name], str) for name in texts)
+        and isinstance(values["notes"], list)
+    ):
+        return None
+    values["notes"] = tuple(map(str, values["notes"]))
+    return Record(**values)  # type: ignore[arg-type]  # as was just looked at
 
 
 def _files(folder: Path, mark_ns: int) -> Iterator[tuple[str, bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -163,14 +164,17 @@ def stage(  # noqa: PLR0913 (by keyword)
         keep_archive, progress, newest,
     )  # fmt: skip
     found = None if refresh else job.hit()
-    if found is not None:
+    if found is not None and not job.left_over():
         return found
     job.refuse_occupied()
     with partial.alone(folder, job.wait_for_other) as waited:
         if waited:
             progress.finish()
             found = job.hit()  # the other one has made it
-        return found or job.run()
+        if found is None:
+            return job.run()
+        job.tidy()
+        return found
 
 
 @dataclass(eq=False)
@@ -201,7 +205,7 @@ class _Stage:
         found = record.look(self.folder, known.mark_ns)
         if found.whole and found.files < known.files:
             return None  # some are missing
-        told = record.told(found, known, self.archive)
+        told = record.told(found, known)
         return Staged(
             path=self.folder, files=known.files, size=known.size,
             archive_bytes=remote.size or 0, fetched_bytes=0, md5=known.md5,
@@ -252,8 +256,7 @@ class _Stage:
         except BaseException:  # also Ctrl-C: nothing half is left
             job.abandon()
             raise
-        if not self.keep_archive:
-            local.unlink(missing_ok=True)
+        self.tidy()
         return Staged(
             path=self.folder, files=target.files, size=target.written_bytes,
             archive_bytes=job.size, fetched_bytes=done.fetched_bytes if done else 0, md5=md5,
@@ -281,12 +284,33 @@ class _Stage:
         """Return where the archive is until it is unpacked, or stays."""
         if self.keep_archive:
             return self.folder.with_name(self.name)
+        return self._hidden
+
+    @property
+    def _hidden(self) -> Path:
+        """Where an archive is that does not stay."""
         return hidden(self.folder, ".colabmagic-archive")
 
+    def left_over(self) -> list[Path]:
+        """Return what an interrupted run has left of an archive; all is unpacked now."""
+        part = hidden(self._hidden, PART)
+        left = (self._hidden, part, part.with_name(part.name + ".json"))
+        return [path for path in left if os.path.lexists(path)]
+
+    def tidy(self) -> None:
+        """Remove it; nobody else is at it."""
+        for each in self.left_over():
+            each.unlink(missing_ok=True)
+
     def _kept(self) -> bool:
-        """Tell whether the archive beside the folder is one that was kept before."""
+        """Tell whether the archive beside the folder was kept before, and is as it was."""
         known = record.recorded(self.folder)
-        return known is not None and known.kept == self.name
+        if known is None or known.kept != self.name:
+            return False
+        try:
+            return self._local().stat().st_ctime_ns <= known.mark_ns
+        except OSError:
+            return False
 
     def _refuse_full(self, remote: RemoteFile, local: Path, *, here: bool) -> None:
         """Raise if the disk cannot take the archive and its content.

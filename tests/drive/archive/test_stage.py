@@ -210,7 +210,7 @@ def test_a_folder_made_anew_under_the_old_number(
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [("none", ""), ("more", "1 file is more"), ("other", "1 file is not as unpacked")],
+    [("none", ""), ("more", "1 file more"), ("other", "1 file no longer as unpacked")],
 )
 def test_a_folder_that_is_here_is_looked_at(
     staged: Callable[..., Staged], tmp_path: Path, change: str, said: str
@@ -450,6 +450,24 @@ def test_interrupted_at_any_moment(
     assert "interrupted" in outcomes
 
 
+def test_what_an_interrupt_has_left_is_removed(
+    drive: FakeDrive, large: Callable[..., Staged], tmp_path: Path
+) -> None:
+    """Of a folder that is made anew: the next run takes the one that is here."""
+    large()
+
+    def stop(done: float) -> None:
+        if done > 5 * PART:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        large(refresh=True, progress=Told(stop))
+    assert [each for each in names(tmp_path) if "archive" in each]
+    assert large().source == "here"
+    assert names(tmp_path) == [".set.colabmagic.json", "set"]
+    assert drive.operations["files.get media"] > 0
+
+
 def test_links_on_request(drive: FakeDrive, files: Files, tmp_path: Path) -> None:
     """Refused with the option's name; the next run, with it, fetches nothing."""
     drive.store.add_file("l.tar", tar_of(("a", b"1"), link("l", "a")))
@@ -638,3 +656,36 @@ def test_links_in_place_of_our_own_files(
         (tmp_path / name).symlink_to("mine")
     stage(files, "MyDrive/a.tar", tmp_path / "a")
     assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_an_archive_that_the_user_made_anew(
+    staged: Callable[..., Staged], tmp_path: Path
+) -> None:
+    """Under the name of one that was kept: it is his, and is not replaced."""
+    staged(keep_archive=True)
+    later(tmp_path)
+    (tmp_path / "data.tar.gz").write_text("mine")
+    with pytest.raises(errors.TargetFullError, match="another file"):
+        staged(keep_archive=True, refresh=True)
+    assert (tmp_path / "data.tar.gz").read_text() == "mine"
+
+
+def test_a_folder_of_very_many_files(
+    staged: Callable[..., Staged], tmp_path: Path
+) -> None:
+    """A hit is quick all the same; it is said how many files were looked at."""
+    staged()
+    later(tmp_path)
+    folder = tmp_path / "data" / "many"
+    folder.mkdir()
+    (folder / "0").write_text("")
+    for number in range(40_000):
+        os.link(folder / "0", folder / f"f{number}")
+        if (number + 2) % 20_000 == 0:  # a file system has a bound of names for one
+            (folder / "0").unlink()
+            (folder / "0").write_text("")
+    began = time.monotonic()
+    done = staged()
+    assert time.monotonic() - began < 0.3  # the bound is a third of it
+    assert done.source == "here"
+    assert 3 < (done.checked_files or 0) < 40_000

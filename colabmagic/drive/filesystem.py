@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -33,6 +32,7 @@ from colabmagic.drive.layers import PackedOf, TextOf, leaves_a_block
 from colabmagic.drive.transfer.download import download
 from colabmagic.drive.transfer.reader import open_ranges
 from colabmagic.drive.transfer.upload import upload
+from colabmagic.drive.words import remote as remote_path
 from colabmagic.report.text import clean
 
 try:
@@ -113,7 +113,7 @@ class DriveFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
         """Return the path as Drive has it."""
         if isinstance(path, list):
             return [cls._strip_protocol(each) for each in path]
-        return os.fspath(path).removeprefix("drive://").strip("/")
+        return remote_path(path).removeprefix("drive://").strip("/")
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:  # noqa: ANN401, FBT001, FBT002 (fsspec's)
         """List a folder.

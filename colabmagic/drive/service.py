@@ -23,6 +23,7 @@ from colabmagic.drive.errors import (
 from colabmagic.drive.mounting import folders
 from colabmagic.drive.report import Account, DoneReport, MountReport
 from colabmagic.drive.state_report import StatusReport, SyncReport
+from colabmagic.drive.words import local, remote
 from colabmagic.report.progress import SILENT
 
 if TYPE_CHECKING:
@@ -186,6 +187,8 @@ def mount(
         It is not there; nothing was changed but what the error says.
     """
     began = time.monotonic()
+    if plan.folder is not None:
+        remote(plan.folder)  # an odd one is told before anything is done
     mode, notes = folders.choose(plan.mode, plan.path, env)
     if mode == "api" and plan.folder is not None:
         raise MountUnsupportedError(
@@ -466,7 +469,7 @@ def login(
     """
     from colabmagic.drive.account.login import login as ask_google  # noqa: PLC0415 (once)
 
-    kept = ask_google(Path(client_file), show=show, ask=ask, timeout_s=timeout_s)
+    kept = ask_google(local(client_file), show=show, ask=ask, timeout_s=timeout_s)
     _STATE.client = None
     account = Account.of(connect(credentials=str(kept)).health())
     notes: tuple[str, ...] = ()

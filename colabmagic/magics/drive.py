@@ -7,7 +7,6 @@ import dataclasses
 import getpass
 import sys
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.magic import Magics, line_magic, magics_class
@@ -199,11 +198,10 @@ def turn_off() -> None:
 def _mount(shell: InteractiveShell, options: argparse.Namespace) -> Document:
     """Mount."""
     from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
+    from colabmagic.drive.words import local  # noqa: PLC0415 (with what it brings in)
 
     plan = service.Plan(
-        path=Path(options.path).expanduser().absolute()
-        if options.path
-        else service.DEFAULT_PATH,
+        path=local(options.path).absolute() if options.path else service.DEFAULT_PATH,
         mode=options.mode or "auto",
         readonly=options.readonly,
         force=options.force,

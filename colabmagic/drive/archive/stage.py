@@ -39,7 +39,7 @@ from colabmagic.drive.transfer.download import (
 )
 from colabmagic.drive.transfer.journal import refuse_full
 from colabmagic.drive.transfer.reader import open_ranges
-from colabmagic.drive.words import quoted
+from colabmagic.drive.words import quoted, resolved
 from colabmagic.report.progress import SILENT, Progress
 from colabmagic.report.text import clean
 
@@ -154,7 +154,7 @@ def stage(  # noqa: PLR0913 (by keyword)
     if links not in {"refuse", "inside"}:
         raise ValueError(f"links is 'refuse' or 'inside', not {links!r}")
     require(name)
-    folder = (to or default_folder(name)).resolve()
+    folder = resolved(to or default_folder(name))
     if not folder.name:
         raise TargetFullError(f"{folder} cannot be made anew", hint="--to FOLDER")
     refuse_in_drive(folder, archive)

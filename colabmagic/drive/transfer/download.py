@@ -144,6 +144,8 @@ def download(  # noqa: PLR0913 (by keyword)
     began = time.monotonic()
     transport = files.transport
     before = (transport.requests_made, transport.retries)
+    if part_bytes < 1:
+        raise ValueError(f"part_bytes is 1 or more, not {part_bytes!r}")
     refuse_without_bytes(remote)
     fetched = 0
     part = min(part_bytes, part_size(remote.size or 0, max(1, workers)))

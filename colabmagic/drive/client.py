@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ from colabmagic.drive.transfer.download import (
 from colabmagic.drive.transfer.reader import open_ranges
 from colabmagic.drive.transfer.upload import upload
 from colabmagic.drive.words import local as local_path
+from colabmagic.drive.words import remote as remote_path
 
 if TYPE_CHECKING:
     import io
@@ -69,7 +70,7 @@ class Drive:
     def __exit__(self, *_: object) -> None:
         """Do nothing: connections end with their threads."""
 
-    def ls(self, path: str = "MyDrive") -> Iterator[RemoteFile]:
+    def ls(self, path: str | PurePath = "MyDrive") -> Iterator[RemoteFile]:
         """Yield what lies in a folder.
 
         Parameters
@@ -78,11 +79,12 @@ class Drive:
             As ``MyDrive/a`` or ``Shareddrives/team/a``; ``Shareddrives`` alone lists the
             shared drives.
         """
+        path = remote_path(path)
         if path.strip("/") in _SHARED:
             return shared_drives(self._files.transport)
         return self._files.ls(path)
 
-    def stat(self, path: str, *, newest: bool = False) -> RemoteFile:
+    def stat(self, path: str | PurePath, *, newest: bool = False) -> RemoteFile:
         """Return what a path leads to.
 
         Parameters
@@ -97,9 +99,9 @@ class Drive:
         DriveFileNotFoundError, AmbiguousPathError
             It leads nowhere, or to several files.
         """
-        return self._files.stat(path, newest=newest)
+        return self._files.stat(remote_path(path), newest=newest)
 
-    def open(self, path: str) -> io.BufferedReader:
+    def open(self, path: str | PurePath) -> io.BufferedReader:
         """Open a file for reading; only the ranges that are read are fetched.
 
         Parameters
@@ -111,7 +113,7 @@ class Drive:
 
     def download(  # noqa: PLR0913 (by keyword)
         self,
-        remote: str,
+        remote: str | PurePath,
         local: str | Path,
         *,
         workers: int = WORKERS,
@@ -144,7 +146,7 @@ class Drive:
     def upload(
         self,
         local: str | Path,
-        remote: str,
+        remote: str | PurePath,
         *,
         progress: Callable[[int], object] | None = None,
     ) -> Transferred:
@@ -160,7 +162,7 @@ class Drive:
         progress
             Called with a number of bytes that the server has.
         """
-        source = local_path(local)
+        source, remote = local_path(local), remote_path(remote)
         folder, name = self._place(source, remote)
         done = upload(self._files, source, folder, name, progress=progress)
         into_folder = remote.endswith("/") or PurePosixPath(remote).name != name
@@ -171,7 +173,7 @@ class Drive:
 
     def stage(
         self,
-        archive: str,
+        archive: str | PurePath,
         to: str | Path | None = None,
         **options: Any,  # noqa: ANN401 (checked by the function)
     ) -> Staged:
@@ -187,12 +189,12 @@ class Drive:
             Of `colabmagic.drive.archive.stage.stage`.
         """
         to = None if to is None else local_path(to)
-        return stage(self._files, archive, to, **options)
+        return stage(self._files, remote_path(archive), to, **options)
 
     def pack(
         self,
         folder: str | Path,
-        remote: str,
+        remote: str | PurePath,
         **options: Any,  # noqa: ANN401 (checked by the function)
     ) -> Packed:
         """Put a folder on Drive as one archive: many small files at once.
@@ -208,7 +210,7 @@ class Drive:
         """
         from colabmagic.drive.archive.pack import pack  # noqa: PLC0415 (rarely asked for)
 
-        return pack(self._files, local_path(folder), remote, **options)
+        return pack(self._files, local_path(folder), remote_path(remote), **options)
 
     def health(self) -> dict[str, Any]:
         """Return who is logged in, and how full the Drive is, in bytes."""
@@ -242,7 +244,7 @@ class Drive:
 
 def connect(
     *,
-    credentials: Credentials | str | None = None,
+    credentials: Credentials | str | os.PathLike[str] | None = None,
     api_root: str | None = None,
     drive_id: str | None = None,
 ) -> Drive:
@@ -268,6 +270,14 @@ def connect(
     api_root = api_root or os.environ.get(API_ROOT_VARIABLE) or None
     if api_root is not None:
         _refuse_unsafe(api_root)
+    if isinstance(credentials, os.PathLike):
+        credentials = os.fspath(credentials)
+    if isinstance(credentials, str):
+        local_path(credentials)  # a file perhaps: an odd name is told as such
+    elif credentials is not None and not hasattr(credentials, "before_request"):
+        raise TypeError(
+            f"credentials are of google-auth, or a text, not {type(credentials).__name__}"
+        )
     if credentials is None or isinstance(credentials, str):
         credentials = find_credentials(credentials)
     transport = Transport(credentials)

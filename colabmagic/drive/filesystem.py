@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -29,13 +28,17 @@ from colabmagic.drive.errors import (
     MissingPackageError,
     TargetFullError,
 )
+from colabmagic.drive.layers import PackedOf, TextOf, leaves_a_block
 from colabmagic.drive.transfer.download import download
 from colabmagic.drive.transfer.reader import open_ranges
 from colabmagic.drive.transfer.upload import upload
+from colabmagic.drive.words import remote as remote_path
 from colabmagic.report.text import clean
 
 try:
     import fsspec
+    from fsspec.compression import compr
+    from fsspec.core import get_compression
 except ImportError:
     raise MissingPackageError(
         "fsspec is not here", seen="no module of that name", hint="%pip install fsspec"
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from colabmagic.drive.api.files import Files, RemoteFile
 
 _ROOTS: Final = ("MyDrive", "Shareddrives")
+_OF_TEXT: Final = ("encoding", "errors", "newline")
 
 
 class DriveFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
@@ -109,7 +113,7 @@ class DriveFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
         """Return the path as Drive has it."""
         if isinstance(path, list):
             return [cls._strip_protocol(each) for each in path]
-        return os.fspath(path).removeprefix("drive://").strip("/")
+        return remote_path(path).removeprefix("drive://").strip("/")
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:  # noqa: ANN401, FBT001, FBT002 (fsspec's)
         """List a folder.
@@ -233,6 +237,36 @@ class DriveFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
         """Return what to tell of a folder with very many files; None for others."""
         return count_hint(path, len(self.ls(path, detail=False)))
 
+    def open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        cache_options: dict[str, Any] | None = None,
+        compression: str | None = None,
+        **options: Any,  # noqa: ANN401 (fsspec's)
+    ) -> Any:  # noqa: ANN401 (a file of some kind)
+        """Open a file; one to write is saved when it is closed, or not at all.
+
+        Parameters
+        ----------
+        path
+            On Drive.
+        mode
+            ``r`` or ``w``, with ``b`` for bytes.
+        block_size, cache_options, compression, **options
+            Of fsspec.
+        """
+        given = {"block_size": block_size, "cache_options": cache_options, **options}
+        if mode.strip("bt") != "w":
+            return super().open(path, mode, compression=compression, **given)
+        text = {name: given.pop(name, None) for name in _OF_TEXT if "b" not in mode}
+        packing = get_compression(path, compression)
+        opened = super().open(path, "wb", **given)
+        if packing is not None:
+            opened = PackedOf(compr[packing](opened, mode="w"), opened)
+        return opened if "b" in mode else TextOf(opened, **text)
+
     def _open(self, path: str, mode: str = "rb", **_: Any) -> Any:  # noqa: ANN401
         """Open a file: to read in place, or to write a new revision at its close."""
         path = self._strip_protocol(path)
@@ -288,8 +322,6 @@ class DriveWriter(io.BufferedIOBase):
         self._system, self._path = system, path
         self._folder = tempfile.TemporaryDirectory(prefix="colabmagic-")
         self._file = (Path(self._folder.name) / "content").open("w+b")
-        # Whoever opens a file while an error is handled may well want to write it.
-        self._before = sys.exc_info()[1]
 
     def __repr__(self) -> str:
         """Say what it writes."""
@@ -338,21 +370,18 @@ class DriveWriter(io.BufferedIOBase):
             super().close()
 
     def close(self) -> None:
-        """Upload the file, unless an error is on its way out of who writes it.
-
-        fsspec and text files close their file without a word of that error, so that it
-        is looked for: half a file must not be called saved.
-        """
+        """Upload the file, unless an error is leaving its block: half is not saved."""
         if self.closed:
             return
-        error = sys.exc_info()[1]
+        if leaves_a_block(sys._getframe(1)):  # noqa: SLF001 (fsspec does not tell)
+            self.discard()
+            return
         try:
             try:
                 self._file.close()
             except OSError as failed:
                 raise _no_room(failed) from None
-            if error is None or error is self._before:
-                self._system._upload(Path(self._file.name), self._path)  # noqa: SLF001
+            self._system._upload(Path(self._file.name), self._path)  # noqa: SLF001
         finally:
             self.discard()
 

@@ -10,7 +10,6 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.client import API_ROOT_VARIABLE, Drive, connect
@@ -24,7 +23,7 @@ from colabmagic.drive.mounting import folders
 from colabmagic.drive.plan import TIMEOUT_S, Access, Plan
 from colabmagic.drive.report import Account, DoneReport, MountReport
 from colabmagic.drive.state_report import StatusReport, SyncReport
-from colabmagic.drive.words import shown
+from colabmagic.drive.words import local, remote, shown
 from colabmagic.report.progress import SILENT
 
 __all__ = [
@@ -45,6 +44,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from colabmagic.drive.watching.watch import Watcher
     from colabmagic.report.progress import Progress
@@ -156,6 +156,8 @@ def mount(
         It is not there; nothing was changed but what the error says.
     """
     began = time.monotonic()
+    if plan.folder is not None:
+        remote(plan.folder)  # an odd one is told before anything is done
     before = _STATE.mounted
     plan, mode, notes = _placed(plan, before, env)
     if mode == "api" and plan.folder is not None:
@@ -471,7 +473,7 @@ def login(
     """
     from colabmagic.drive.account.login import login as ask_google  # noqa: PLC0415 (once)
 
-    kept = ask_google(Path(client_file), show=show, ask=ask, timeout_s=timeout_s)
+    kept = ask_google(local(client_file), show=show, ask=ask, timeout_s=timeout_s)
     _STATE.client = None
     account = Account.of(connect(credentials=str(kept)).health())
     notes: tuple[str, ...] = ()

@@ -7,7 +7,6 @@ import dataclasses
 import getpass
 import sys
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.magic import Magics, line_magic, magics_class
@@ -205,9 +204,10 @@ def turn_off() -> None:
 def _mount(shell: InteractiveShell, options: argparse.Namespace) -> Document:
     """Mount."""
     from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
+    from colabmagic.drive.words import local  # noqa: PLC0415 (with what it brings in)
 
     plan = service.Plan(
-        path=Path(options.path).expanduser().absolute() if options.path else None,
+        path=local(options.path).absolute() if options.path else None,
         mode=options.mode or "auto",
         readonly=options.readonly,
         force=options.force,

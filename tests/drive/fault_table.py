@@ -246,7 +246,7 @@ def _outside(bench: Bench, failed: bool) -> int:  # noqa: FBT001 (inside)
     """Count the files that lie where none belongs, here and there."""
     expected = {"data.bin", "filler"}
     if failed:  # what has come is kept for the next call
-        expected |= {"data.bin.part", "data.bin.part.json"}
+        expected |= {".data.bin.colabmagic-part", ".data.bin.colabmagic-part.json"}
     here = {each.name for each in bench.folder.iterdir()} - expected
     beside = {each.name for each in bench.folder.parent.iterdir()} - {
         "target",

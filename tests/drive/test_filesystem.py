@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
 import logging
 import pickle
@@ -235,3 +237,66 @@ def test_in_another_process(
     again = pickle.loads(pickle.dumps(system))  # noqa: S301 (our own)
     assert again.storage_options == {"credentials": str(key), "api_root": drive.url}
     assert DriveFileSystem(**options).storage_options == {"api_root": drive.url}
+
+
+def test_closed_while_an_error_is_handled(drive: FakeDrive, system: Any) -> None:  # noqa: ANN401
+    """As who saves on Ctrl-C does it, with a file of before: closing it saves it."""
+    ways: dict[str, dict[str, Any]] = {
+        "bytes": {"mode": "wb"}, "text": {"mode": "w"},
+        "packed": {"mode": "wb", "compression": "gzip"},
+        "packed text": {"mode": "w", "compression": "gzip"},
+    }  # fmt: skip
+
+    def save(out: Any) -> None:  # noqa: ANN401
+        try:
+            raise KeyboardInterrupt  # noqa: TRY301 (it comes from anywhere)
+        except KeyboardInterrupt:
+            out.write(b"saved" if "b" in way["mode"] else "saved")
+            out.close()
+
+    ways["inferred"] = {"mode": "wb", "compression": "infer"}
+    for name, way in ways.items():
+        save(system.open(f"MyDrive/{name}", **way))
+        (found,) = stored(drive, name)
+        assert (gzip.decompress(found) if "packed" in name else found) == b"saved"
+
+    @contextlib.contextmanager
+    def saver(out: Any) -> Iterator[None]:  # noqa: ANN401
+        with contextlib.suppress(KeyboardInterrupt):
+            try:
+                yield
+            except KeyboardInterrupt:
+                out.write(b"saved")
+                out.close()
+
+    with saver(system.open("MyDrive/own", "wb")):
+        raise KeyboardInterrupt
+    assert stored(drive, "own") == [b"saved"]
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+@pytest.mark.parametrize("mode", ["wb", "w"])
+def test_an_error_that_leaves_the_block_of_a_file(
+    drive: FakeDrive,
+    options: dict[str, Any],
+    system: Any,  # noqa: ANN401
+    mode: str,
+    compression: str | None,
+) -> None:
+    """Whoever closes the file for it: what is half is not saved."""
+    half: Any = b"half" if mode == "wb" else "half"
+    how = {"mode": mode, "compression": compression}
+
+    def fail(block: Any) -> None:  # noqa: ANN401
+        with block as file:
+            file.write(half)
+            raise ZeroDivisionError
+
+    for block in (
+        system.open("MyDrive/x", **how),
+        fsspec.open("drive://MyDrive/x", **how, **options),
+        contextlib.closing(system.open("MyDrive/x", **how)),
+    ):
+        with pytest.raises(ZeroDivisionError):
+            fail(block)
+        assert stored(drive, "x") == []

@@ -6,17 +6,18 @@ import json
 import os
 import threading
 from datetime import datetime
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from colabmagic.drive import errors, service, verbs
+from colabmagic.drive.client import connect
 from colabmagic.drive.mounting import folders, fuse
 from colabmagic.drive.service import Access, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.fakes.drive import FakeDrive
 
@@ -245,3 +246,64 @@ def test_a_folder_that_is_there_is_used(access: Access, tmp_path: Path) -> None:
         assert (state.path, state.health, state.watched) == (mount, "alive", True)
     finally:
         os.chdir(here)
+
+
+ODD = ("n" * 300, "a\0b", "a\ud800b", "~nobody-of-this-name/x")
+
+
+@pytest.mark.parametrize("odd", ODD, ids=["long", "nul", "surrogate", "home"])
+def test_odd_paths_in_each_line(
+    drive: FakeDrive, access: Access, tmp_path: Path, odd: str
+) -> None:
+    """One error of ours each, before anything is done."""
+    data = tmp_path / "a"
+    data.write_text("x")
+    drive.store.add_file("a.tar", b"")
+    lines = {
+        "to": lambda: verbs.stage("MyDrive/a.tar", odd, access),
+        "save": lambda: verbs.save(odd, "MyDrive/", access),
+        "pack": lambda: verbs.pack(odd, "MyDrive/a.tar", access),
+        "creds": lambda: verbs.ls("MyDrive", Access(credentials=odd)),
+        "client": lambda: service.login(odd, show=print),
+        "stage": lambda: verbs.stage(f"MyDrive/{odd}.tar", str(tmp_path / "d"), access),
+        "cd": lambda: service.mount(
+            Plan(path=tmp_path / "m", mode="fuse", folder=f"{odd}\0", access=access)
+        ),
+    }
+    for name, line in lines.items():
+        with pytest.raises(errors.DriveError) as caught:
+            line()
+        assert str(caught.value).isprintable(), name
+
+
+def test_no_working_directory(
+    access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said so; what needs none goes on."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for line in (
+        lambda: verbs.stage("MyDrive/a.tar", None, access),
+        lambda: verbs.stage("MyDrive/a.tar", "x", access),
+        lambda: verbs.save("a", "MyDrive/", access),
+        lambda: verbs.pack(".", "MyDrive/a.tar", access),
+    ):
+        with pytest.raises(errors.DriveError, match="working directory is gone"):
+            line()
+    assert verbs.ls("MyDrive", access).names == []
+    assert service.doctor(access)
+
+
+def test_what_a_library_call_may_be_given(
+    drive: FakeDrive, access: Access, tmp_path: Path
+) -> None:
+    """Paths as paths; what makes no sense is refused by its name."""
+    drive.store.add_file("a.bin", b"1")
+    connection = service.client(access)
+    assert connection.stat(PurePosixPath("MyDrive/a.bin")).size == 1
+    assert connection.download(Path("MyDrive/a.bin"), tmp_path / "a").size == 1
+    with pytest.raises(ValueError, match="part_bytes"):
+        connection.download("MyDrive/a.bin", tmp_path / "a", part_bytes=0)
+    with pytest.raises(TypeError, match="credentials"):
+        connect(credentials=5)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from colabmagic.drive.archive import sevenzip, zstd
 from colabmagic.drive.errors import (
@@ -184,19 +184,50 @@ def _untar(file: Any, target: Target) -> None:  # noqa: ANN401 (a raw or buffere
     try:
         plain: Any = _Plain(_opened(buffered), target)
         archive: Any
-        with tarfile.open(fileobj=plain, mode="r|", bufsize=_TAR_BUFFER) as archive:
+        with tarfile.open(
+            fileobj=plain, mode="r|", bufsize=_TAR_BUFFER, tarinfo=_Header
+        ) as archive:
             while (member := plain.next_of(archive)) is not None:
                 _untar_member(archive, member, target)
                 archive.members.clear()  # else it would remember them all
             plain.left = _TRAILER_BYTES
-            while archive.fileobj.read(_PIECE):
-                pass
+            while data := archive.fileobj.read(_PIECE):
+                if data.count(0) != len(data):
+                    raise _not_the_end(target.files)
         if plain.tail.strip(b"\0") or len(plain.tail) < _END_MARK:
             target.notes[
                 "the archive has no end mark, as if it were cut off between two files"
             ] = None
     finally:
         buffered.detach()  # whose file stays open
+
+
+class _Header(tarfile.TarInfo):
+    """A header that makes no sense is an error, where tarfile takes it for the end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read a header."""
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(f"the header of a member: {error}") from None
+
+    def require_size(self) -> None:
+        """Raise if its size is no number: tarfile takes such a one for 0."""
+        written = self.pax_headers.get("size", "0")
+        if self.size < 0 or int(written) < 0:
+            raise tarfile.ReadError(f"a member of {self.size} bytes")
+
+
+def _not_the_end(files: int) -> CorruptArchiveError:
+    """Return the error for a tar that goes on behind its end."""
+    return CorruptArchiveError(
+        "more follows where the archive says that it ends",
+        seen=f"after {files:,} files: a damaged header, or several archives in one",
+        hint="make it anew as one archive and upload it again; its MD5 on Drive is what "
+        "was downloaded",
+    )
 
 
 class _Plain:
@@ -219,6 +250,8 @@ class _Plain:
         """Return the next member; its header must not be endless."""
         self.left = _HEADER_BYTES
         member = archive.next()
+        if isinstance(member, _Header):
+            member.require_size()
         self.left = math.inf  # its content is counted as it is written
         return member
 

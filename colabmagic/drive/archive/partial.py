@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.archive import record
 from colabmagic.drive.errors import TargetFullError
+from colabmagic.drive.transfer.beside import hidden
 from colabmagic.drive.transfer.journal import lock, unwritable
 from colabmagic.report.text import clean
 
@@ -39,7 +40,7 @@ def alone(folder: Path, waiting: Callable[[], object]) -> Iterator[bool]:
     bool
         Whether there was another one.
     """
-    path = folder.with_name(f".{folder.name}{_LOCK}")
+    path = hidden(folder, _LOCK)
     waited = False
     while (descriptor := lock(path)) is None:
         if not waited:
@@ -65,7 +66,7 @@ def beside(folder: Path) -> Path:
     """
     try:
         made = Path(
-            tempfile.mkdtemp(prefix=f".{folder.name}{_PARTIAL}", dir=folder.parent)
+            tempfile.mkdtemp(prefix=hidden(folder, _PARTIAL).name, dir=folder.parent)
         )
         made.chmod(0o755)
     except OSError as error:
@@ -137,7 +138,7 @@ def remove(made: Path) -> None:
 
 def clear(folder: Path) -> None:
     """Remove what runs that were killed have left beside a folder; nobody else makes it now."""
-    start = f".{folder.name}{_PARTIAL}"
+    start = hidden(folder, _PARTIAL).name
     for each in folder.parent.iterdir():
         if each.name.startswith(start):
             remove(each)

@@ -15,6 +15,7 @@ import time
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from colabmagic.drive.transfer.beside import fresh_file, hidden
 from colabmagic.drive.transfer.journal import unwritable
 from colabmagic.drive.words import quoted
 
@@ -85,7 +86,7 @@ def marker_of(folder: Path) -> Path:
     folder
         The folder.
     """
-    return folder.with_name(f".{folder.name}.colabmagic.json")
+    return hidden(folder, ".colabmagic.json")
 
 
 def recorded(folder: Path) -> Record | None:
@@ -126,7 +127,7 @@ def note(record: dict[str, Any], made: Path, folder: Path) -> None:
     marker, before = marker_of(folder), recorded(folder)
     fresh = marker.with_name(marker.name + ".new")
     try:
-        fresh.write_text("", "utf-8")
+        os.close(fresh_file(fresh))
         facts = Record(
             **record, inode=made.stat().st_ino, mark_ns=fresh.stat().st_ctime_ns
         )

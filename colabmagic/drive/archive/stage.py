@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -28,6 +29,7 @@ from colabmagic.drive.errors import (
     DriveError,
     TargetFullError,
 )
+from colabmagic.drive.transfer.beside import PART, hidden
 from colabmagic.drive.transfer.download import (
     PART_BYTES,
     WORKERS,
@@ -37,7 +39,7 @@ from colabmagic.drive.transfer.download import (
 )
 from colabmagic.drive.transfer.journal import refuse_full
 from colabmagic.drive.transfer.reader import open_ranges
-from colabmagic.drive.words import quoted
+from colabmagic.drive.words import quoted, resolved
 from colabmagic.report.progress import SILENT, Progress
 from colabmagic.report.text import clean
 
@@ -152,7 +154,7 @@ def stage(  # noqa: PLR0913 (by keyword)
     if links not in {"refuse", "inside"}:
         raise ValueError(f"links is 'refuse' or 'inside', not {links!r}")
     require(name)
-    folder = (to or default_folder(name)).resolve()
+    folder = resolved(to or default_folder(name))
     if not folder.name:
         raise TargetFullError(f"{folder} cannot be made anew", hint="--to FOLDER")
     refuse_in_drive(folder, archive)
@@ -282,19 +284,18 @@ class _Stage:
         """Return where the archive is until it is unpacked, or stays."""
         if self.keep_archive:
             return self.folder.with_name(self.name)
-        return self.folder.with_name(self._hidden)
+        return self._hidden
 
     @property
-    def _hidden(self) -> str:
-        """The name of an archive that does not stay."""
-        return f".{self.folder.name}.colabmagic-archive"
+    def _hidden(self) -> Path:
+        """Where an archive is that does not stay."""
+        return hidden(self.folder, ".colabmagic-archive")
 
     def left_over(self) -> list[Path]:
         """Return what an interrupted run has left of an archive; all is unpacked now."""
-        names = (self._hidden + ending for ending in ("", ".part", ".part.json"))
-        return [
-            path for name in names if (path := self.folder.with_name(name)).exists()
-        ]
+        part = hidden(self._hidden, PART)
+        left = (self._hidden, part, part.with_name(part.name + ".json"))
+        return [path for path in left if os.path.lexists(path)]
 
     def tidy(self) -> None:
         """Remove it; nobody else is at it."""
@@ -317,7 +318,7 @@ class _Stage:
         What a tar holds is not written in it: at least as much as it is large.
         """
         size = remote.size or 0
-        part = local if here else local.with_name(local.name + ".part")
+        part = local if here else hidden(local, PART)
         with contextlib.suppress(OSError):
             size = max(0, size - part.stat().st_blocks * 512)
         content = None

@@ -1,6 +1,6 @@
 """Download a file in parallel ranges, so that what is there at the end is what Drive has.
 
-Bytes go to ``NAME.part`` beside the target; a journal notes which ranges are complete, so
+Bytes go to a hidden file beside the target; a journal notes which ranges are complete, so
 that a later run, also after a kill, asks only for the others. The file gets its name
 when its MD5 is the server's. Who wants to can read it while it comes.
 """
@@ -145,6 +145,8 @@ def download(  # noqa: PLR0913 (by keyword)
     began = time.monotonic()
     transport = files.transport
     before = (transport.requests_made, transport.retries)
+    if part_bytes < 1:
+        raise ValueError(f"part_bytes is 1 or more, not {part_bytes!r}")
     refuse_without_bytes(remote)
     fetched = 0
     part = min(part_bytes, part_size(remote.size or 0, max(1, workers)))

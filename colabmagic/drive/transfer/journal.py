@@ -1,9 +1,9 @@
 """What of a file has come, on disk and in order, and what is still to come.
 
-The bytes are in ``NAME.part``; ``NAME.part.json`` notes which ranges are complete, and how
-far the others have come (``7``, ``8 271581184``). Who
-reads the file while it comes (`Journal.stream`) sees only bytes that are never written
-again, in their order, and waits for those that are missing.
+The bytes are in ``.NAME.colabmagic-part``; that name with ``.json`` notes which ranges are
+complete, and how far the others have come (``7``, ``8 271581184``). Who reads the file
+while it comes (`Journal.stream`) sees only bytes that are never written again, in their
+order, and waits for those that are missing.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import io
 import json
 import os
 import shutil
+import stat
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from colabmagic.drive.errors import TargetFullError
+from colabmagic.drive.transfer import beside
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -86,16 +88,19 @@ class Journal:
             There is no room, or another process is at it.
         """
         size = remote.size or 0
-        journal = cls(target.with_name(target.name + ".part"), size, part_bytes, set())
+        place, mode = _placed(target)
+        journal = cls(beside.hidden(place, beside.PART), size, part_bytes, set())
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            place.parent.mkdir(parents=True, exist_ok=True)
             journal._data = _locked(journal.part)
             identity = {"id": remote.id, "md5": remote.md5, "size": size}
             journal._continue(identity)
+            if mode is not None:  # who may not read the old one may not read this
+                _set_mode(journal._data, mode | stat.S_IRUSR | stat.S_IWUSR)
             held = os.fstat(journal._data).st_blocks * 512
-            refuse_full(target, size - held)
-            os.ftruncate(journal._data, size)
+            refuse_full(place, size - held)
             journal._begin(identity)
+            os.ftruncate(journal._data, size)
         except BlockingIOError:
             raise TargetFullError(
                 f"{clean(target.name)} is being downloaded by another process",
@@ -103,12 +108,33 @@ class Journal:
                 hint="wait for it, or choose another folder",
             ) from None
         except OSError as error:
-            journal.close()
+            journal._give_up()
             raise unwritable(target, error) from None
         except BaseException:  # also Ctrl-C: what stays open stays locked
-            journal.close()
+            journal._give_up()
             raise
         return journal
+
+    def _give_up(self) -> None:
+        """Close what was opened; a file of ours that has nothing in it goes."""
+        with contextlib.suppress(OSError):
+            if self._data >= 0 and self._is_empty():
+                self.discard()
+        self.close()
+
+    def _is_empty(self) -> bool:
+        """Tell whether nothing is in it; raise for what no download has made."""
+        status = os.fstat(self._data)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise self._not_ours()
+        return not status.st_size
+
+    def _not_ours(self) -> TargetFullError:
+        """Return the error for a file that no download has made."""
+        return TargetFullError(
+            f"{clean(str(self.part))} is there already, and is no download of ours",
+            hint="move it away, or choose another folder",
+        )
 
     def __del__(self) -> None:
         """Close what an interrupt has left open."""
@@ -116,12 +142,14 @@ class Journal:
 
     def _continue(self, identity: dict[str, Any]) -> None:
         """Read which ranges an earlier run has completed, if of the same content."""
+        if self._is_empty():
+            return
+        known, rest = _read_log(self._log_path())
+        if known is None:
+            raise self._not_ours()
         if os.fstat(self._data).st_size != self.size:
-            return  # fresh, or another file
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            text = self._log_path().read_text("utf-8")
-            first, *rest = text.rpartition("\n")[0].split("\n")  # the last may be cut
-            known = json.loads(first)
+            return  # another file
+        with contextlib.suppress(ValueError, TypeError):
             part_bytes = int(known.pop("part_bytes"))
             if known == identity and part_bytes > 0:
                 self.part_bytes = part_bytes
@@ -144,9 +172,14 @@ class Journal:
         lines += [str(number) for number in sorted(self.done)]
         lines += [f"{number} {offset}" for number, offset in self._noted.items()]
         fresh = log.with_name(log.name + ".new")
-        fresh.write_text("\n".join(lines) + "\n", "utf-8")
-        fresh.replace(log)
-        self._log = log.open("a", encoding="utf-8")
+        self._log = os.fdopen(beside.fresh_file(fresh), "a", encoding="utf-8")
+        try:
+            self._log.write("\n".join(lines) + "\n")
+            self._log.flush()
+            fresh.replace(log)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
 
     def missing(self) -> list[tuple[int, int, int]]:
         """Return number, start and end of the ranges that are not complete."""
@@ -283,7 +316,8 @@ class Journal:
             self._ended = True
             self._changed.notify_all()
         if self._log is not None:
-            self._log.close()
+            with contextlib.suppress(OSError):  # a line that finds no room, once more
+                self._log.close()
             self._log = None
         if self._data >= 0:
             os.close(self._data)
@@ -291,16 +325,19 @@ class Journal:
 
     def publish(self, target: Path) -> None:
         """Give the file its name."""
+        place, mode = _placed(target)
+        if mode is not None:
+            _set_mode(self._data, mode)
         try:
-            self.part.replace(target)
+            self.part.replace(place)
         except OSError as error:
             raise unwritable(target, error) from None
         self._log_path().unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Forget what came: it was wrong."""
+        self.part.unlink(missing_ok=True)  # first: without its journal it is nobody's
         self._log_path().unlink(missing_ok=True)
-        self.part.unlink(missing_ok=True)
 
     def _log_path(self) -> Path:
         """Return where the journal is."""
@@ -339,6 +376,34 @@ class _Stream(io.RawIOBase):
         super().close()
 
 
+def _placed(target: Path) -> tuple[Path, int | None]:
+    """Return where a file will be, and the mode of the one that is there."""
+    try:
+        return beside.place_of(target)
+    except TargetFullError:
+        raise
+    except OSError as error:
+        raise unwritable(target, error) from None
+
+
+def _set_mode(descriptor: int, mode: int) -> None:
+    """Say who may read a file, where the file system knows of that."""
+    with contextlib.suppress(OSError):
+        os.fchmod(descriptor, mode)
+
+
+def _read_log(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return what a journal is of, and its lines; None if it is none of ours."""
+    with contextlib.suppress(OSError, ValueError):
+        if stat.S_ISREG(path.lstat().st_mode):
+            text = path.read_text("utf-8")
+            first, *rest = text.rpartition("\n")[0].split("\n")  # the last may be cut
+            known = json.loads(first)
+            if isinstance(known, dict) and known.keys() >= {"id", "md5", "part_bytes"}:
+                return known, rest
+    return None, []
+
+
 def _locked(part: Path) -> int:
     """Open a file that this process alone writes, until it is closed.
 
@@ -347,7 +412,9 @@ def _locked(part: Path) -> int:
     """
     while True:
         descriptor = os.open(
-            part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
+            part,
+            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK,
+            0o666,
         )
         try:
             locked = try_lock(descriptor)
@@ -438,6 +505,12 @@ def unwritable(target: Path, error: OSError) -> TargetFullError:
     error
         What the system says.
     """
+    if error.errno == errno.ENAMETOOLONG:
+        return TargetFullError(
+            f"{clean(str(target))} is a name that the disk cannot have",
+            seen=f"{len(os.fsencode(target.name))} bytes",
+            hint="a shorter name",
+        )
     return TargetFullError(
         f"{clean(str(target))} cannot be written",
         seen=f"{error.strerror or type(error).__name__}",

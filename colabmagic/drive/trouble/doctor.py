@@ -165,7 +165,7 @@ def examine(  # noqa: PLR0913 (by keyword: what is looked at, and by what)
     content = sysroot / "content"
     patient = _Patient(
         credentials=credentials, api_root=api_root, env=chosen, sysroot=sysroot,
-        folder=folder or (content if content.is_dir() else Path.cwd()),
+        folder=folder or (content if content.is_dir() else _here()),
         host=detect(chosen, sysroot), mounts=mounts, probe=probe, pending=pending, log=log,
         left_s=left_s,
     )  # fmt: skip
@@ -185,6 +185,14 @@ def examine(  # noqa: PLR0913 (by keyword: what is looked at, and by what)
         findings=_sorted(patient.findings),
         elapsed_s=time.monotonic() - started,
     )
+
+
+def _here() -> Path:
+    """Return the working directory, or home if that is gone."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path.home()
 
 
 def _sorted(findings: list[Finding]) -> tuple[Finding, ...]:

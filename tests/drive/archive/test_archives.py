@@ -348,3 +348,44 @@ def test_whatever_bytes_there_are(tmp_path: Path) -> None:
             pass
         shutil.rmtree(folder)
     assert [each.name for each in tmp_path.iterdir()] == ["beside"]
+
+
+TEN = {f"m{number}": bytes([number + 1]) * 600 for number in range(10)}
+EACH = 512 + 1024  # a header and two blocks
+
+
+def pax_size(value: str) -> bytes:
+    """Return a tar whose one member has a size that is written beside its header."""
+    member = tarfile.TarInfo("x")
+    member.size, member.pax_headers = 5, {"size": value}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(member, io.BytesIO(b"\0" * 5))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["tar", "tar.gz"])
+@pytest.mark.parametrize(
+    "what",
+    ["flipped", "zeroed", "two", "junk", "header cut", "size abc", "size -5", "size 1e3"],
+)  # fmt: skip
+def test_a_tar_that_stops_before_its_end(
+    into: Callable[..., Target], what: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """Never taken for whole: nothing but zeros may follow its last member."""
+    data = bytearray(tar(members=TEN))
+    at = 5 * EACH
+    if what == "flipped":
+        data[at + 10] ^= 255
+    elif what == "zeroed":
+        data[at : at + 512] = bytes(512)
+    elif what == "two":
+        data += tar(members={"second": b"2"})
+    elif what == "junk":
+        data += b"junk"
+    elif what == "header cut":
+        del data[at + 100 :]
+    else:
+        data = bytearray(pax_size(what.removeprefix("size ")))
+    with pytest.raises(errors.CorruptArchiveError):
+        into(pack(bytes(data)), "x.tar.gz" if pack is gzip.compress else "x.tar")

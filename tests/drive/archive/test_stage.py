@@ -545,7 +545,10 @@ def test_two_processes_at_once(
         command, stdout=subprocess.PIPE, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
     ) as other:  # fmt: skip
         end = time.monotonic() + 60
-        while not list(tmp_path.glob("*.part.json")) and time.monotonic() < end:
+        while (
+            not list(tmp_path.glob(".*.colabmagic-part.json"))
+            and time.monotonic() < end
+        ):
             time.sleep(0.02)
         mine = large(progress=told)
         assert other.stdout is not None
@@ -628,6 +631,31 @@ def test_an_archive_that_stays(
     assert large(keep_archive=True).fetched_bytes > 0
     assert content(tmp_path / "set") == {"new": b"1"}
     assert names(tmp_path) == [".set.colabmagic.json", "set", "set.tar.gz"]
+
+
+def test_the_longest_names_of_a_folder(
+    drive: FakeDrive, files: Files, tmp_path: Path
+) -> None:
+    """What lies beside it while it is made gets a name that the disk can have."""
+    name = "\u5b57" * 81 + ".tar"
+    drive.store.add_file(name, tar())
+    folder = tmp_path / ("\u5b57" * 85)
+    assert stage(files, f"MyDrive/{name}", folder).fetched_bytes
+    assert content(folder) == FILES
+    assert stage(files, f"MyDrive/{name}", folder).fetched_bytes == 0
+    assert len(names(tmp_path)) == 2
+
+
+def test_links_in_place_of_our_own_files(
+    drive: FakeDrive, files: Files, tmp_path: Path
+) -> None:
+    """Are not followed: the user's file that they lead to stays."""
+    drive.store.add_file("a.tar", tar())
+    (tmp_path / "mine").write_text("mine")
+    for name in (".a.colabmagic.json.new", ".a.colabmagic.json"):
+        (tmp_path / name).symlink_to("mine")
+    stage(files, "MyDrive/a.tar", tmp_path / "a")
+    assert (tmp_path / "mine").read_text() == "mine"
 
 
 def test_an_archive_that_the_user_made_anew(

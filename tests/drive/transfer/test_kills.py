@@ -96,7 +96,7 @@ def test_killed_at_several_moments(
         assert not target.exists() or target.read_bytes() == DATA
         folder = tmp_path / "set"
         assert not folder.exists() or content(folder) == members
-        coming = list(tmp_path.glob("*.part"))
+        coming = list(tmp_path.glob(".*.colabmagic-part"))
         in_the_midst += bool(coming and list(tmp_path.glob(".set.*partial*/m*")))
         for entry in list(drive.store.files.values()):
             if entry.meta["name"] == "up.bin":
@@ -134,7 +134,7 @@ def test_only_what_is_missing_is_fetched(
     """A kill loses at most one range for each connection."""
     drive.store.add_file("data.bin", DATA)
     drive.bytes_per_second = 400_000
-    log = tmp_path / "data.bin.part.json"
+    log = tmp_path / ".data.bin.colabmagic-part.json"
 
     def complete() -> int:
         return len(log.read_text("utf-8").splitlines()) - 1 if log.exists() else 0

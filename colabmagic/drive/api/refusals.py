@@ -169,6 +169,20 @@ def _by_status(status: int) -> _Meaning:
     return _Meaning(DriveError, "Google refused the request", "look at what was seen")
 
 
+def passing(status: int) -> DriveError | None:
+    """Return what a status means that passes by itself; None for all others.
+
+    Parameters
+    ----------
+    status
+        Of HTTP; the text of the answer is not read.
+    """
+    meaning = _by_status(status)
+    if not meaning.kind.retryable:
+        return None
+    return meaning.kind(meaning.what, seen=f"HTTP {status}", hint=meaning.hint)
+
+
 def session_lost(error: DriveError) -> SessionLostError:
     """Return the error for an upload that the server does not know any more."""
     return SessionLostError(

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import requests
 from google.auth.exceptions import GoogleAuthError
-from google.auth.transport.requests import Request
 
 from colabmagic.drive.account import auth, tokens
 from colabmagic.drive.api import budget
 from colabmagic.drive.api.answers import failure
-from colabmagic.drive.api.http import API_ROOT, Transport
+from colabmagic.drive.api.http import API_ROOT, Transport, renew
 from colabmagic.drive.errors import DriveError, NoCredentialsError
 from colabmagic.drive.trouble.catalogue import explain, finding
 from colabmagic.host.detect import detect
@@ -267,27 +266,17 @@ def _reach(patient: _Patient, login: Any) -> None:  # noqa: ANN401 (google-auth'
 
 
 def _renew(login: Any) -> None:  # noqa: ANN401 (google-auth's)
-    """Renew a login, without the two minutes that google-auth would wait."""
+    """Renew a login, and tell Google's refusal from a network that is down."""
     failed = None
     try:
         if not login.valid:
-            with requests.Session() as session:
-                login.refresh(_Hasty(session))
+            renew(login, _ANSWER_S)
     except (requests.RequestException, GoogleAuthError, OSError) as caught:
         failed = failure(
             caught, str(getattr(login, "token_uri", "") or tokens.TOKEN_URI)
         )
     if failed is not None:
         raise failed  # here: what was caught may know a token
-
-
-class _Hasty(Request):
-    """Sends google-auth's requests, and waits for a short time."""
-
-    def __call__(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 (as it is there)
-        """Send one."""
-        options.setdefault("timeout", _ANSWER_S)
-        return super().__call__(*args, **options)  # type: ignore[no-untyped-call]
 
 
 def _masked(address: str) -> str:

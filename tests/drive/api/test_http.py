@@ -138,7 +138,7 @@ def test_who_waits_is_told_why(drive: FakeDrive, files: Files) -> None:
             {"kind": "status", "code": 403, "reason": "userRateLimitExceeded"},
         ]
     )
-    files.transport.waits = Waits(sleep=lambda _: None)
+    files.transport.waits = Waits(0.1, 0.1, sleep=lambda _: None)
     said: list[str] = []
     with patience.telling(said.append):
         files.transport.request("GET", "/drive/v3/about", **ABOUT)

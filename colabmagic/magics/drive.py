@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from colabmagic.report.document import Document
 
 _NAME: Final = "mount_drive"
+_LOOKS: Final = frozenset({"doctor", "status"})  # which go well whatever is wrong
 
 
 @magics_class
@@ -187,9 +188,13 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         """
         options = parse(self.mount_drive, line.rstrip("; "))
         verb = check(options)
+        from colabmagic.drive.trouble import last_error  # noqa: PLC0415 (with the rest)
+
         assert self.shell is not None
         with _patient(options):
             report = _RUN[verb](self.shell, options)
+        if verb not in _LOOKS:
+            last_error.forget()  # Drive has answered since
         return _shown(report, options)
 
 

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import requests
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 
+from colabmagic.drive.account.hints import LOGIN
 from colabmagic.drive.api.refusals import refusal
 from colabmagic.drive.errors import ConnectionFailedError, DriveError, GrantExpiredError
 
@@ -25,8 +26,8 @@ _OBJECTS: Final[WeakKeyDictionary[requests.Response, Any]] = WeakKeyDictionary()
 _LONGEST_ASKED_S: Final = 300.0  # of a server's Retry-After
 _GOES_ON: Final = "it goes on where it stopped"
 _OFFLINE: Final = (
-    "look at the network (on Kaggle: turn Internet on in the notebook's settings), then "
-    "run the cell again"
+    "look at the network, then run the cell again\n"
+    "on Kaggle: turn Internet on in the notebook's settings"
 )
 _DEEPEST: Final = 20  # errors behind an error
 
@@ -154,7 +155,8 @@ def goes_on(error: DriveError) -> DriveError:
         What has ended it; one that passes by itself tells so.
     """
     if error.retryable and _GOES_ON not in error.hint:
-        error.hint = f"{error.hint}: {_GOES_ON}"
+        first, *more = error.hint.splitlines()
+        error.hint = "\n".join([f"{first}: {_GOES_ON}", *more])
     return error
 
 
@@ -197,7 +199,8 @@ def _expired(error: Exception) -> GrantExpiredError:
     return GrantExpiredError(
         "Google does not renew the login any more",
         seen=reason,
-        hint="log in again; a consent screen in “Testing” ends each login after 7 days",
+        hint=f"{LOGIN}\n"
+        "so that it lasts: publish the consent screen; in “Testing”, a login ends after 7 days",
     )
 
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -21,7 +20,8 @@ from colabmagic.drive.api import budget
 from colabmagic.drive.api.answers import failure
 from colabmagic.drive.api.http import API_ROOT, Transport, renew
 from colabmagic.drive.errors import DriveError, NoCredentialsError
-from colabmagic.drive.trouble.catalogue import explain, finding
+from colabmagic.drive.trouble import last_error
+from colabmagic.drive.trouble.catalogue import explain, finding, is_said
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
 from colabmagic.report.document import Document
@@ -147,8 +147,8 @@ def examine(  # noqa: PLR0913 (by keyword: what is looked at, and by what)
     credentials
         As for `colabmagic.drive.connect`.
     error
-        To be explained; left out: the last one that a cell has ended with, if it is one
-        of Drive's.
+        To be explained; left out: the last one of Drive's that a cell has ended with, if
+        Drive has not answered since.
     api_root
         Where Drive is; Google's own by default.
     folder
@@ -168,9 +168,9 @@ def examine(  # noqa: PLR0913 (by keyword: what is looked at, and by what)
         host=detect(chosen, sysroot), mounts=mounts, probe=probe, pending=pending, log=log,
         left_s=left_s,
     )  # fmt: skip
-    last = getattr(sys, "last_value", None) if error is None else error
-    if isinstance(last, DriveError):
-        patient.saw("last error", type(last).__name__, explain(last))
+    last = last_error.known() if error is None else error
+    if last is not None:
+        patient.saw("last error", type(last).__name__)
     for what, check in _CHECKS.items():
         try:
             check(patient)
@@ -181,16 +181,32 @@ def examine(  # noqa: PLR0913 (by keyword: what is looked at, and by what)
             patient.saw(what, "not known", finding("check-failed", seen))
     return DoctorReport(
         checks=tuple(patient.checks),
-        findings=_sorted(patient.findings),
+        findings=_sorted(patient.findings, explain(last) if last else None),
         elapsed_s=time.monotonic() - started,
     )
 
 
-def _sorted(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Return each finding once, the worst first."""
+def _sorted(findings: list[Finding], last: Finding | None) -> tuple[Finding, ...]:
+    """Return what was found, the worst first; the last error as what a check found too."""
     order = list(Severity)
-    once = dict.fromkeys(findings)
-    return tuple(sorted(once, key=lambda one: order.index(one.severity)))
+    found = list(dict.fromkeys(findings))
+    if last is not None:
+        same = [place for place, one in enumerate(found) if one.code == last.code]
+        if same:
+            found[same[0]] = _joined(found[same[0]], last)
+        else:
+            found.insert(0, last)
+    return tuple(sorted(found, key=lambda one: order.index(one.severity)))
+
+
+def _joined(first: Finding, second: Finding) -> Finding:
+    """Return two findings of one kind as one."""
+    more = (fix for fix in second.fix if not is_said(fix, first.fix))
+    return replace(
+        first,
+        evidence=tuple(dict.fromkeys((*first.evidence, *second.evidence))),
+        fix=(*first.fix, *more),
+    )
 
 
 # --- one check each ---------------------------------------------------------------

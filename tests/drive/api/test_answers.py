@@ -15,6 +15,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from colabmagic.drive import errors
+from colabmagic.drive.account.hints import LOGIN
 from colabmagic.drive.api.answers import (
     failure,
     goes_on,
@@ -67,6 +68,7 @@ def test_retry_after_is_compared_with_the_servers_clock() -> None:
         (TransportError("token KEY"), BROKE, "run the cell"),
         (RefreshError("KEY", retryable=True), BROKE, "minute"),
         (RefreshError("invalid_grant: KEY"), errors.GrantExpiredError, "7 days"),
+        (RefreshError("KEY"), errors.GrantExpiredError, f"{LOGIN}\n"),
         (RefreshError("invalid_grant: Invalid JWT KEY"), errors.GrantExpiredError, "clock"),
     ],
 )  # fmt: skip
@@ -133,6 +135,9 @@ def test_a_transfer_goes_on() -> None:
     assert "stopped" not in broke.hint
     assert goes_on(goes_on(broke)) is broke
     assert broke.hint.count("it goes on where it stopped") == 1
+    away = failure(caused(ConnectionRefusedError(errno.ECONNREFUSED, "x")), URL)
+    lines = goes_on(away).hint.splitlines()
+    assert lines[0].endswith("run the cell again: it goes on where it stopped")
     full = errors.StorageQuotaError("full", hint="delete files")
     assert goes_on(full).hint == "delete files"
 

@@ -15,7 +15,7 @@ import pytest
 
 from colabmagic.drive import errors
 from colabmagic.drive.account import auth, tokens
-from colabmagic.drive.trouble import doctor
+from colabmagic.drive.trouble import doctor, last_error
 from colabmagic.drive.trouble.doctor import DoctorReport, examine
 from tests.fakes.drive import FakeDrive
 
@@ -355,6 +355,25 @@ def test_the_last_error_is_explained(
     assert codes(look()) == ["download-quota"]
     monkeypatch.setattr(sys, "last_value", ValueError(MARK))
     assert codes(look()) == []
+    last_error.remember(error)
+    try:
+        assert codes(look()) == ["download-quota"]
+    finally:
+        last_error.forget()
+
+
+def test_one_trouble_is_one_thing(look: Callable[..., DoctorReport]) -> None:
+    """What the last error and a check both found is told once, with all that was seen."""
+    error = errors.ConnectionFailedError(
+        "cannot reach www.googleapis.com", seen="no answer", hint="look at the network"
+    )
+    report = look(error=error, api_root="http://127.0.0.1:1")
+    assert codes(report) == ["connection-failed"]
+    assert "1 THING TO MEND" in report.headline
+    (found,) = [one for one in report.findings if one.code == "connection-failed"]
+    assert {"no answer", "connection refused"} <= set(found.evidence)
+    assert len(found.fix) == len(set(found.fix))
+    assert report.text.count("look at the network") == 1
 
 
 def test_a_check_that_fails_hurts_no_other(look: Callable[..., DoctorReport]) -> None:

@@ -10,7 +10,7 @@ import shutil
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import requests
 from google.auth.exceptions import GoogleAuthError
@@ -22,11 +22,10 @@ from colabmagic.drive.api.http import API_ROOT, Transport, renew
 from colabmagic.drive.errors import DriveError, NoCredentialsError
 from colabmagic.drive.trouble import last_error
 from colabmagic.drive.trouble.catalogue import explain, finding, is_said
+from colabmagic.drive.trouble.doctor_report import DoctorReport
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
-from colabmagic.report.document import Document
-from colabmagic.report.model import Finding, Report, Severity, Table
-from colabmagic.report.plain import to_plain
+from colabmagic.report.model import Finding, Severity
 from colabmagic.report.size import in_words
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
     from colabmagic.host.facts import HostFacts
 
-SCHEMA: Final = 1
 _ROOT_VARIABLE: Final = "COLABMAGIC_DRIVE_API_ROOT"
 _ANSWER_S: Final = 10.0
 _LOG_S: Final = 12 * 3600.0
@@ -47,59 +45,6 @@ _MOUNT_CODES: Final = {
     "HUNG": "mount-hung",
     "FAILING": "mount-io-error",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoctorReport(Document):
-    """The answer of `examine`.
-
-    Parameters
-    ----------
-    checks
-        What was looked at, and what was seen.
-    findings
-        What is wrong, the worst first.
-    elapsed_s
-        How long it took.
-    """
-
-    mime_type: ClassVar[str] = "application/vnd.colabmagic.drive-doctor+json"
-
-    checks: tuple[tuple[str, str], ...]
-    findings: tuple[Finding, ...]
-    elapsed_s: float | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Tell whether nothing is broken."""
-        return not any(one.severity is Severity.ERROR for one in self.findings)
-
-    def view(self) -> Report:
-        """Return what a person sees."""
-        count = sum(one.severity is not Severity.INFO for one in self.findings)
-        things = "1 THING" if count == 1 else f"{count} THINGS"
-        return Report(
-            title="Drive doctor",
-            verdict=f"{things} TO MEND" if count else "NOTHING WRONG WAS FOUND",
-            findings=self.findings,
-            tables=(
-                Table(caption="Looked at", columns=("What", "Seen"), rows=self.checks),
-            ),
-            elapsed_s=self.elapsed_s,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "schema": SCHEMA,
-            "ok": self.ok,
-            "findings": to_plain(self.findings),
-            "checks": dict(self.checks),
-        }
-
-    def __repr__(self) -> str:
-        """Return the answer, short enough for a debugger."""
-        return f"<DoctorReport: {', '.join(one.code for one in self.findings) or 'ok'}>"
 
 
 @dataclass(eq=False, kw_only=True)

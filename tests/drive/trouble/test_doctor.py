@@ -16,11 +16,13 @@ import pytest
 from colabmagic.drive import errors
 from colabmagic.drive.account import auth, tokens
 from colabmagic.drive.trouble import doctor, last_error
-from colabmagic.drive.trouble.doctor import DoctorReport, examine
+from colabmagic.drive.trouble.doctor import examine
 from tests.fakes.drive import FakeDrive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from colabmagic.drive.trouble.doctor_report import DoctorReport
 
 MARK = "MARKERd0c7"
 COLAB = {"COLAB_RELEASE_TAG": "release-colab_20250902"}

@@ -97,7 +97,7 @@ def examine(  # noqa: PLR0913 (by keyword: what is looked at, and by what)
     api_root
         Where Drive is; Google's own by default.
     folder
-        Where data is staged; left out: ``/content``, or here.
+        Where data is staged; left out: ``/content`` on Colab, or here.
     env, sysroot
         Environment variables, and where the file system begins.
     mounts, probe, pending, log, left_s
@@ -106,11 +106,12 @@ def examine(  # noqa: PLR0913 (by keyword: what is looked at, and by what)
     """
     started = time.monotonic()
     chosen = os.environ if env is None else env
-    content = sysroot / "content"
+    content, host = sysroot / "content", detect(chosen, sysroot)
+    on_colab = host.kind is HostKind.COLAB and content.is_dir()
     patient = _Patient(
         credentials=credentials, api_root=api_root, env=chosen, sysroot=sysroot,
-        folder=folder or (content if content.is_dir() else Path.cwd()),
-        host=detect(chosen, sysroot), mounts=mounts, probe=probe, pending=pending, log=log,
+        folder=folder or (content if on_colab else Path.cwd()), host=host,
+        mounts=mounts, probe=probe, pending=pending, log=log,
         left_s=left_s,
     )  # fmt: skip
     last = last_error.known() if error is None else error

@@ -364,6 +364,20 @@ def test_the_last_error_is_explained(
         last_error.forget()
 
 
+def test_the_disk_is_that_of_the_data(
+    look: Callable[..., DoctorReport], env: dict[str, str], tmp_path: Path
+) -> None:
+    """A folder called /content counts on Colab alone."""
+    content = tmp_path / "root/content"
+    content.mkdir()
+    assert str(content) not in dict(look(folder=None).checks)["local disk"]
+    env |= COLAB
+    (tmp_path / "root/var/colab").mkdir(parents=True)
+    (tmp_path / "root/var/colab/hostname").write_text("x")
+    checks = dict(look(folder=None, log=_log(), left_s=lambda: 9999.0).checks)
+    assert str(content) in checks["local disk"]
+
+
 def test_one_trouble_is_one_thing(look: Callable[..., DoctorReport]) -> None:
     """What the last error and a check both found is told once, with all that was seen."""
     error = errors.ConnectionFailedError(

@@ -1,8 +1,8 @@
 """All errors of colabmagic.
 
 Each leaf says what happened, what was seen and what to type. In a notebook the
-error draws itself in at most three lines; ``COLABMAGIC_TRACEBACK=1`` or
-``%xmode Verbose`` brings the whole traceback back.
+error draws itself in at most three lines, or four where a command needs a word beside
+it; ``COLABMAGIC_TRACEBACK=1`` or ``%xmode Verbose`` brings the whole traceback back.
 
 ::
 
@@ -35,7 +35,7 @@ class ColabMagicError(Exception):
     seen
         The evidence, one line; left out where `what` says it all.
     hint
-        What to type or click now.
+        What to type or click now; a command that is to be pasted has a line of its own.
     """
 
     def __init__(self, what: str, *, seen: str | None = None, hint: str) -> None:
@@ -46,7 +46,8 @@ class ColabMagicError(Exception):
 
     def __str__(self) -> str:
         """Return all three parts, for logs and scripts."""
-        parts = [self.what, self.seen and f"seen: {self.seen}", f"try: {self.hint}"]
+        hint = "; ".join(self.hint.splitlines())
+        parts = [self.what, self.seen and f"seen: {self.seen}", f"try: {hint}"]
         return " | ".join(part for part in parts if part)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -58,8 +59,8 @@ class ColabMagicError(Exception):
         lines = [f"{type(self).__name__}: {self.what}"]
         if self.seen:
             lines.append(f"  seen: {self.seen}")
-        lines.append(f"  try:  {self.hint}")
-        return lines
+        first, *more = self.hint.splitlines() or [""]
+        return [*lines, f"  try:  {first}", *(f"        {line}" for line in more)]
 
     def _render_traceback_(self) -> list[str]:
         """Answer IPython: three lines, unless the user asked for the traceback."""

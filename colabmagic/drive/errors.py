@@ -152,9 +152,16 @@ class ServerFailedError(DriveTransferError):
 
 
 class ConnectionFailedError(DriveTransferError):
-    """The connection broke, again and again."""
+    """The connection broke, again and again.
+
+    Attributes
+    ----------
+    reached
+        Whether somebody was there: False where it was refused, or nobody has the name.
+    """
 
     retryable = True
+    reached: bool = True
 
 
 class SessionLostError(DriveTransferError):

@@ -78,7 +78,10 @@ class ErrorHooks:
     def _after_cell(self, result: Any) -> None:  # noqa: ANN401 (IPython's own object)
         """Explain an error that says that memory ran out, and free its memory."""
         error = getattr(result, "error_in_exec", None)
-        if error is None or "torch" not in sys.modules:
+        if error is None:
+            return
+        _remember_for_the_doctor(error)
+        if "torch" not in sys.modules:
             return
         from colabmagic.magics import _oom  # noqa: PLC0415 (only after an error)
 
@@ -88,6 +91,15 @@ class ErrorHooks:
             _oom.explain(self._shell, error, source, frees=frees)
         except Exception:  # noqa: BLE001 (a report must not become a second error)
             return
+
+
+def _remember_for_the_doctor(error: BaseException) -> None:
+    """Keep the words of an error of Drive's: the error itself is freed before the next cell."""
+    drive: Any = sys.modules.get("colabmagic.drive.errors")
+    if drive is not None and isinstance(error, drive.DriveError):
+        from colabmagic.drive.trouble import last_error  # noqa: PLC0415 (only after one)
+
+        last_error.remember(error)
 
 
 def free(shell: InteractiveShell, *, keep_place: bool = False) -> None:

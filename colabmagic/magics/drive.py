@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import getpass
 import sys
+from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,9 +27,11 @@ from colabmagic.magics._drive_options import (
 from colabmagic.magics._drive_stop import Followed, stopping
 from colabmagic.magics._progress import ByteProgress
 from colabmagic.magics._shown import ShownOnce, is_last_line, is_whole_terminal_cell
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from colabmagic.report.document import Document
 
 _NAME: Final = "mount_drive"
+_LOOKS: Final = frozenset({"doctor", "status"})  # which go well whatever is wrong
 
 
 @magics_class
@@ -187,10 +191,15 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         line = line.rstrip("; ")
         options = parse(self.mount_drive, line)
         verb = check(options, runs_of(self.mount_drive, line))
+        from colabmagic.drive.trouble import last_error  # noqa: PLC0415 (with the rest)
+
         assert self.shell is not None
         options.progress = _progress(options)
-        with stopping(verb, options.progress):
-            return _shown(_RUN[verb](self.shell, options), options)
+        with stopping(verb, options.progress), _patient(options):
+            report = _RUN[verb](self.shell, options)
+        if verb not in _LOOKS:
+            last_error.forget()  # Drive has answered since
+        return _shown(report, options)
 
 
 def turn_off() -> None:
@@ -351,6 +360,15 @@ _RUN: Final[dict[str, Callable[..., Document]]] = {
 def _print(text: str) -> None:
     """Tell the user something."""
     print(text, flush=True)  # noqa: T201 (what he must do now)
+
+
+def _patient(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """Tell why it takes long, while a block runs; nothing where nothing is to be shown."""
+    from colabmagic.drive.api import patience  # noqa: PLC0415 (with the other parts of it)
+
+    if options.quiet:
+        return nullcontext()
+    return patience.telling(lambda line: _print(f"{_NAME}: {clean(line)}"))
 
 
 def _shown(report: Document, options: argparse.Namespace) -> Document:

@@ -23,7 +23,7 @@ ERRORS: Final[dict[str, DriveError]] = {
     "no-credentials": e.NoCredentialsError(
         "'a.json' holds no credentials that can be used",
         seen="it is no JSON object",
-        hint="a service account's key, or the file that %mount_drive --login has made",
+        hint="name another file: a service account's key, or what %mount_drive --login has made",
     ),
     "scope-missing": _google(
         e.InsufficientScopeError,
@@ -37,7 +37,7 @@ ERRORS: Final[dict[str, DriveError]] = {
     "testing-7-days": e.GrantExpiredError(
         "Google does not renew the login any more",
         seen="invalid_grant",
-        hint="log in again",
+        hint="%mount_drive --login --client client.json",
     ),
     "secret-not-given": e.NoCredentialsError(
         "this notebook may not read the secret 'mine'",
@@ -46,7 +46,7 @@ ERRORS: Final[dict[str, DriveError]] = {
     "consent-declined": e.ConsentDeclinedError(
         "Drive was not allowed",
         seen="access_denied",
-        hint="%mount_drive --login --client FILE, and choose Continue",
+        hint="%mount_drive --login --client client.json\nand choose Continue",
     ),
     "credential-propagation": e.ConsentDeclinedError(
         "Google was not allowed to give this notebook your Drive",
@@ -167,9 +167,9 @@ ERRORS: Final[dict[str, DriveError]] = {
     ),
     "server-failed": _google(e.ServerFailedError, 503, "backendError", "Backend Error"),
     "connection-failed": e.ConnectionFailedError(
-        "the connection to www.googleapis.com broke",
-        seen="ConnectTimeout",
-        hint="run the cell again: it goes on where it stopped",
+        "cannot reach www.googleapis.com",
+        seen="connection refused",
+        hint="look at the network, then run the cell again",
     ),
     "session-lost": e.SessionLostError(
         "Google has forgotten the upload that was under way",

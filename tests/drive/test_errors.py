@@ -63,6 +63,13 @@ def test_each_draws_itself(kind: type[errors.DriveError]) -> None:
     assert kind.__doc__
 
 
+def test_a_command_has_a_line_of_its_own() -> None:
+    """What is to be known beside it stands below; a log has one line."""
+    error = errors.NoCredentialsError("nothing", hint="%mount_drive --doctor\nmore")
+    assert error.render()[1:] == ["  try:  %mount_drive --doctor", "        more"]
+    assert str(error) == "nothing | try: %mount_drive --doctor; more"
+
+
 def test_what_may_succeed_later() -> None:
     """Only trouble that passes by itself; a limit for the day does not."""
     assert {kind.__name__ for kind in CLASSES if kind.retryable} == RETRYABLE

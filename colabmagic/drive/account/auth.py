@@ -16,8 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import google.auth
 from google.auth.exceptions import GoogleAuthError
-from google.oauth2 import service_account
 
+from colabmagic.drive.account.hints import (
+    GCLOUD,
+    LOGIN,
+    LOGIN_ELSEWHERE,
+    TO_LOG_IN,
+    TO_USE_GCLOUD,
+)
+from colabmagic.drive.account.kinds import OTHER_KINDS, damaged, other, service_account
 from colabmagic.drive.account.tokens import (
     LONGEST,
     TOKEN_URI,
@@ -37,6 +44,7 @@ from colabmagic.drive.errors import (
     InsufficientScopeError,
     NoCredentialsError,
 )
+from colabmagic.drive.words import quoted
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
 
@@ -51,27 +59,14 @@ READ: Final = "https://www.googleapis.com/auth/drive.readonly"
 WRITE: Final = "https://www.googleapis.com/auth/drive"
 OWN_FILES: Final = "https://www.googleapis.com/auth/drive.file"
 SECRET_NAME: Final = "COLABMAGIC_DRIVE"  # noqa: S105 (the name of one)
-GCLOUD: Final = (
-    "gcloud auth application-default login --client-id-file=client.json "
-    "--scopes=openid,https://www.googleapis.com/auth/cloud-platform,"
-    "https://www.googleapis.com/auth/drive"
-)
 TO_ADD_ONE: Final = (
     "add it under the key symbol (Colab), Add-ons > Secrets (Kaggle), or as an environment "
     "variable, and let this notebook read it"
 )
-LOGIN: Final = "%mount_drive --login --client FILE"
 _GIVEN_FILE: Final = "GOOGLE_APPLICATION_CREDENTIALS"
 _SECRET: Final = "secret:"  # noqa: S105 (a prefix)
-# Of kinds that google-auth reads by itself.
-_OTHER_KINDS: Final = frozenset(
-    {
-        "external_account",
-        "external_account_authorized_user",
-        "gdch_service_account",
-        "impersonated_service_account",
-    }
-)
+_OWN: Final = "the login of --login"
+_OF_GCLOUD: Final = "Google's tools (gcloud)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +168,7 @@ def locate(
 def _given(given: str, place: _Place) -> Found:
     """Return what the user has named."""
     if given == "adc":
-        return _google_tools(place)
+        return _google_tools(place, TO_USE_GCLOUD)
     if given.startswith(_SECRET):
         name = given.removeprefix(_SECRET)
         found = _from_secret(name, place)
@@ -208,7 +203,7 @@ def _search(place: _Place) -> Found:
     if own.exists():
         if place.interactive:
             tighten(own)
-        return _from_file(own, place, "the login of --login")
+        return _from_file(own, place, _OWN)
     if refused is not None:
         raise refused
     return _google_tools(place)
@@ -223,19 +218,19 @@ def _colab(place: _Place) -> Found:
     return _default(place, "Colab's login")
 
 
-def _google_tools(place: _Place) -> Found:
+def _google_tools(place: _Place, hint: str = TO_LOG_IN) -> Found:
     """Return what gcloud has stored, or what a machine of Google's has."""
     if named := place.env.get(_GIVEN_FILE):
         return _from_file(Path(named).expanduser(), place, _GIVEN_FILE)
     stored = adc_path(place.env)
     if stored.exists():
-        return _from_file(stored, place, "Google's tools (gcloud)")
+        return _from_file(stored, place, _OF_GCLOUD)
     if _has_metadata(place):
         return _default(place, "the machine's own account")
     raise NoCredentialsError(
         "nothing is here to log in to Google with",
         seen=f"no {_GIVEN_FILE}, no {token_path(place.env)}, no {stored}",
-        hint=f"{LOGIN}, or --creds FILE, or: {GCLOUD}",
+        hint=hint,
     )
 
 
@@ -282,7 +277,7 @@ def _default(place: _Place, source: str) -> Found:
         raise NoCredentialsError(
             "nothing is here to log in to Google with",
             seen=f"{source}: {reason}",
-            hint=f"{LOGIN}, or --creds FILE, or: {GCLOUD}",
+            hint=TO_LOG_IN,
         )
     return Found(credentials=made, source=source, kind="an account of Google's cloud")
 
@@ -370,7 +365,9 @@ def _from_info(
         raise NoCredentialsError(
             f"{name} is an OAuth client, not a login",
             seen="its entry “installed” or “web”",
-            hint="%mount_drive --login --client with this file makes the login",
+            hint=f"{LOGIN_ELSEWHERE}\nthen keep what is in token.json as the secret"
+            if path is None
+            else f"%mount_drive --login --client {quoted(path)}",
         )
     for entry in ("token_uri", "token_url"):
         check_address(str(info.get(entry) or TOKEN_URI), entry, name)
@@ -378,34 +375,25 @@ def _from_info(
     scopes: tuple[str, ...] | None = None
     try:
         if kind == "service_account":
-            made = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
-                info, scopes=place.scopes
-            )
             words, scopes = "a service account's key", place.scopes
+            made = service_account(info, place.scopes)
+            if made is None:
+                raise damaged(name)
         elif kind == "authorized_user":
             made, scopes = user_credentials(info), scopes_of(info)
             words = "a user's login"
-        elif kind in _OTHER_KINDS:
-            made = _other(info, place)
+        elif kind in OTHER_KINDS:
+            made = other(info, place.scopes)
             words = kind.replace("_", " ")
         else:
             reason = f"its type is {kind[:LONGEST]!r}"
     except KeyError as error:
         reason = f"it has no {str(error.args[0])!r}"
     except (ValueError, TypeError, AttributeError, GoogleAuthError) as error:
-        reason = type(error).__name__
+        reason = f"its entries are not as Google writes them ({type(error).__name__})"
     if reason or made is None:
         raise unusable(name, reason)
     return Found(credentials=made, source=source, kind=words, path=path, scopes=scopes)
-
-
-def _other(info: Hidden, place: _Place) -> Any:  # noqa: ANN401 (of many classes)
-    """Return credentials of a kind that only google-auth knows."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of files from strangers: this is the user's
-        return google.auth.load_credentials_from_dict(  # type: ignore[no-untyped-call]
-            dict(info), scopes=list(place.scopes)
-        )[0]
 
 
 def _check_scope(found: Found, *, write: bool | None) -> None:
@@ -422,5 +410,19 @@ def _check_scope(found: Found, *, write: bool | None) -> None:
         if may_read
         else "this login is not for Drive",
         seen=f"{found.source}: {shown or 'no scope'}",
-        hint=f"{LOGIN} again, or: {GCLOUD}",
+        hint=_to_get_more(found),
     )
+
+
+def _to_get_more(found: Found) -> str:
+    """Return how a login is made again, with the right to Drive."""
+    if found.source == _OWN:
+        return f"{LOGIN}\nand tick the box for Google Drive in Google's window"
+    if found.source == _OF_GCLOUD:
+        return GCLOUD
+    then = (
+        f"--creds token.json instead of {quoted(found.path.name)}"
+        if found.path
+        else ("keep what is in token.json as the secret")
+    )
+    return f"{LOGIN_ELSEWHERE}\nand tick the box for Google Drive; then {then}"

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from colabmagic.drive.account.hints import TO_LOG_IN
 from colabmagic.drive.errors import DriveAuthError, NoCredentialsError
 from colabmagic.drive.mounting import preflight
 from colabmagic.drive.mounting.colab_package import part
@@ -107,7 +108,7 @@ def _refuse_authenticate(
         return NoCredentialsError(
             "only a machine of Colab can ask you by Colab's means",
             seen="/var/colab/hostname is not there",
-            hint="%mount_drive --login --client FILE, or --creds FILE",
+            hint=TO_LOG_IN,
         )
     return None
 

@@ -23,18 +23,20 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from google.oauth2.credentials import Credentials
 
 from colabmagic.drive.account.auth import OWN_FILES, READ, WRITE
+from colabmagic.drive.account.hints import LOGIN, LOGIN_ELSEWHERE
 from colabmagic.drive.account.oauth_client import OAuthClient, read_client
+from colabmagic.drive.account.pasted import taken_apart, wrong_with
 from colabmagic.drive.account.redirect import Redirect, wait_for_redirect
 from colabmagic.drive.account.tokens import Hidden, store, token_path
+from colabmagic.drive.api.answers import connection_failed
 from colabmagic.drive.api.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from colabmagic.drive.errors import (
-    ConnectionFailedError,
     ConsentDeclinedError,
     DriveError,
     InsufficientScopeError,
@@ -46,7 +48,6 @@ from colabmagic.host.detect import detect
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-AGAIN: Final = "%mount_drive --login --client FILE"
 _PORTS: Final = range(49152, 65536)
 _ANSWERS: Final = 3  # addresses that are pasted wrong
 _WORD: Final = re.compile(r"[a-z_]{1,40}")  # an error's name in OAuth
@@ -161,7 +162,7 @@ def login(  # noqa: PLR0913 (by keyword, and each an option)
         raise LoginFailedError(
             f"the login cannot be kept at {str(target)!r}",
             seen=reason,
-            hint="name another place: python -m colabmagic drive login --client FILE --out FILE",
+            hint=f"name a place that can be written: {LOGIN_ELSEWHERE}",
         )
     return target
 
@@ -258,43 +259,19 @@ def _by_paste(
     )
     seen = ""
     for _ in range(_ANSWERS):
-        answer = _taken_apart(
+        answer = taken_apart(
             lambda: ask("The whole address (it is not shown as you paste it): ")
         )
-        if "code" not in answer and "error" not in answer:
-            seen = "it has neither code nor error"
-            show("This is not the whole address: it has “code=” in it. Once more:")
-        elif not attempt.accepts(answer):
-            seen = "its state is not the one that was sent"
-            show(
-                "This address is of another login. Open the page above, and once more:"
-            )
-        else:
+        seen = wrong_with(answer, attempt.accepts)
+        if not seen:
             return attempt, answer
+        show(f"This is not it: {seen}. Once more:")
     raise LoginFailedError(
-        f"{_ANSWERS} addresses were pasted, and none belongs to this login",
-        seen=seen,
-        hint=f"{AGAIN}, and copy the address after allowing Drive there",
+        f"{_ANSWERS} times something was pasted that does not end this login",
+        seen=f"the last time: {seen}",
+        hint=f"{LOGIN}\nallow Drive on the page shown then, and copy the whole address "
+        "after that",
     )
-
-
-def _taken_apart(read: Callable[[], str]) -> Hidden:
-    """Return the query of an address that is pasted."""
-    nobody = False
-    try:
-        query = urlsplit("".join(read().split())).query  # it may be wrapped
-        return Hidden({name: values[0] for name, values in parse_qs(query).items()})
-    except (EOFError, NotImplementedError):  # a notebook that runs by itself
-        nobody = True
-    except ValueError:
-        pass
-    if nobody:
-        raise LoginFailedError(
-            "nobody is here to paste the address",
-            hint="on your own PC: python -m colabmagic drive login --client FILE "
-            "--out token.json; then keep what is in it as a secret, --creds secret:NAME",
-        )
-    return Hidden()
 
 
 def _check_consent(answer: Hidden) -> None:
@@ -307,8 +284,8 @@ def _check_consent(answer: Hidden) -> None:
         raise ConsentDeclinedError(
             "Drive was not allowed",
             seen=seen,
-            hint=f"{AGAIN}, and choose Continue; with a consent screen in “Testing”, "
-            "add your account to its test users first",
+            hint=f"{LOGIN}\nand choose Continue; with a consent screen in “Testing”, add your "
+            "account to its test users first",
         )
     raise LoginFailedError(
         "Google did not log you in",
@@ -347,14 +324,10 @@ def _exchange(attempt: _Attempt, answer: Hidden) -> Credentials:
         trouble = ServerFailedError(
             "Google's answer to the login cannot be read",
             seen=f"HTTP {int(status)}",
-            hint=f"{AGAIN} in a few minutes",
+            hint=f"{LOGIN}\nin a few minutes",
         )
     except (requests.RequestException, OSError) as error:
-        trouble = ConnectionFailedError(
-            f"the connection to {urlsplit(client.token_uri).hostname} broke",
-            seen=type(error).__name__,
-            hint=f"{AGAIN} when the network is back",
-        )
+        trouble = connection_failed(error, client.token_uri)
     if trouble is not None:
         raise trouble  # here: what was caught above knows what is secret
     if not isinstance(reply, Hidden) or status is not HTTPStatus.OK:
@@ -369,10 +342,10 @@ def _refused(reply: Hidden, status: HTTPStatus) -> DriveError:
         return ServerFailedError(
             "Google's server failed at the login",
             seen=f"HTTP {int(status)}",
-            hint=f"{AGAIN} in a few minutes",
+            hint=f"{LOGIN}\nin a few minutes",
         )
     hints = {
-        "invalid_grant": f"{AGAIN}: a code serves once, for a few minutes",
+        "invalid_grant": f"{LOGIN}\nagain: a code serves once, for a few minutes",
         "invalid_client": "download the client's JSON again: its secret was changed, "
         "or the client was deleted",
         "redirect_uri_mismatch": "make a client for “Desktop app” and take its JSON",
@@ -380,7 +353,7 @@ def _refused(reply: Hidden, status: HTTPStatus) -> DriveError:
     return LoginFailedError(
         "Google does not turn this consent into a login",
         seen=f"HTTP {int(status)} {seen}",
-        hint=hints.get(seen, f"{AGAIN}, with the client's JSON downloaded again"),
+        hint=hints.get(seen, f"{LOGIN}\nwith the client's JSON downloaded again"),
     )
 
 
@@ -392,14 +365,14 @@ def _credentials(attempt: _Attempt, reply: Hidden) -> Credentials:
             "the login came without the right to use Drive",
             seen="allowed: "
             + (", ".join(_tail(one) for one in granted[:5]) or "nothing"),
-            hint=f"{AGAIN}, and tick the box for Google Drive there",
+            hint=f"{LOGIN}\nand tick the box for Google Drive in Google's window",
         )
     if not reply.get("refresh_token"):
         raise LoginFailedError(
             "Google gave a login for one hour only",
             seen="no refresh token",
-            hint="remove the app at https://myaccount.google.com/permissions, then "
-            + AGAIN,
+            hint=f"{LOGIN}\n"
+            "but first remove the app at https://myaccount.google.com/permissions",
         )
     client = attempt.client
     return Credentials(  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from colabmagic.drive.account.hints import MAKE_ONE
 from colabmagic.drive.account.tokens import (
     LONGEST,
     TOKEN_URI,
@@ -15,6 +16,7 @@ from colabmagic.drive.account.tokens import (
     read_small,
 )
 from colabmagic.drive.errors import LoginFailedError
+from colabmagic.drive.words import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,10 +24,6 @@ if TYPE_CHECKING:
 _AUTH_URI: Final = "https://accounts.google.com/o/oauth2/auth"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _HTTP_PORT: Final = 80
-MAKE_ONE: Final = (
-    "Google Cloud console > APIs & Services > Credentials > Create credentials > "
-    "OAuth client ID > Desktop app > Download JSON"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +60,7 @@ def read_client(path: Path) -> OAuthClient:
     LoginFailedError
         It is something else; with what.
     NoCredentialsError
-        It is no JSON, or its addresses are not safe.
+        Its addresses are not safe.
     """
     reason = ""
     text: list[str] = []
@@ -77,10 +75,10 @@ def read_client(path: Path) -> OAuthClient:
             hint=f"look at its name, or make one: {MAKE_ONE}",
         )
     name = repr(path.name)
-    info = parse(text.pop, name)
+    info = parse(text.pop, name, _no_client)
     kind = next((kind for kind in ("installed", "web") if kind in info), None)
     if kind is None:
-        raise _not_a_client(info, name)
+        raise _not_a_client(info, path)
     if not isinstance(info[kind], Hidden):
         raise LoginFailedError(
             f"{name} is damaged",
@@ -130,24 +128,30 @@ def _redirect(inner: Hidden, name: str) -> str:
     )
 
 
-def _not_a_client(info: Hidden, name: str) -> LoginFailedError:
+def _no_client(name: str, reason: str) -> LoginFailedError:
+    """Return the error for a file that is no client at all."""
+    return LoginFailedError(
+        f"{name} is no OAuth client",
+        seen=reason,
+        hint=f"take the file as Google gave it, or make one: {MAKE_ONE}",
+    )
+
+
+def _not_a_client(info: Hidden, path: Path) -> LoginFailedError:
     """Return the error for JSON that is no client, with what it is."""
-    kind = str(info.get("type", ""))[:LONGEST]
+    name, kind = repr(path.name), str(info.get("type", ""))[:LONGEST]
+    use_it = f"%mount_drive --ls MyDrive --creds {quoted(path)}"
     if kind == "service_account":
         return LoginFailedError(
-            f"{name} is a service account's key, not an OAuth client",
-            seen="its type is 'service_account'",
-            hint="it needs no login: %mount_drive --creds with this file",
+            f"{name} is a service account's key, not an OAuth client: it needs no login",
+            seen="its type is “service_account”",
+            hint=use_it,
         )
     if kind == "authorized_user" or "refresh_token" in info:
         return LoginFailedError(
             f"{name} is a login already, not an OAuth client",
             seen="it has a refresh token",
-            hint="%mount_drive --creds with this file uses it",
+            hint=use_it,
         )
     entries = ", ".join(repr(str(entry)[:LONGEST]) for entry in list(info)[:4])
-    return LoginFailedError(
-        f"{name} is no OAuth client",
-        seen=f"its entries: {entries or 'none'}",
-        hint=f"“installed” or “web” is wanted: {MAKE_ONE}",
-    )
+    return _no_client(name, f"no entry “installed” or “web”, but {entries or 'none'}")

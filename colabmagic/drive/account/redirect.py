@@ -124,8 +124,8 @@ def wait_for_redirect(
     raise LoginFailedError(
         f"no browser came back within {timeout_s:.0f} s",
         seen=f"{count} answers of another login (wrong state)" if count else "nothing",
-        hint="allow Drive on Google's page sooner; where your browser is on another machine: "
-        "python -m colabmagic drive login --client FILE --no-browser",
+        hint="python -m colabmagic drive login --client client.json --no-browser\n"
+        "where your browser is on another machine; else allow Drive on Google's page sooner",
     )
 
 

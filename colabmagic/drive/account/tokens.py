@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from google.oauth2.credentials import Credentials
 
-from colabmagic.drive.errors import NoCredentialsError
+from colabmagic.drive.errors import DriveError, NoCredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,7 +80,28 @@ def read_small(path: Path) -> str:
     raise OSError(errno.EILSEQ, "it is no text")
 
 
-def parse(read: Callable[[], str], name: str) -> Hidden:
+def unusable(name: str, reason: str) -> DriveError:
+    """Return the error for a file or secret that holds no credentials.
+
+    Parameters
+    ----------
+    name
+        What was read.
+    reason
+        What is wrong with it.
+    """
+    return NoCredentialsError(
+        f"{name} holds no credentials that can be used",
+        seen=reason,
+        hint="name another file: a service account's key, or what %mount_drive --login has made",
+    )
+
+
+def parse(
+    read: Callable[[], str],
+    name: str,
+    refuse: Callable[[str, str], DriveError] = unusable,
+) -> Hidden:
     """Return JSON as a dict that does not show itself.
 
     Parameters
@@ -89,19 +110,24 @@ def parse(read: Callable[[], str], name: str) -> Hidden:
         Returns the text; no name of ours is to hold it.
     name
         Of what is read.
+    refuse
+        Returns the error for a name, and what is wrong with it.
 
     Raises
     ------
-    NoCredentialsError
+    DriveError
         It is no JSON object.
     """
     info: object = None
+    text = [read()]  # not a name of ours: a traceback may show names
+    reason = "it is no JSON object" if text[0].strip() else "it is empty"
     with contextlib.suppress(ValueError, RecursionError):  # they know the text
-        info = json.loads(read(), object_hook=Hidden)
+        info = json.loads(text.pop(), object_hook=Hidden)
     if isinstance(info, Hidden):
         return info
     info = None
-    raise unusable(name, "it is no JSON object")
+    text.clear()
+    raise refuse(name, reason)
 
 
 def user_credentials(info: Hidden) -> Credentials:
@@ -152,23 +178,6 @@ def scopes_of(info: Hidden) -> tuple[str, ...] | None:
     if not named:
         return None
     return tuple(named.split() if isinstance(named, str) else map(str, named))
-
-
-def unusable(name: str, reason: str) -> NoCredentialsError:
-    """Return the error for a file or secret that holds no credentials.
-
-    Parameters
-    ----------
-    name
-        What was read.
-    reason
-        What is wrong with it.
-    """
-    return NoCredentialsError(
-        f"{name} holds no credentials that can be used",
-        seen=reason,
-        hint="a service account's key, or the file that %mount_drive --login has made",
-    )
 
 
 def check_address(address: str, entry: str, name: str) -> None:

@@ -17,6 +17,7 @@ import requests
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession, Request
 
+from colabmagic.drive.api import patience
 from colabmagic.drive.api.answers import (
     connection_failed,
     failure,
@@ -27,6 +28,7 @@ from colabmagic.drive.api.answers import (
 )
 from colabmagic.drive.api.budget import FREE, UnitBudget
 from colabmagic.drive.api.lines import Adapter, Lines
+from colabmagic.drive.api.refusals import passing
 from colabmagic.drive.errors import ConnectionFailedError, DriveError
 
 __all__ = [
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 API_ROOT: Final = "https://www.googleapis.com"
 ATTEMPTS: Final = 8
+_UNREACHED: Final = 4  # attempts where nobody is there: that seldom mends itself
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 20.0  # between two pieces of an answer
 _FIRST_WAIT_S: Final = 1.0
@@ -74,6 +77,33 @@ class _WithoutKeys(logging.Filter):
 _WITHOUT_KEYS: Final = _WithoutKeys()
 for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
     logging.getLogger(_name).addFilter(_WITHOUT_KEYS)
+
+
+class _Bounded(Request):
+    """Sends google-auth's requests, which would be waited for for two minutes."""
+
+    timeout: tuple[float, float]
+
+    def __call__(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 (as it is there)
+        """Send one."""
+        options.setdefault("timeout", self.timeout)
+        return super().__call__(*args, **options)  # type: ignore[no-untyped-call]
+
+
+def renew(credentials: Credentials, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+    """Renew a login; it is waited for as long as for any other request.
+
+    Parameters
+    ----------
+    credentials
+        Any of google-auth.
+    read_timeout_s
+        Between two pieces of the answer.
+    """
+    with requests.Session() as session:
+        request = _Bounded(session)
+        request.timeout = (min(CONNECT_TIMEOUT_S, read_timeout_s), read_timeout_s)
+        credentials.refresh(request)  # type: ignore[no-untyped-call]
 
 
 class Waits:
@@ -116,6 +146,7 @@ class Waits:
         bound = min(self.longest_s, self.first_s * 2**attempt)
         chosen = random.uniform(0, bound)  # noqa: S311 (jitter)
         seconds = chosen if asked_s is None else asked_s + chosen * 0.1
+        patience.waiting(seconds)
         if stop is not None and self.sleep is time.sleep:
             stop.wait(seconds)
         else:
@@ -215,10 +246,12 @@ class Transport:
                 self.retried()
             self.budget.take(cost)
             asked: float | None = None
+            most, began = count, time.monotonic()
             try:
                 response = self.once(method, where, params=params, **options)
             except ConnectionFailedError as failed:
                 error: DriveError = failed
+                most = count if failed.reached else min(count, _UNREACHED)
             else:
                 status = response.status_code
                 if status in accepted or status == _RESUME_INCOMPLETE:
@@ -229,8 +262,9 @@ class Transport:
                     error, asked = read_refusal(response), retry_after(response)
                 if status in _OK:
                     error = connection_failed(EOFError(), self.api_root)
-            if not error.retryable or attempt + 1 == count:
+            if not error.retryable or attempt + 1 >= most:
                 raise error
+            patience.failed(error, began)
             self.waits.wait(attempt, asked, stop)
             if stop is not None and stop.is_set():
                 raise error
@@ -266,7 +300,7 @@ class Transport:
         GrantExpiredError
             The credentials are not renewed.
         """
-        url = self._url(where)
+        url, began = self._url(where), time.monotonic()
         try:
             token = self._renewed()
             response = self._sent(method, url, options)
@@ -279,7 +313,12 @@ class Transport:
         except (requests.RequestException, GoogleAuthError, OSError) as caught:
             failed = failure(caught, url)
         else:
+            if refused := passing(response.status_code):
+                patience.failed(refused, began)
+            elif response.status_code != requests.codes.forbidden:
+                patience.answered()  # that one may ask to go slower: its text tells
             return response
+        patience.failed(failed, began)
         # Not raised where it was caught: the text of that one may hold a token or the key
         # of an upload, and would stay in reach as the context of ours.
         raise failed
@@ -339,8 +378,7 @@ class Transport:
             with self._renewal:
                 current = self.credentials.token
                 if not self.credentials.valid or refused == current:
-                    with requests.Session() as session:
-                        self.credentials.refresh(Request(session))  # type: ignore[no-untyped-call]
+                    renew(self.credentials, self.read_timeout_s)
         token: str | None = self.credentials.token
         return token
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from colabmagic.drive.account.hints import LOGIN
 from colabmagic.drive.errors import (
     DailyLimitError,
     DownloadQuotaError,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 _LATER: Final = "run the cell again in a few minutes"
 _LONGEST: Final = 200
+_SWITCH: Final = "https://console.cloud.google.com/apis/library/drive.googleapis.com"
+_PROJECT: Final = re.compile(r"\bproject[ =](\d{1,20})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,7 @@ _MEANINGS: Final = {
     "insufficientPermissions": _Meaning(
         InsufficientScopeError,
         "the login is good, but not for Drive",
-        "gcloud auth application-default login --scopes=openid,"
-        "https://www.googleapis.com/auth/cloud-platform,"
-        "https://www.googleapis.com/auth/drive",
+        f"{LOGIN}\nand tick the box for Google Drive; with gcloud: %mount_drive --doctor",
     ),
     "insufficientFilePermissions": _Meaning(
         InsufficientScopeError,
@@ -88,12 +90,12 @@ _MEANINGS: Final = {
     "appNotAuthorizedToFile": _Meaning(
         InsufficientScopeError,
         "this login sees only files that it has made itself",
-        "log in with the scope https://www.googleapis.com/auth/drive",
+        f"{LOGIN}\nand tick the box for all of Google Drive",
     ),
     "accessNotConfigured": _Meaning(
         DriveAuthError,
         "the Drive API is not turned on in the Google Cloud project of these credentials",
-        "turn on “Google Drive API” there, under APIs & Services",
+        f"enable it, wait 5 minutes, and run the cell again: {_SWITCH}",
     ),
     "domainPolicy": _Meaning(
         DriveAuthError,
@@ -146,7 +148,10 @@ def refusal(response: requests.Response) -> DriveError:
     seen = f"HTTP {status} {_plain(reason)}".rstrip()
     if message:
         seen += f": {_plain(message)}"
-    return meaning.kind(meaning.what, seen=seen[:_LONGEST], hint=meaning.hint)
+    hint = meaning.hint
+    if hint.endswith(_SWITCH) and (project := _PROJECT.search(message)):
+        hint = f"{hint}?project={project[1]}"
+    return meaning.kind(meaning.what, seen=seen[:_LONGEST], hint=hint)
 
 
 def _by_status(status: int) -> _Meaning:
@@ -154,9 +159,7 @@ def _by_status(status: int) -> _Meaning:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return _RATE
     if status == HTTPStatus.UNAUTHORIZED:
-        return _Meaning(
-            GrantExpiredError, "Google does not accept the login", "log in again"
-        )
+        return _Meaning(GrantExpiredError, "Google does not accept the login", LOGIN)
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return _SHORTER
     if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
@@ -167,6 +170,20 @@ def _by_status(status: int) -> _Meaning:
     ):
         return _SERVER
     return _Meaning(DriveError, "Google refused the request", "look at what was seen")
+
+
+def passing(status: int) -> DriveError | None:
+    """Return what a status means that passes by itself; None for all others.
+
+    Parameters
+    ----------
+    status
+        Of HTTP; the text of the answer is not read.
+    """
+    meaning = _by_status(status)
+    if not meaning.kind.retryable:
+        return None
+    return meaning.kind(meaning.what, seen=f"HTTP {status}", hint=meaning.hint)
 
 
 def session_lost(error: DriveError) -> SessionLostError:

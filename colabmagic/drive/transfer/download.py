@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 import requests
 
 from colabmagic.drive.api import budget
+from colabmagic.drive.api.answers import goes_on
 from colabmagic.drive.api.files import FILES, Files, RemoteFile
 from colabmagic.drive.api.http import connection_failed
 from colabmagic.drive.api.refusals import refusal
@@ -361,7 +362,7 @@ class _Download:
             if position < end:
                 failures += 1
                 if failures >= self.transport.attempts:
-                    raise failure
+                    raise goes_on(failure)
                 self.transport.waits.wait(failures - 1, stop=self._stop)
 
     def _answer(self, start: int, end: int) -> int:

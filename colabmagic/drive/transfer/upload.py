@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from colabmagic.drive.api import budget
 from colabmagic.drive.api.answers import (
     connection_failed,
+    goes_on,
     has_object,
     object_of,
     read_refusal,
@@ -307,7 +308,7 @@ class _Upload:
         transport = self.files.transport
         self._failures += 1
         if self._failures >= transport.attempts:
-            raise error
+            raise goes_on(error)
         transport.retried()
         transport.waits.wait(self._failures - 1, asked)
 

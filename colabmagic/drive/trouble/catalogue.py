@@ -23,6 +23,8 @@ FAILURES: Final[dict[type[DriveError], Failure]] = {
 }
 ALL: Final[tuple[Failure, ...]] = (*BY_CLASS, *CAUSES)
 _MAGIC: Final = "%mount_drive"
+_DOCTOR: Final = "%mount_drive --doctor"  # who reads this has typed it
+_SHELL: Final = "gcloud "
 _OPTION: Final = re.compile(r"--[a-z][\w-]*")
 _BY_CODE: Final = {failure.code: failure for failure in ALL}
 
@@ -67,29 +69,44 @@ def explain(error: DriveError) -> Finding:
     failure = recognise(error)
     evidence = (f"{type(error).__name__}: {error.what}", error.seen or "")
     steps = _steps(error.hint)
-    fixes = (*steps, *(fix for fix in failure.fix if not _is_said(fix, steps)))
+    fixes = [*steps, *(fix for fix in failure.fix if not is_said(fix, steps))]
     return Finding(
         code=failure.code,
         severity=failure.severity,
         title=failure.title,
         evidence=tuple(filter(None, evidence)),
-        fix=(*fixes, f"more: {failure.anchor}"),
+        fix=tuple(fix for fix in fixes if _DOCTOR not in fix),
     )
 
 
 def _steps(hint: str) -> tuple[str, ...]:
-    """Return the steps of a hint; a long command stays on a line of its own."""
-    first, _, command = hint.partition(", or: ")
-    return (first, Code(command)) if command else (hint,)
+    """Return the steps of a hint, a line each; a long command is not to be wrapped."""
+    return tuple(
+        Code(line) if line.startswith(_SHELL) else line for line in hint.splitlines()
+    )
 
 
-def _is_said(fix: str, steps: tuple[str, ...]) -> bool:
-    """Tell whether a step is among others already, maybe with another figure."""
+def is_said(fix: str, steps: tuple[str, ...]) -> bool:
+    """Tell whether a step is among others already, maybe with another figure.
+
+    Parameters
+    ----------
+    fix
+        The step.
+    steps
+        The others.
+    """
     if not fix.startswith(_MAGIC):
-        return any(fix in step for step in steps)
+        wanted = _plain(fix)
+        return any(wanted in _plain(step) for step in steps)
     told = [step for step in steps if step.startswith(_MAGIC)]
     options = set(_OPTION.findall(fix))
     return any(fix in step or options == set(_OPTION.findall(step)) for step in told)
+
+
+def _plain(text: str) -> str:
+    """Return a step as it is compared with others: no capitals, and no sign at its end."""
+    return text.casefold().strip(" .;:!")
 
 
 def finding(code: str, *evidence: str, fix: tuple[str, ...] = ()) -> Finding:
@@ -110,5 +127,5 @@ def finding(code: str, *evidence: str, fix: tuple[str, ...] = ()) -> Finding:
         severity=failure.severity,
         title=failure.title,
         evidence=evidence,
-        fix=(*fix, *failure.fix, f"more: {failure.anchor}"),
+        fix=(*fix, *failure.fix),
     )

@@ -20,7 +20,7 @@ _CONSENT: Final = (
         "and 7 days are over.",
         seen="invalid_grant",
         fix=(
-            "%mount_drive --login --client FILE",
+            "%mount_drive --login --client client.json",
             (
                 "So that it lasts: Google Cloud console > APIs & Services > OAuth consent screen > "
                 "Publish app. Fewer than 100 users need no verification."
@@ -200,7 +200,7 @@ _FILES: Final = (
         seen="storageQuotaExceeded, though your Drive has room",
         fix=(
             "Upload to a shared drive that it is a member of: Shareddrives/NAME/…",
-            "Or log in as yourself: %mount_drive --login --client FILE.",
+            "Or log in as yourself: %mount_drive --login --client client.json.",
         ),
     ),
     Failure(

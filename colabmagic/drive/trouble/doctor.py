@@ -7,27 +7,25 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import requests
 from google.auth.exceptions import GoogleAuthError
-from google.auth.transport.requests import Request
 
 from colabmagic.drive.account import auth, tokens
 from colabmagic.drive.api import budget
 from colabmagic.drive.api.answers import failure
-from colabmagic.drive.api.http import API_ROOT, Transport
+from colabmagic.drive.api.http import API_ROOT, Transport, renew
 from colabmagic.drive.errors import DriveError, NoCredentialsError
-from colabmagic.drive.trouble.catalogue import explain, finding
+from colabmagic.drive.trouble import last_error
+from colabmagic.drive.trouble.catalogue import explain, finding, is_said
+from colabmagic.drive.trouble.doctor_report import DoctorReport
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
-from colabmagic.report.document import Document
-from colabmagic.report.model import Finding, Report, Severity, Table
-from colabmagic.report.plain import to_plain
+from colabmagic.report.model import Finding, Severity
 from colabmagic.report.size import in_words
 
 if TYPE_CHECKING:
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 
     from colabmagic.host.facts import HostFacts
 
-SCHEMA: Final = 1
 _ROOT_VARIABLE: Final = "COLABMAGIC_DRIVE_API_ROOT"
 _ANSWER_S: Final = 10.0
 _LOG_S: Final = 12 * 3600.0
@@ -48,59 +45,6 @@ _MOUNT_CODES: Final = {
     "HUNG": "mount-hung",
     "FAILING": "mount-io-error",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoctorReport(Document):
-    """The answer of `examine`.
-
-    Parameters
-    ----------
-    checks
-        What was looked at, and what was seen.
-    findings
-        What is wrong, the worst first.
-    elapsed_s
-        How long it took.
-    """
-
-    mime_type: ClassVar[str] = "application/vnd.colabmagic.drive-doctor+json"
-
-    checks: tuple[tuple[str, str], ...]
-    findings: tuple[Finding, ...]
-    elapsed_s: float | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Tell whether nothing is broken."""
-        return not any(one.severity is Severity.ERROR for one in self.findings)
-
-    def view(self) -> Report:
-        """Return what a person sees."""
-        count = sum(one.severity is not Severity.INFO for one in self.findings)
-        things = "1 THING" if count == 1 else f"{count} THINGS"
-        return Report(
-            title="Drive doctor",
-            verdict=f"{things} TO MEND" if count else "NOTHING WRONG WAS FOUND",
-            findings=self.findings,
-            tables=(
-                Table(caption="Looked at", columns=("What", "Seen"), rows=self.checks),
-            ),
-            elapsed_s=self.elapsed_s,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "schema": SCHEMA,
-            "ok": self.ok,
-            "findings": to_plain(self.findings),
-            "checks": dict(self.checks),
-        }
-
-    def __repr__(self) -> str:
-        """Return the answer, short enough for a debugger."""
-        return f"<DoctorReport: {', '.join(one.code for one in self.findings) or 'ok'}>"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -148,12 +92,12 @@ def examine(  # noqa: PLR0913 (by keyword: what is looked at, and by what)
     credentials
         As for `colabmagic.drive.connect`.
     error
-        To be explained; left out: the last one that a cell has ended with, if it is one
-        of Drive's.
+        To be explained; left out: the last one of Drive's that a cell has ended with, if
+        Drive has not answered since.
     api_root
         Where Drive is; Google's own by default.
     folder
-        Where data is staged; left out: ``/content``, or here.
+        Where data is staged; left out: ``/content`` on Colab, or here.
     env, sysroot
         Environment variables, and where the file system begins.
     mounts, probe, pending, log, left_s
@@ -162,16 +106,17 @@ def examine(  # noqa: PLR0913 (by keyword: what is looked at, and by what)
     """
     started = time.monotonic()
     chosen = os.environ if env is None else env
-    content = sysroot / "content"
+    content, host = sysroot / "content", detect(chosen, sysroot)
+    on_colab = host.kind is HostKind.COLAB and content.is_dir()
     patient = _Patient(
         credentials=credentials, api_root=api_root, env=chosen, sysroot=sysroot,
-        folder=folder or (content if content.is_dir() else _here()),
-        host=detect(chosen, sysroot), mounts=mounts, probe=probe, pending=pending, log=log,
+        folder=folder or (content if on_colab else _here()), host=host,
+        mounts=mounts, probe=probe, pending=pending, log=log,
         left_s=left_s,
     )  # fmt: skip
-    last = getattr(sys, "last_value", None) if error is None else error
-    if isinstance(last, DriveError):
-        patient.saw("last error", type(last).__name__, explain(last))
+    last = last_error.known() if error is None else error
+    if last is not None:
+        patient.saw("last error", type(last).__name__)
     for what, check in _CHECKS.items():
         try:
             check(patient)
@@ -182,7 +127,7 @@ def examine(  # noqa: PLR0913 (by keyword: what is looked at, and by what)
             patient.saw(what, "not known", finding("check-failed", seen))
     return DoctorReport(
         checks=tuple(patient.checks),
-        findings=_sorted(patient.findings),
+        findings=_sorted(patient.findings, explain(last) if last else None),
         elapsed_s=time.monotonic() - started,
     )
 
@@ -195,11 +140,27 @@ def _here() -> Path:
         return Path.home()
 
 
-def _sorted(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Return each finding once, the worst first."""
+def _sorted(findings: list[Finding], last: Finding | None) -> tuple[Finding, ...]:
+    """Return what was found, the worst first; the last error as what a check found too."""
     order = list(Severity)
-    once = dict.fromkeys(findings)
-    return tuple(sorted(once, key=lambda one: order.index(one.severity)))
+    found = list(dict.fromkeys(findings))
+    if last is not None:
+        same = [place for place, one in enumerate(found) if one.code == last.code]
+        if same:
+            found[same[0]] = _joined(found[same[0]], last)
+        else:
+            found.insert(0, last)
+    return tuple(sorted(found, key=lambda one: order.index(one.severity)))
+
+
+def _joined(first: Finding, second: Finding) -> Finding:
+    """Return two findings of one kind as one."""
+    more = (fix for fix in second.fix if not is_said(fix, first.fix))
+    return replace(
+        first,
+        evidence=tuple(dict.fromkeys((*first.evidence, *second.evidence))),
+        fix=(*first.fix, *more),
+    )
 
 
 # --- one check each ---------------------------------------------------------------
@@ -275,27 +236,17 @@ def _reach(patient: _Patient, login: Any) -> None:  # noqa: ANN401 (google-auth'
 
 
 def _renew(login: Any) -> None:  # noqa: ANN401 (google-auth's)
-    """Renew a login, without the two minutes that google-auth would wait."""
+    """Renew a login, and tell Google's refusal from a network that is down."""
     failed = None
     try:
         if not login.valid:
-            with requests.Session() as session:
-                login.refresh(_Hasty(session))
+            renew(login, _ANSWER_S)
     except (requests.RequestException, GoogleAuthError, OSError) as caught:
         failed = failure(
             caught, str(getattr(login, "token_uri", "") or tokens.TOKEN_URI)
         )
     if failed is not None:
         raise failed  # here: what was caught may know a token
-
-
-class _Hasty(Request):
-    """Sends google-auth's requests, and waits for a short time."""
-
-    def __call__(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 (as it is there)
-        """Send one."""
-        options.setdefault("timeout", _ANSWER_S)
-        return super().__call__(*args, **options)  # type: ignore[no-untyped-call]
 
 
 def _masked(address: str) -> str:

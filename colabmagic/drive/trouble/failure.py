@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # A command in the midst of words.
 COMMAND: Final = re.compile(
     r"(?:%mount_drive|python -m colabmagic)"
-    r"(?: (?:--[\w-]+|api|drive|login|MyDrive|\d+|[A-Z]+\b|[\w./:-]*[./:][\w/-]+))*"
+    r"(?: (?:--[\w-]+|[\w./:-]*[./:][\w/-]+|api|drive|login|MyDrive|\d+|[A-Z]+\b))*"
 )
 
 

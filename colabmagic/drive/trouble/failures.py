@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from colabmagic.drive import errors
+from colabmagic.drive.account.hints import GCLOUD, LOGIN
 from colabmagic.drive.trouble.failure import Failure
 from colabmagic.report.model import Code
 
-_LOGIN: Final = "%mount_drive --login --client FILE"
-_GCLOUD: Final = Code(
-    "gcloud auth application-default login --client-id-file=client.json "
-    "--scopes=openid,https://www.googleapis.com/auth/cloud-platform,"
-    "https://www.googleapis.com/auth/drive"
-)
+_GCLOUD: Final = Code(GCLOUD)
 _REMOUNT: Final = "%mount_drive /content/drive --force"
 _MOUNT: Final = "%mount_drive /content/drive"
 _API: Final = "%mount_drive --mode api"
@@ -36,7 +32,7 @@ _REFUSED: Final = (
         seen="the reason stands behind “seen”",
         fix=(
             "Log in with another account, or with an OAuth client of your own project.",
-            _LOGIN,
+            LOGIN,
         ),
     ),
 )
@@ -47,9 +43,23 @@ _AUTH: Final = (
         title="There is nothing to log in to Google with, or it cannot be used.",
         seen="none of the places where credentials are looked for holds any",
         fix=(
-            _LOGIN,
+            LOGIN,
+            (
+                "client.json is your own OAuth client. To make it takes five minutes, once: open "
+                "https://console.cloud.google.com and choose or make a project."
+            ),
+            "Then APIs & Services > Library > Google Drive API > Enable.",
+            (
+                "Then OAuth consent screen: External, any name, your own address; Publish app, for "
+                "in “Testing” each login ends after 7 days."
+            ),
+            (
+                "Then Credentials > Create credentials > OAuth client ID > Desktop app > Download "
+                "JSON: keep that as client.json beside the notebook."
+            ),
             "Or name a file: %mount_drive --creds FILE, a service account's key or a login.",
             "Or a secret of Colab or Kaggle: %mount_drive --creds secret:NAME.",
+            "Or with gcloud, and the same client.json:",
             _GCLOUD,
         ),
     ),
@@ -59,8 +69,9 @@ _AUTH: Final = (
         title="The login is good, but not for this: it may not use Drive, or not write.",
         seen="Google says insufficientPermissions, or the login's own file names less",
         fix=(
-            _LOGIN,
+            LOGIN,
             "Tick the box for Google Drive in Google's window.",
+            "If the login is gcloud's:",
             _GCLOUD,
             "For one file only: ask its owner for the right, or copy it to your own Drive.",
         ),
@@ -71,7 +82,7 @@ _AUTH: Final = (
         title="Google does not renew the login any more.",
         seen="RefreshError, or HTTP 401 with a fresh token",
         fix=(
-            _LOGIN,
+            LOGIN,
             (
                 "A new password, a removed permission, six months without use, or a consent "
                 "screen in “Testing” (7 days) end a login."
@@ -98,7 +109,7 @@ _AUTH: Final = (
         seen="the client's file is not one, its port is taken, no browser came back in time, or "
         "the address that was pasted is of another login",
         fix=(
-            _LOGIN,
+            LOGIN,
             "Use only the newest link that is shown.",
             "Where the browser is on another machine: paste the whole address it ends at.",
             (
@@ -183,7 +194,8 @@ _QUOTA: Final = (
         title="Google asked to go slower, and still did after all waiting.",
         seen="userRateLimitExceeded, rateLimitExceeded or HTTP 429",
         fix=(
-            "Run the cell again in a few minutes: it goes on where it stopped.",
+            "Run the cell again in a few minutes.",
+            "A transfer goes on where it stopped.",
             (
                 "Many small files cost most: pack them once, %mount_drive --pack DIR "
                 "MyDrive/data.tar.zst, and stage that."
@@ -241,7 +253,8 @@ _TRANSFER: Final = (
         title="Google's server failed, again and again.",
         seen="HTTP 500, 502, 503 or 504, or an answer that cannot be read",
         fix=(
-            "Run the cell again in a few minutes: it goes on where it stopped.",
+            "Run the cell again in a few minutes.",
+            "A transfer goes on where it stopped.",
             "Is Drive down? https://www.google.com/appsstatus/dashboard/",
         ),
     ),
@@ -251,7 +264,8 @@ _TRANSFER: Final = (
         title="The connection broke, again and again, or never came to be.",
         seen="no name, no route, a time-out or a reset",
         fix=(
-            "Run the cell again: it goes on where it stopped.",
+            "Look at the network.",
+            "A transfer goes on where it stopped.",
             "On Kaggle: turn Internet on in the notebook's settings.",
             (
                 "Behind a proxy: set HTTPS_PROXY, and REQUESTS_CA_BUNDLE if it has its own "

@@ -82,11 +82,7 @@ def _refresh_token(found: auth.Found) -> str:
 
 
 def test_the_order(env: dict[str, str], tmp_path: Path) -> None:
-    """Given, then the variable, then our own login, then gcloud's; none says what to do."""
-    with pytest.raises(errors.NoCredentialsError, match="nothing is here") as caught:
-        auth.locate(env=env, sysroot=tmp_path)
-    assert "--login" in caught.value.hint
-    assert "gcloud auth application-default login" in caught.value.hint
+    """Given, then the variable, then our own login, then gcloud's."""
     _write(auth.adc_path(env), _user("gcloud"))
     assert _refresh_token(auth.locate(env=env)) == "gcloud"
     assert auth.locate(env=env).scopes is None
@@ -121,7 +117,7 @@ def test_reading_asks_for_less(
 
 
 def test_a_login_for_reading_does_not_write(env: dict[str, str]) -> None:
-    """It is told before anything is asked, with both ways to get more."""
+    """It is told before anything is asked, with the way to get more."""
     _write(auth.token_path(env), _user(scopes=[auth.READ]))
     assert auth.locate(env=env, write=False)
     assert auth.locate(env=env)  # what for is not known yet
@@ -130,7 +126,8 @@ def test_a_login_for_reading_does_not_write(env: dict[str, str]) -> None:
     assert caught.value.render() == [
         "InsufficientScopeError: this login may read Drive, not write",
         "  seen: the login of --login: drive.readonly",
-        f"  try:  {auth.LOGIN} again, or: {auth.GCLOUD}",
+        "  try:  %mount_drive --login --client client.json",
+        "        and tick the box for Google Drive in Google's window",
     ]
     assert "auth/drive" in auth.GCLOUD.partition("--scopes=")[2].split(",")[-1]
     _write(auth.token_path(env), _user(scopes="openid email"))
@@ -138,6 +135,60 @@ def test_a_login_for_reading_does_not_write(env: dict[str, str]) -> None:
         auth.locate(env=env, write=False)
     _write(auth.token_path(env), _user(scopes=[auth.OWN_FILES]))
     assert auth.locate(env=env, write=True)
+
+
+def test_nothing_to_log_in_with(env: dict[str, str], tmp_path: Path) -> None:
+    """The first line can be pasted as it stands, the second says what it takes."""
+    for given in (None, "adc"):
+        with pytest.raises(
+            errors.NoCredentialsError, match="nothing is here"
+        ) as caught:
+            auth.locate(given, env=env, sysroot=tmp_path)
+        lines = caught.value.render()
+        assert len(lines) == 4
+        assert lines[2] == f"  try:  {auth.GCLOUD if given else auth.LOGIN}"
+        assert lines[3].startswith("        no client.json yet? ")
+        assert "%mount_drive --doctor" in lines[3]
+        assert "client.json; no client.json yet?" in str(caught.value) or given
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("gcloud", auth.GCLOUD),
+        ("own", auth.LOGIN),
+        ("file", auth.LOGIN_ELSEWHERE),
+        ("secret", auth.LOGIN_ELSEWHERE),
+    ],
+)
+def test_more_rights_come_by_the_way_that_the_login_came(
+    env: dict[str, str], tmp_path: Path, place: str, line: str
+) -> None:
+    """The line makes this very login again."""
+    info, given = _user(scopes=[auth.READ]), None
+    if place == "secret":
+        env["MINE"], given = json.dumps(info), "secret:MINE"
+    elif place == "file":
+        given = str(_write(tmp_path / "a.json", info))
+    else:
+        path = auth.adc_path(env) if place == "gcloud" else auth.token_path(env)
+        _write(path, info)
+    with pytest.raises(errors.InsufficientScopeError) as caught:
+        auth.locate(given, env=env, sysroot=tmp_path, write=True)
+    assert caught.value.hint.splitlines()[0] == line
+
+
+def test_a_client_is_no_login(env: dict[str, str], tmp_path: Path) -> None:
+    """The whole line is told that makes a login of it."""
+    info = {"installed": {"client_secret": MARK}}
+    file = _write(tmp_path / "my client.json", info)
+    with pytest.raises(errors.NoCredentialsError, match="OAuth client") as caught:
+        auth.locate(str(file), env=env)
+    assert caught.value.hint == f"%mount_drive --login --client '{file}'"
+    env["MINE"] = json.dumps(info)
+    with pytest.raises(errors.NoCredentialsError, match="OAuth client") as caught:
+        auth.locate("secret:MINE", env=env, sysroot=tmp_path)
+    assert caught.value.hint.startswith(auth.LOGIN_ELSEWHERE)
 
 
 def test_own_addresses_are_kept(drive: FakeDrive, tmp_path: Path) -> None:
@@ -188,8 +239,10 @@ def test_workload_identity(env: dict[str, str], tmp_path: Path) -> None:
         (_user(refresh_token=""), "holds no credentials", "it has no 'refresh_token'"),
         ({"client_id": MARK}, "holds no credentials", "it has no 'refresh_token'"),
         ({"type": MARK[:4] + "x" * 999}, "holds no credentials", "its type is 'MARKx"),
-        ({"type": "service_account", "private_key": MARK}, "holds no cred", "MalformedError"),
-        (_account(f"{MARK}"), "holds no credentials", "Error"),
+        ({"type": "service_account", "private_key": MARK}, "holds no cred", "no 'client_email'"),
+        (_account(f"{MARK}"), "service account's key, and damaged", "private_key"),
+        (_account("-----BEGIN PRIVATE KEY-----\n" + MARK), "damaged", "private_key"),
+        ("", "holds no credentials", "it is empty"),
         ({"installed": {"client_secret": MARK}}, "is an OAuth client", "installed"),
         ({**_user(), "token_uri": "http://evil.example/"}, "would send secrets", "http://evil"),
         ({**_user(), "token_uri": "https://"}, "would send secrets", "https://"),

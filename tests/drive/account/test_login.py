@@ -165,7 +165,7 @@ def test_by_an_address_that_is_pasted(client_file: Path, tmp_path: Path) -> None
     )
     assert json.loads(path.read_text())["refresh_token"] == REFRESH
     assert "cannot be reached: that is right" in shown[0]
-    assert "not the whole address" in shown[1]
+    assert "nothing was pasted" in shown[1]
     assert "of another login" in shown[2]
 
 
@@ -178,9 +178,10 @@ def test_three_wrong_addresses_end_it(client_file: Path, tmp_path: Path) -> None
             ask=lambda _: "http://127.0.0.1/?code=x&state=wrong",
         )  # fmt: skip
     assert caught.value.render() == [
-        "LoginFailedError: 3 addresses were pasted, and none belongs to this login",
-        "  seen: its state is not the one that was sent",
-        f"  try:  {login.AGAIN}, and copy the address after allowing Drive there",
+        "LoginFailedError: 3 times something was pasted that does not end this login",
+        "  seen: the last time: it is of another login; open the newest page",
+        "  try:  %mount_drive --login --client client.json",
+        "        allow Drive on the page shown then, and copy the whole address after that",
     ]
     assert not out.exists()
 
@@ -359,14 +360,15 @@ def test_a_place_that_cannot_be_written(
             client_file, show=browser.show, open_browser=False, timeout_s=20,
             out=tmp_path / "file" / "token.json",
         )  # fmt: skip
-    assert "--out FILE" in caught.value.hint
+    assert "--out token.json" in caught.value.hint
 
 
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("{", "holds no credentials"),
-        ("[]", "holds no credentials"),
+        ("{", "is no OAuth client"),
+        ("[]", "is no OAuth client"),
+        ("", "is no OAuth client"),
         ("\udcff", "cannot be read"),
         ({"type": "service_account", "private_key": MARK}, "is a service account's key"),
         ({"type": "authorized_user", "refresh_token": MARK}, "is a login already"),
@@ -396,6 +398,9 @@ def test_files_that_are_no_client(tmp_path: Path, text: Any, what: str) -> None:
     with pytest.raises(errors.DriveAuthError, match=what) as caught:
         oauth_client.read_client(file)
     assert MARK not in everything(caught.value)
+    assert "service account's key, or" not in caught.value.hint
+    if "key, not an" in what or "is a login" in what:
+        assert caught.value.hint == f"%mount_drive --ls MyDrive --creds {file}"
 
 
 def test_no_file(tmp_path: Path) -> None:

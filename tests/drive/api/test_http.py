@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from colabmagic.drive import errors
+from colabmagic.drive.api import patience
 from colabmagic.drive.api.http import Transport, Waits
 
 if TYPE_CHECKING:
@@ -91,15 +93,81 @@ def test_a_login_goes_nowhere_else(files: Files) -> None:
 
 
 def test_nobody_is_there(files: Files) -> None:
-    """It is told after all attempts, without the address that was asked for."""
+    """It is told after a few attempts, with the reason and without the address."""
     files.transport.api_root = "http://127.0.0.1:1"
     with pytest.raises(
-        errors.ConnectionFailedError, match=r"127\.0\.0\.1 broke"
+        errors.ConnectionFailedError, match=r"cannot reach 127\.0\.0\.1 "
     ) as caught:
         files.transport.request("GET", "/x?upload_id=KEY")
-    assert files.transport.retries == files.transport.attempts - 1
+    assert caught.value.seen == "connection refused"
+    assert "stopped" not in caught.value.hint
+    assert files.transport.retries == 3
     assert caught.value.__context__ is None
     assert "KEY" not in str(caught.value)
+
+
+@pytest.mark.parametrize("renews", [True, False])
+def test_no_such_name(
+    files: Files, monkeypatch: pytest.MonkeyPatch, *, renews: bool
+) -> None:
+    """The machine that is not found is named, be it that of the login or of Drive."""
+
+    def nobody(*_: object, **_options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    if renews:
+        files.transport.credentials.token = None
+        address = "https://nobody.invalid/token"
+        files.transport.credentials._token_uri = address  # type: ignore[attr-defined]
+    else:
+        files.transport.api_root = "https://nobody.invalid"
+    with pytest.raises(
+        errors.ConnectionFailedError, match=r"cannot reach nobody\.invalid"
+    ) as caught:
+        files.transport.request("GET", "/x", attempts=2)
+    assert "name is not found" in str(caught.value.seen)
+    assert files.transport.retries == 1
+
+
+def test_who_waits_is_told_why(drive: FakeDrive, files: Files) -> None:
+    """Also of refusals; an answer ends it."""
+    drive.faults.load(
+        [
+            {"kind": "status", "times": 2, "retry_after": 3},
+            {"kind": "status", "code": 403, "reason": "userRateLimitExceeded"},
+        ]
+    )
+    files.transport.waits = Waits(0.1, 0.1, sleep=lambda _: None)
+    said: list[str] = []
+    with patience.telling(said.append):
+        files.transport.request("GET", "/drive/v3/about", **ABOUT)
+    assert said == ["Google's server failed, trying again"]
+    drive.faults.load([{"kind": "status", "code": 429}])
+    with patience.telling(said.append):
+        files.transport.once("GET", "/drive/v3/about", **ABOUT)  # as an upload asks
+        files.transport.waits.wait(0, 3)
+        with pytest.raises(errors.DriveFileNotFoundError):
+            files.transport.request("GET", "/drive/v3/files/none")
+        files.transport.waits.wait(0, 3)
+    assert said[1:] == ["Google asks to go slower, trying again"]
+    drive.reset_counters()
+
+
+def test_a_renewal_is_not_waited_for_longer_than_a_request(files: Files) -> None:
+    """google-auth itself would wait for two minutes, in silence."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        files.transport.credentials.token = None
+        files.transport.credentials._token_uri = f"http://127.0.0.1:{port}/token"  # type: ignore[attr-defined]
+        files.transport.read_timeout_s = 0.2
+        began = time.monotonic()
+        with pytest.raises(
+            errors.ConnectionFailedError, match=r"127\.0\.0\.1 does not answer"
+        ) as caught:
+            files.transport.request("GET", "/x", attempts=1)
+    assert time.monotonic() - began < 5
+    assert "0.2" not in str(caught.value)
 
 
 def test_libraries_log_no_key_of_an_upload(

@@ -46,6 +46,33 @@ def test_classes(status: int, reason: str, kind: type) -> None:
     assert error.hint
 
 
+def test_a_login_without_the_right() -> None:
+    """The line works for everybody; gcloud's, which needs a client of one's own, is not it."""
+    hint = told(403, "insufficientPermissions").hint
+    assert hint.splitlines()[0] == "%mount_drive --login --client client.json"
+    assert "gcloud auth" not in hint
+    for status, reason in ((403, "appNotAuthorizedToFile"), (401, "authError")):
+        hint = told(status, reason).hint
+        assert hint.splitlines()[0] == "%mount_drive --login --client client.json"
+
+
+@pytest.mark.parametrize(
+    ("message", "query"),
+    [
+        ("Drive API has not been used in project 123456789012 before", "123456789012"),
+        ("Enable it: https://console.developers.google.com/x?project=55", "55"),
+        ("Access Not Configured in project <b>", None),
+        ("", None),
+    ],
+)
+def test_an_api_that_is_off(message: str, query: str | None) -> None:
+    """The page with the switch is told, of the very project where Google names it."""
+    hint = told(403, "accessNotConfigured", message).hint
+    address = "https://console.cloud.google.com/apis/library/drive.googleapis.com"
+    assert hint.endswith(address if query is None else f"{address}?project={query}")
+    assert "wait 5 minutes" in hint
+
+
 def test_a_servers_text_is_made_plain() -> None:
     """It cannot steer a terminal, and is of one line."""
     error = told(403, "x\x1b[31m", "a\nb\x1b]0;title\x07")

@@ -12,13 +12,15 @@ import pytest
 import requests
 
 from colabmagic.drive import command, errors
+from colabmagic.drive.account import hints
+from colabmagic.drive.api.answers import connection_failed
 from colabmagic.drive.api.refusals import refusal
 from colabmagic.drive.trouble import catalogue
 from colabmagic.drive.trouble.causes import CAUSES
 from colabmagic.drive.trouble.failure import COMMAND
 from colabmagic.magics._drive_options import check
 from colabmagic.magics.drive import DriveMagics
-from colabmagic.report.model import Report
+from colabmagic.report.model import Code, Report
 from colabmagic.report.text import WIDTH, render_text
 from tests.drive.examples import ERRORS, SEEN
 
@@ -91,13 +93,13 @@ def test_the_whole_text(code: str) -> None:
 
 @pytest.mark.parametrize("code", sorted(ERRORS.keys() | SEEN.keys()))
 def test_the_text_is_for_a_person(code: str) -> None:
-    """It fits a terminal, but for commands; it says what to do, and where there is more."""
+    """It fits a terminal, but for commands; it says what to do, all of it here."""
     text = shown(code)
     for line in text.splitlines():
         assert len(line) <= WIDTH or line.startswith("      ")
     assert "Fix" in text
-    anchor = catalogue.by_code(code).anchor.partition("#")[2]
-    assert anchor in re.sub(r"\s", "", text)
+    assert "docs/" not in text  # who has installed it has no such file
+    assert "--doctor" not in text  # it is the doctor who speaks
 
 
 def test_commands_can_be_typed() -> None:
@@ -162,6 +164,40 @@ def test_refusals_are_recognised(status: int, reason: str, code: str) -> None:
     body = {"error": {"errors": [{"reason": reason}], "message": "No."}}
     response._content = json.dumps(body).encode()
     assert catalogue.recognise(refusal(response)).code == code
+
+
+def test_nothing_is_said_twice() -> None:
+    """A step of the error itself is not repeated in other words, signs or cases."""
+    for hint in ("run the cell again", "Run the cell again.", "RUN THE CELL AGAIN;"):
+        error = errors.IntegrityError("x", hint=hint)
+        fixes = catalogue.explain(error).fix
+        again = [fix for fix in fixes if "run the cell again" in fix.casefold()]
+        assert again == [hint]
+    away, silent = requests.ConnectionError("Failed to resolve"), requests.ReadTimeout()
+    for error in (connection_failed(away, "https://x"), connection_failed(silent, "")):
+        text = " ".join(catalogue.explain(error).fix).casefold()
+        assert text.count("run the cell again") == 1
+        assert text.count("turn internet on") == 1
+    refused = errors.DriveAuthError(
+        "x", seen="accessNotConfigured",
+        hint="enable it, wait 5 minutes, and run the cell again: "
+        "https://console.cloud.google.com/apis/library/drive.googleapis.com?project=1",
+    )  # fmt: skip
+    assert catalogue.explain(refused).fix == (refused.hint,)
+
+
+def test_each_line_of_a_hint_is_a_step() -> None:
+    """A command stands alone; one too long for a line is not wrapped; none leads back here."""
+    error = errors.NoCredentialsError("x", hint=hints.TO_LOG_IN)
+    fixes = catalogue.explain(error).fix
+    assert fixes[0] == hints.LOGIN
+    assert fixes.count(hints.LOGIN) == 1
+    assert any("Download JSON" in fix for fix in fixes)  # how client.json is made
+    error = errors.NoCredentialsError("x", hint=hints.TO_USE_GCLOUD)
+    fixes = catalogue.explain(error).fix
+    assert fixes[0] == hints.GCLOUD
+    assert isinstance(fixes[0], Code)
+    assert fixes.count(hints.GCLOUD) == 1
 
 
 def test_a_class_that_nobody_knows() -> None:

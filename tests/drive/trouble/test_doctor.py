@@ -15,12 +15,14 @@ import pytest
 
 from colabmagic.drive import errors
 from colabmagic.drive.account import auth, tokens
-from colabmagic.drive.trouble import doctor
-from colabmagic.drive.trouble.doctor import DoctorReport, examine
+from colabmagic.drive.trouble import doctor, last_error
+from colabmagic.drive.trouble.doctor import examine
 from tests.fakes.drive import FakeDrive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from colabmagic.drive.trouble.doctor_report import DoctorReport
 
 MARK = "MARKERd0c7"
 COLAB = {"COLAB_RELEASE_TAG": "release-colab_20250902"}
@@ -355,6 +357,39 @@ def test_the_last_error_is_explained(
     assert codes(look()) == ["download-quota"]
     monkeypatch.setattr(sys, "last_value", ValueError(MARK))
     assert codes(look()) == []
+    last_error.remember(error)
+    try:
+        assert codes(look()) == ["download-quota"]
+    finally:
+        last_error.forget()
+
+
+def test_the_disk_is_that_of_the_data(
+    look: Callable[..., DoctorReport], env: dict[str, str], tmp_path: Path
+) -> None:
+    """A folder called /content counts on Colab alone."""
+    content = tmp_path / "root/content"
+    content.mkdir()
+    assert str(content) not in dict(look(folder=None).checks)["local disk"]
+    env |= COLAB
+    (tmp_path / "root/var/colab").mkdir(parents=True)
+    (tmp_path / "root/var/colab/hostname").write_text("x")
+    checks = dict(look(folder=None, log=_log(), left_s=lambda: 9999.0).checks)
+    assert str(content) in checks["local disk"]
+
+
+def test_one_trouble_is_one_thing(look: Callable[..., DoctorReport]) -> None:
+    """What the last error and a check both found is told once, with all that was seen."""
+    error = errors.ConnectionFailedError(
+        "cannot reach www.googleapis.com", seen="no answer", hint="look at the network"
+    )
+    report = look(error=error, api_root="http://127.0.0.1:1")
+    assert codes(report) == ["connection-failed"]
+    assert "1 THING TO MEND" in report.headline
+    (found,) = [one for one in report.findings if one.code == "connection-failed"]
+    assert {"no answer", "connection refused"} <= set(found.evidence)
+    assert len(found.fix) == len(set(found.fix))
+    assert report.text.count("look at the network") == 1
 
 
 def test_a_check_that_fails_hurts_no_other(look: Callable[..., DoctorReport]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.api import budget
@@ -10,7 +12,7 @@ from colabmagic.drive.api.remote import FIELDS, FILES, RemoteFile, root_of
 from colabmagic.drive.errors import DriveError, ServerFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from colabmagic.drive.api.http import Transport
 
@@ -48,33 +50,73 @@ def search(
     if drive_id is not None:  # else only what this user has opened there is found
         params |= {"corpora": "drive", "driveId": drive_id}
     seen: set[str] = set()
-    begun_anew = 0
-    while True:
-        page = _page(transport, params)
-        if page is None:
-            begun_anew += 1
-            if begun_anew >= transport.attempts:
-                raise _cut_off("its page tokens run out before they are used")
-            transport.retried()
-            del params["pageToken"]
-            continue
+    for page in _pages(transport, params):
         for meta in page.get("files", []):
             if meta["id"] not in seen:
                 seen.add(meta["id"])
                 yield RemoteFile.read(meta)
-        token = page.get("nextPageToken")
-        if not token:
-            return
-        params["pageToken"] = token
 
 
-def _page(transport: Transport, params: dict[str, Any]) -> dict[str, Any] | None:
+def _pages(transport: Transport, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the pages of a list; all from the beginning again if a token runs out.
+
+    Who has taken the first page and asks for more likely wants all: from then on, the
+    next one is on its way while he looks at the one before.
+    """
+    begun_anew, came = 0, 0
+    stop = threading.Event()
+    try:
+        ask = _later(transport, params, stop, ahead=False)
+        while True:
+            page = ask()
+            if page is None:
+                begun_anew += 1
+                if begun_anew >= transport.attempts:
+                    raise _cut_off("its page tokens run out before they are used")
+                transport.retried()
+                del params["pageToken"]
+                ask = _later(transport, params, stop, ahead=False)
+                continue
+            came += 1
+            token = page.get("nextPageToken")
+            if token:
+                params["pageToken"] = token
+                ask = _later(transport, params, stop, ahead=came > 1)
+            yield page
+            if not token:
+                return
+    finally:
+        stop.set()  # for a page that nobody wants any more
+
+
+def _later(
+    transport: Transport, params: dict[str, Any], stop: threading.Event, *, ahead: bool
+) -> Callable[[], dict[str, Any] | None]:
+    """Return what waits for a page; if ahead, it is asked for at once, in a thread."""
+    asked = dict(params)
+    if not ahead:
+        return lambda: _page(transport, asked, stop)
+    future: Future[dict[str, Any] | None] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(_page(transport, asked, stop))
+        except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
+            future.set_exception(error)
+
+    threading.Thread(target=work, name="colabmagic-drive-list", daemon=True).start()
+    return future.result
+
+
+def _page(
+    transport: Transport, params: dict[str, Any], stop: threading.Event
+) -> dict[str, Any] | None:
     """Return one page of a list, searched in full; None if its token has run out."""
     again = "pageToken" in params
     for attempt in range(transport.attempts):
         if attempt:
             transport.retried()
-            transport.waits.wait(attempt - 1)
+            transport.waits.wait(attempt - 1, stop=stop)
         response = transport.request(
             "GET",
             FILES,
@@ -82,6 +124,7 @@ def _page(transport: Transport, params: dict[str, Any]) -> dict[str, Any] | None
             params=params,
             accepted={_BAD_TOKEN} if again else (),
             whole=has_object,
+            stop=stop,
         )
         if response.status_code == _BAD_TOKEN:
             return None

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 
 PART_BYTES: Final = 32 * 2**20
 WORKERS: Final = 8
-_PIECE: Final = 2**18  # received, written and hashed while a processor has it at hand
+_PIECE: Final = 2**18
+_PIECE_ALONE: Final = 2**20  # of the only connection: the less is done for each MiB
 _TICK_S: Final = 0.05  # so often is told how much has come
 _WHOLE_TRIES: Final = 3  # where the file changes meanwhile, or bytes were wrong
 
@@ -396,7 +397,9 @@ class _Download:
         """
         position = start
         with contextlib.suppress(requests.RequestException, OSError):
-            for piece in response.iter_content(_PIECE):
+            for piece in response.iter_content(
+                _PIECE if self._wide.is_set() else _PIECE_ALONE
+            ):
                 if position + len(piece) > end:
                     break  # more than was asked for
                 self.journal.write(piece, position)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.drive.errors import UnsafeMemberError
+from colabmagic.drive.errors import TargetFullError, UnsafeMemberError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,10 @@ def safe_parts(name: str, root: Path) -> list[str]:
     ------
     UnsafeMemberError
         It leads out, means something else elsewhere, or is longer than a disk takes.
+    TargetFullError
+        This Python cannot write it.
     """
+    _refuse_unknown(name)
     plain = name.replace("\\", "/")
     parts = [part for part in plain.split("/") if part not in {"", "."}]
     if leads_out(plain) or ".." in parts:
@@ -50,6 +54,20 @@ def safe_parts(name: str, root: Path) -> list[str]:
             hint="make the archive anew, with shorter names",
         )
     return parts
+
+
+def _refuse_unknown(name: str) -> None:
+    """Raise for a name that the encoding of this Python's file names does not have."""
+    if sys.getfilesystemencoding() == "utf-8":
+        return  # what it does not have is no text: the archive is damaged
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise TargetFullError(
+            f"a name of the archive cannot be written by this Python: {name[:80]!a}",
+            seen=f"its file names are in {error.encoding}",
+            hint="start Python with PYTHONUTF8=1 in its environment",
+        ) from None
 
 
 def leads_out(plain: str) -> bool:

@@ -15,6 +15,7 @@ from colabmagic.drive.archive.archives import (
     content_bytes,
     kind_of,
     require,
+    stem_of,
 )
 from colabmagic.drive.archive.members import MAX_RATIO, Links
 from colabmagic.drive.archive.request import (
@@ -25,6 +26,7 @@ from colabmagic.drive.archive.request import (
 from colabmagic.drive.archive.steps import step
 from colabmagic.drive.archive.unpacking import Limits, Unpacking
 from colabmagic.drive.errors import (
+    ArchiveError,
     CorruptArchiveError,
     DriveError,
     TargetFullError,
@@ -39,7 +41,8 @@ from colabmagic.drive.transfer.download import (
 )
 from colabmagic.drive.transfer.journal import refuse_full
 from colabmagic.drive.transfer.reader import open_ranges
-from colabmagic.drive.words import quoted, resolved
+from colabmagic.drive.watching.mounts import mount_at
+from colabmagic.drive.words import quoted, resolved, shown
 from colabmagic.report.progress import SILENT, Progress
 from colabmagic.report.text import clean
 
@@ -248,10 +251,9 @@ class _Stage:
                 target = job.result(self.progress)
             md5 = done.md5 if done else str(remote.md5)
             notes = self._appear(job, md5, target)
-        except CorruptArchiveError:  # its bytes are those of Drive: of no further use
+        except ArchiveError as error:  # its bytes are those of Drive
             job.abandon()
-            if not self.keep_archive:
-                local.unlink(missing_ok=True)
+            self._tell_what_stays(error, local)
             raise
         except BaseException:  # also Ctrl-C: nothing half is left
             job.abandon()
@@ -263,6 +265,16 @@ class _Stage:
             seconds=time.monotonic() - self.began, notes=(*notes, *target.notes),
             source="drive" if done and done.fetched_bytes else "local",
         )  # fmt: skip
+
+    def _tell_what_stays(self, error: ArchiveError, local: Path) -> None:
+        """Remove a refused archive, unless an option could unpack it: then say where it is."""
+        if self.keep_archive or not local.exists():
+            return
+        if isinstance(error, CorruptArchiveError) or "--" not in error.hint:
+            local.unlink(missing_ok=True)
+            return
+        stays = f"the archive stays for that: {shown(local)}"
+        error.seen = f"{error.seen}; {stays}" if error.seen else stays
 
     def _fetched(
         self, remote: RemoteFile, local: Path, job: Unpacking, *, here: bool
@@ -339,7 +351,12 @@ class _Stage:
         }  # fmt: skip
         record.note(facts, job.made, self.folder)
         mark_ns = before.mark_ns if before else 0
-        mine = partial.put_in_place(job.made, self.folder, mark_ns)
+        try:
+            mine = partial.put_in_place(job.made, self.folder, mark_ns)
+        except BaseException:
+            if before is None:  # there is nothing that it could be the record of
+                record.marker_of(self.folder).unlink(missing_ok=True)
+            raise
         notes = []
         if mine is not None:
             notes.append(
@@ -352,6 +369,13 @@ class _Stage:
 
     def refuse_occupied(self) -> None:
         """Refuse to replace a folder that is not ours: also one made anew since then."""
+        if os.path.ismount(self.folder) or mount_at(self.folder) is not None:
+            inside = self.folder / stem_of(self.name)
+            raise TargetFullError(
+                f"something is mounted at {shown(self.folder)}: it cannot be replaced",
+                hint=f"a folder in it: %mount_drive --stage {quoted(self.archive)} "
+                f"--to {quoted(inside)}",
+            )
         if not self.folder.exists() or record.recorded(self.folder) is not None:
             return
         if self.folder.is_dir() and not any(self.folder.iterdir()):

@@ -117,7 +117,7 @@ class Journal:
 
     def _give_up(self) -> None:
         """Close what was opened; a file of ours that has nothing in it goes."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, TargetFullError):
             if self._data >= 0 and self._is_empty():
                 self.discard()
         self.close()

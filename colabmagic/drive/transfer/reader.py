@@ -22,6 +22,8 @@ from colabmagic.drive.transfer.ranges import is_range
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from colabmagic.drive.api.files import Files, RemoteFile
     from colabmagic.drive.api.http import Transport
 
@@ -47,7 +49,8 @@ def open_ranges(files: Files, remote: RemoteFile) -> io.BufferedReader:
     NotDownloadableError
         It has no bytes of its own.
     """
-    return io.BufferedReader(RangeReader(files.transport, remote), _BUFFER)
+    reader = RangeReader(files.transport, remote, lambda: files.by_id(remote.id))
+    return io.BufferedReader(reader, _BUFFER)
 
 
 class RangeReader(io.RawIOBase):
@@ -59,15 +62,20 @@ class RangeReader(io.RawIOBase):
         Sends the requests.
     remote
         The file.
+    look
+        Returns it as it is now.
     """
 
-    def __init__(self, transport: Transport, remote: RemoteFile) -> None:
+    def __init__(
+        self, transport: Transport, remote: RemoteFile, look: Callable[[], RemoteFile]
+    ) -> None:
         super().__init__()
-        self._transport, self._remote = transport, remote
+        self._transport, self._remote, self._look = transport, remote, look
         self._size = remote.size or 0
         self._at = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()  # by where they start
         self._next, self._length = 0, _FIRST_BYTES
+        self._fetched = False
         self._hashed = 0
         self._digest = hashlib.md5(usedforsecurity=False)
         refuse_without_bytes(remote)  # last: what is refused is closed as well
@@ -128,7 +136,9 @@ class RangeReader(io.RawIOBase):
         block = fetch(self._transport, self._remote, start, end)
         self._blocks[start] = block
         self._next = end
-        self._check()
+        if not self._check() and self._fetched:
+            self._refuse_changed()
+        self._fetched = True
         while sum(map(len, self._blocks.values())) > _REMEMBERED_BYTES:
             oldest = next(iter(self._blocks))
             if oldest == start:
@@ -151,8 +161,25 @@ class RangeReader(io.RawIOBase):
         following = [each for each in self._blocks if start < each < end and each > at]
         return start, min([end, *following])
 
-    def _check(self) -> None:
-        """Hash what follows what was hashed; at the end of the file its MD5 must fit."""
+    def _refuse_changed(self) -> None:
+        """Raise if a block is perhaps of another revision than those before it."""
+        if self._look().md5 != self._remote.md5:
+            self._blocks.clear()
+            raise IntegrityError(
+                f"{clean(self._remote.name)} has changed while it was read",
+                hint="open it again",
+            )
+
+    def _check(self) -> bool:
+        """Hash what follows what was hashed; at the end of the file its MD5 must fit.
+
+        Returns
+        -------
+        bool
+            Whether all was hashed just now, and is right.
+        """
+        if self._hashed == self._size:
+            return False
         while self._hashed < self._size:
             for start, block in self._blocks.items():
                 if start <= self._hashed < start + len(block):
@@ -160,7 +187,7 @@ class RangeReader(io.RawIOBase):
                     self._hashed = start + len(block)
                     break
             else:
-                return
+                return False
             if self._hashed == self._size and (
                 self._digest.hexdigest() != self._remote.md5
             ):
@@ -171,6 +198,7 @@ class RangeReader(io.RawIOBase):
                     seen="its MD5 is another",
                     hint="open it again: it has changed, or bytes have on the way",
                 )
+        return True
 
 
 def fetch(transport: Transport, remote: RemoteFile, start: int, end: int) -> bytes:

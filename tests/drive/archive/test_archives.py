@@ -10,8 +10,10 @@ import random
 import shutil
 import struct
 import subprocess
+import sys
 import tarfile
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import py7zr
@@ -24,7 +26,6 @@ from colabmagic.drive.archive.members import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 FILES = {"a.txt": b"one", "deep/er/b.bin": bytes(range(256)) * 999, "deep/empty": b""}
 
@@ -389,3 +390,33 @@ def test_a_tar_that_stops_before_its_end(
         data = bytearray(pax_size(what.removeprefix("size ")))
     with pytest.raises(errors.CorruptArchiveError):
         into(pack(bytes(data)), "x.tar.gz" if pack is gzip.compress else "x.tar")
+
+
+def test_names_that_this_python_cannot_write(tmp_path: Path) -> None:
+    """With an ASCII file system encoding the archive is not called damaged."""
+    (tmp_path / "t").mkdir()
+    (tmp_path / "x.tar").write_bytes(tar(members={"\u00e4": b"1"}))
+    code = (
+        "import sys, pathlib\n"
+        "from colabmagic.drive import errors\n"
+        "from colabmagic.drive.archive.archives import unpack\n"
+        "from colabmagic.drive.archive.members import Target\n"
+        "try:\n"
+        "    with Target(pathlib.Path('t'), 10**6) as t, open('x.tar', 'rb') as f:\n"
+        "        unpack('x.tar', f, t)\n"
+        "except errors.DriveError as e:\n"
+        "    print(sys.getfilesystemencoding(), type(e).__name__, ascii(str(e)))\n"
+    )
+    env = {
+        **os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0",
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    encoding, kind, text = done.stdout.split(" ", 2)
+    if encoding == "utf-8":
+        pytest.skip("this system has no other encoding")
+    assert kind == "TargetFullError"
+    assert "PYTHONUTF8=1" in text

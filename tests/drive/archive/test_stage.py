@@ -689,3 +689,54 @@ def test_a_folder_of_very_many_files(
     assert time.monotonic() - began < 0.3  # the bound is a third of it
     assert done.source == "here"
     assert 3 < (done.checked_files or 0) < 40_000
+
+
+def test_a_mountpoint_is_no_place(
+    drive: FakeDrive, files: Files, small_disk: Path
+) -> None:
+    """It cannot be replaced: said before anything is fetched, and nothing is left."""
+    drive.store.add_file("a.tar", tar())
+    with pytest.raises(errors.TargetFullError, match="mounted") as caught:
+        stage(files, "MyDrive/a.tar", small_disk)
+    assert str(small_disk / "a") in caught.value.hint
+    assert drive.operations["files.get media"] == 0
+    assert names(small_disk.parent) == ["disk"]
+    stage(files, "MyDrive/a.tar", small_disk / "a")
+    assert content(small_disk / "a") == FILES
+
+
+def test_a_place_that_cannot_be_taken(
+    staged: Callable[..., Staged], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the last step: no record of what is not there stays."""
+
+    def busy(*_: object) -> None:
+        raise errors.TargetFullError("busy", hint="another")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("colabmagic.drive.archive.partial.put_in_place", busy)
+        with pytest.raises(errors.TargetFullError):
+            staged()
+        assert ".data.colabmagic.json" not in names(tmp_path)
+    staged()
+    assert content(tmp_path / "data") == FILES
+
+
+@pytest.mark.parametrize(
+    ("data", "stays"),
+    [
+        (tar_of(("a", b"1"), link("l", "a")), True),
+        (tar(members={"../a": b"1"}), False),
+    ],
+    ids=["link", "leads out"],
+)
+def test_what_is_left_of_a_refused_archive(
+    drive: FakeDrive, files: Files, tmp_path: Path, data: bytes, stays: bool  # noqa: FBT001 (a case)
+) -> None:  # fmt: skip
+    """Nothing, unless an option could unpack it: then the error tells where it is."""
+    drive.store.add_file("r.tar", data)
+    with pytest.raises(errors.UnsafeMemberError) as caught:
+        stage(files, "MyDrive/r.tar", tmp_path / "r")
+    left = [".r.colabmagic-archive"] if stays else []
+    assert names(tmp_path) == left
+    assert all(name in (caught.value.seen or "") for name in left)

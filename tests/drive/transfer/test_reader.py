@@ -36,11 +36,11 @@ def opened(drive: FakeDrive, files: Files) -> Callable[..., io.BufferedReader]:
 def test_reading_on_takes_larger_and_larger_blocks(
     drive: FakeDrive, opened: Callable[..., io.BufferedReader]
 ) -> None:
-    """9 MiB in pieces of 1,000 bytes: 1, 2, 4 MiB and the rest."""
+    """9 MiB in pieces of 1,000 bytes: 1, 2, 4 MiB and the rest; it is looked at twice more."""
     with opened() as file:
         pieces = list(iter(lambda: file.read(1000), b""))
     assert b"".join(pieces) == DATA
-    assert drive.operations == {"files.get media": 4}
+    assert drive.operations == {"files.get media": 4, "files.get": 2}
 
 
 def test_jumping_about(opened: Callable[..., io.BufferedReader]) -> None:
@@ -140,3 +140,20 @@ def test_what_has_no_bytes(drive: FakeDrive, files: Files) -> None:
     with open_ranges(files, files.stat("MyDrive/empty")) as file:
         assert drive.token not in repr(file) + repr(file.raw)
         assert file.read() == b""
+
+
+@pytest.mark.parametrize("jump", [False, True])
+def test_a_file_that_changes_while_it_is_read(
+    drive: FakeDrive, opened: Callable[..., io.BufferedReader], jump: bool  # noqa: FBT001 (a case)
+) -> None:  # fmt: skip
+    """Parts of two revisions are never given out as one, also if not all is read."""
+    with opened() as file:
+        assert file.read(100) == DATA[:100]
+        (entry,) = (
+            e for e in drive.store.files.values() if e.meta["name"] == "data.bin"
+        )
+        drive.store.set_content(entry.id, DATA[::-1])
+        if jump:
+            file.seek(5 * MIB)
+        with pytest.raises(errors.IntegrityError, match="has changed"):
+            file.read(2 * MIB)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.api import budget
 from colabmagic.drive.api.answers import has_object, object_of
+from colabmagic.drive.api.forks import notice_forks
 from colabmagic.drive.api.listing import search, shared_drives
 from colabmagic.drive.api.remote import (
     EXPORTS,
@@ -68,6 +69,15 @@ class Files:
     _ids: list[str] = field(default_factory=list, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _making: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        """Have it told of forks."""
+        notice_forks(self)
+
+    def begin_in_child(self) -> None:
+        """Ask for ids of its own in a forked process: the others are the parent's."""
+        self._ids = []
+        self._lock, self._making = threading.Lock(), threading.Lock()
 
     def stat(self, path: str, *, newest: bool = False) -> RemoteFile:
         """Return what a path leads to; shortcuts are followed.

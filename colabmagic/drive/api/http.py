@@ -27,6 +27,7 @@ from colabmagic.drive.api.answers import (
     retry_after,
 )
 from colabmagic.drive.api.budget import FREE, UnitBudget
+from colabmagic.drive.api.forks import notice_forks
 from colabmagic.drive.errors import ConnectionFailedError, DriveError
 
 __all__ = [
@@ -154,8 +155,24 @@ class Transport:
     requests_made: int = 0
     retries: int = 0
     _idle: deque[AuthorizedSession] = field(default_factory=deque, repr=False)
+    _parents: list[deque[AuthorizedSession]] = field(default_factory=list, repr=False)
     _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        """Have it told of forks."""
+        notice_forks(self)
+
+    def begin_in_child(self) -> None:
+        """Open connections of its own: on the parent's come the parent's answers.
+
+        Those are kept, unused: to close them here could wait for a lock that a thread of
+        the parent held.
+        """
+        self._parents.append(self._idle)
+        self._idle = deque()
+        self._renewal, self._lock = threading.Lock(), threading.Lock()
+        self.budget.begin_in_child()
 
     def __repr__(self) -> str:
         """Say where it leads; credentials are never shown."""

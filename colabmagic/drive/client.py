@@ -22,6 +22,7 @@ from colabmagic.drive.transfer.download import (
     download,
 )
 from colabmagic.drive.transfer.reader import open_ranges
+from colabmagic.drive.transfer.source import check_source
 from colabmagic.drive.transfer.upload import upload
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ class Drive:
             Called with a number of bytes that the server has.
         """
         source = Path(local)
+        check_source(source)  # before a folder is made for it
         folder, name = self._place(source, remote)
         done = upload(self._files, source, folder, name, progress=progress)
         into_folder = remote.endswith("/") or PurePosixPath(remote).name != name

@@ -13,7 +13,12 @@ import requests
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 
 from colabmagic.drive.api.refusals import refusal
-from colabmagic.drive.errors import ConnectionFailedError, DriveError, GrantExpiredError
+from colabmagic.drive.errors import (
+    ConnectionFailedError,
+    DriveError,
+    GrantExpiredError,
+    ServerFailedError,
+)
 
 _HOST: Final = re.compile(r"host='([\w.-]{1,100})'")  # as urllib3 writes it
 _OBJECTS: Final[WeakKeyDictionary[requests.Response, Any]] = WeakKeyDictionary()
@@ -81,6 +86,22 @@ def _expired(error: Exception) -> GrantExpiredError:
         "Google does not renew the login any more",
         seen=reason,
         hint="log in again; a consent screen in “Testing” ends each login after 7 days",
+    )
+
+
+def unlike_google(seen: str) -> ServerFailedError:
+    """Return the error for an answer that Google does not give.
+
+    Parameters
+    ----------
+    seen
+        What it has that Google's have not, or lacks.
+    """
+    return ServerFailedError(
+        "this answer does not have the form that Google's have",
+        seen=seen,
+        hint="look whether this network has a proxy, or a page to log in at: open"
+        " https://drive.google.com in a browser here; else run the cell again later",
     )
 
 

@@ -18,6 +18,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession, Request
 from requests.adapters import HTTPAdapter
 
+from colabmagic.drive.api.address import Address
 from colabmagic.drive.api.answers import (
     connection_failed,
     failure,
@@ -155,6 +156,7 @@ class Transport:
     requests_made: int = 0
     retries: int = 0
     _idle: deque[AuthorizedSession] = field(default_factory=deque, repr=False)
+    _logins: int = field(default=0, repr=False)
     _parents: list[deque[AuthorizedSession]] = field(default_factory=list, repr=False)
     _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -270,7 +272,7 @@ class Transport:
     def once(
         self,
         method: str,
-        where: str,
+        where: str | Address,
         **options: Any,  # noqa: ANN401 (of requests)
     ) -> requests.Response:
         """Send a request once and return what comes, whatever it is.
@@ -284,16 +286,16 @@ class Transport:
         """
         url = self._url(where)
         try:
-            token = self._renewed()
+            login = self._renewed()
             response = self._sent(method, url, options)
             for _ in range(_RENEWALS):
                 if response.status_code != requests.codes.unauthorized:
                     break
                 response.close()
-                token = self._renewed(refused=token)
+                login = self._renewed(refused=login)
                 response = self._sent(method, url, options)
         except (requests.RequestException, GoogleAuthError, OSError) as caught:
-            failed = failure(caught, url)
+            failed = failure(caught, url.text)
         else:
             return response
         # Not raised where it was caught: the text of that one may hold a token or the key
@@ -311,23 +313,26 @@ class Transport:
             with contextlib.suppress(IndexError):
                 self._idle.pop().close()  # type: ignore[no-untyped-call]
 
-    def _url(self, where: str) -> str:
+    def _url(self, where: str | Address) -> Address:
         """Return the whole address; a login goes to no other place than Drive's."""
-        if "://" not in where:
-            return self.api_root + where
-        root, given = urlsplit(self.api_root), urlsplit(where)
-        ours = (given.scheme, given.netloc) == (root.scheme, root.netloc)
-        google = given.scheme == "https" and str(given.hostname).endswith(_GOOGLE)
+        if isinstance(where, str):
+            if "://" not in where:
+                return Address(self.api_root + where)
+            where = Address(where)
+        root = urlsplit(self.api_root)
+        scheme, netloc, host = _origin(where)
+        ours = (scheme, netloc) == (root.scheme, root.netloc)
+        google = scheme == "https" and host.endswith(_GOOGLE)
         if not (ours or (google and str(root.hostname).endswith(_GOOGLE))):
             raise DriveError(
                 "the answer leads away from Drive",
-                seen=f"{given.scheme}://{given.hostname}"[:80],
+                seen=f"{scheme}://{host}"[:80],
                 hint="do not log in over this network",
             )
         return where
 
     def _sent(
-        self, method: str, url: str, options: Mapping[str, Any]
+        self, method: str, url: Address, options: Mapping[str, Any]
     ) -> requests.Response:
         """Send a request, and return the answer to it."""
         with self._lock:
@@ -335,26 +340,26 @@ class Transport:
         with self._session() as session:
             response: requests.Response = session.request(  # type: ignore[no-untyped-call]
                 method,
-                url,
+                url.text,
                 timeout=(CONNECT_TIMEOUT_S, self.read_timeout_s),
                 allow_redirects=False,  # else 308 would be followed
                 **options,
             )
         return response
 
-    def _renewed(self, refused: str | None = None) -> str | None:
-        """Return a token that is good; renew the login in one thread, if it has run out.
+    def _renewed(self, refused: int | None = None) -> int:
+        """Renew the login in one thread, if it has run out; return which one it is by now.
 
-        One that the server has refused is renewed unless another thread has done so.
+        One that the server has refused is renewed unless another thread has done so. The
+        token itself is in no variable here: tracebacks may show them.
         """
         if not self.credentials.valid or refused is not None:
             with self._renewal:
-                current = self.credentials.token
-                if not self.credentials.valid or refused == current:
+                if not self.credentials.valid or refused == self._logins:
                     with requests.Session() as session:
                         self.credentials.refresh(Request(session))  # type: ignore[no-untyped-call]
-        token: str | None = self.credentials.token
-        return token
+                    self._logins += 1
+        return self._logins
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[AuthorizedSession]:
@@ -372,3 +377,12 @@ class Transport:
             yield session
         finally:
             self._idle.append(session)
+
+
+def _origin(where: Address) -> tuple[str, str, str]:
+    """Return scheme, place and host of an address: these are no secret."""
+    try:
+        parts = urlsplit(where.text)
+    except ValueError:  # whose text shows a part of it
+        return "", "", "?"
+    return parts.scheme, parts.netloc, str(parts.hostname)

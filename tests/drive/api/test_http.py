@@ -87,7 +87,7 @@ def test_a_login_goes_nowhere_else(files: Files) -> None:
     for url in ("http://www.googleapis.com/x", "https://googleapis.com.evil.example/x"):
         with pytest.raises(errors.DriveError, match="leads away"):
             google.once("PUT", url)
-    assert google._url("https://upload.googleapis.com/x")
+    assert google._url("https://upload.googleapis.com/x").text
 
 
 def test_nobody_is_there(files: Files) -> None:

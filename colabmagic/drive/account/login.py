@@ -32,7 +32,7 @@ from colabmagic.drive.account.auth import OWN_FILES, READ, WRITE
 from colabmagic.drive.account.oauth_client import OAuthClient, read_client
 from colabmagic.drive.account.redirect import Redirect, wait_for_redirect
 from colabmagic.drive.account.tokens import Hidden, store, token_path
-from colabmagic.drive.api.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from colabmagic.drive.api.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, unchanged
 from colabmagic.drive.errors import (
     ConnectionFailedError,
     ConsentDeclinedError,
@@ -340,6 +340,7 @@ def _exchange(attempt: _Attempt, answer: Hidden) -> Credentials:
             ),
             timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
             allow_redirects=False,
+            auth=unchanged,
         )
         status = HTTPStatus(response.status_code)
         reply = response.json(object_hook=Hidden)

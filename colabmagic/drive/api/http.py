@@ -39,6 +39,7 @@ __all__ = [
     "has_object",
     "read_refusal",
     "retry_after",
+    "unchanged",
 ]
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class _WithoutKeys(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record; it is logged in any case."""
+        asked = getattr(record, "httpRequest", None)  # of google-auth, beside the text
+        if isinstance(asked, dict):
+            record.httpRequest = asked | {
+                "url": _KEY.sub(r"\1…", str(asked.get("url", "")))
+            }
         if isinstance(record.args, tuple):
             record.args = tuple(
                 _KEY.sub(r"\1…", each) if isinstance(each, str) else each
@@ -74,8 +80,22 @@ class _WithoutKeys(logging.Filter):
 
 
 _WITHOUT_KEYS: Final = _WithoutKeys()
-for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+for _name in (
+    "google.auth.transport.requests", "urllib3.connection", "urllib3.connectionpool",
+    "urllib3.util.retry",
+):  # fmt: skip
     logging.getLogger(_name).addFilter(_WITHOUT_KEYS)
+
+
+def unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Add no login to a request: as its ``auth``, it keeps that of ``~/.netrc`` out.
+
+    Parameters
+    ----------
+    request
+        It is returned.
+    """
+    return request
 
 
 class Waits:
@@ -357,6 +377,7 @@ class Transport:
             with self._renewal:
                 if not self.credentials.valid or refused == self._logins:
                     with requests.Session() as session:
+                        session.auth = unchanged
                         self.credentials.refresh(Request(session))  # type: ignore[no-untyped-call]
                     self._logins += 1
         return self._logins
@@ -370,6 +391,7 @@ class Transport:
             session = AuthorizedSession(  # type: ignore[no-untyped-call]
                 self.credentials, refresh_status_codes=()
             )  # it would drop the answer unread, and each thread would renew
+            session.auth = unchanged
             adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
             session.mount("https://", adapter)
             session.mount("http://", adapter)

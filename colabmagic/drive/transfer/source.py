@@ -66,7 +66,7 @@ def open_source(path: Path) -> BinaryIO:
     """
     check_source(path)
     try:
-        file = open(path, "rb", opener=_opened)  # noqa: PTH123 (Path's takes no opener)
+        file = open(path, "rb", opener=_opened)  # noqa: SIM115 (who calls closes it)
     except OSError as error:
         raise _unreadable(path, error) from None
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -20,7 +20,7 @@ from google.auth.transport.requests import Request
 from colabmagic.drive.account import auth, tokens
 from colabmagic.drive.api import budget
 from colabmagic.drive.api.answers import failure
-from colabmagic.drive.api.http import API_ROOT, Transport
+from colabmagic.drive.api.http import API_ROOT, Transport, unchanged
 from colabmagic.drive.errors import DriveError, NoCredentialsError
 from colabmagic.drive.trouble.catalogue import explain, finding
 from colabmagic.host.detect import detect
@@ -272,6 +272,7 @@ def _renew(login: Any) -> None:  # noqa: ANN401 (google-auth's)
     try:
         if not login.valid:
             with requests.Session() as session:
+                session.auth = unchanged
                 login.refresh(_Hasty(session))
     except (requests.RequestException, GoogleAuthError, OSError) as caught:
         failed = failure(

@@ -9,8 +9,8 @@ FILES: Final = "/drive/v3/files"
 FOLDER: Final = "application/vnd.google-apps.folder"
 SHORTCUT: Final = "application/vnd.google-apps.shortcut"
 FIELDS: Final = (
-    "id,name,mimeType,size,md5Checksum,sha256Checksum,headRevisionId,modifiedTime,parents,driveId,"
-    "trashed,shortcutDetails"
+    "id,name,mimeType,size,md5Checksum,sha256Checksum,headRevisionId,modifiedTime,createdTime,"
+    "parents,driveId,trashed,shortcutDetails"
 )
 LISTED: Final = (
     "id,name,mimeType,size,md5Checksum,modifiedTime,driveId,shortcutDetails(targetId)"
@@ -50,8 +50,9 @@ class RemoteFile:
         Of the content, in hexadecimal digits; None for what has none.
     revision
         Of the content.
-    modified
-        Time of the last change, as RFC 3339.
+    modified, created
+        Times of the last change, and when it was made, as RFC 3339; empty where that was
+        not asked for.
     drive_id
         Of the shared drive; None in My Drive.
     trashed
@@ -66,6 +67,7 @@ class RemoteFile:
     sha256: str | None = None
     revision: str | None = None
     modified: str = ""
+    created: str = field(default="", repr=False)
     drive_id: str | None = None
     trashed: bool = False
     parents: frozenset[str] = field(default=frozenset(), repr=False)
@@ -90,6 +92,7 @@ class RemoteFile:
             sha256=meta.get("sha256Checksum"),
             revision=meta.get("headRevisionId"),
             modified=meta.get("modifiedTime", ""),
+            created=meta.get("createdTime", ""),
             drive_id=meta.get("driveId"),
             trashed=bool(meta.get("trashed")),
             parents=frozenset(meta.get("parents", ())),

@@ -25,6 +25,7 @@ from colabmagic.drive.api.answers import (
 )
 from colabmagic.drive.api.files import FILES, Files, RemoteFile
 from colabmagic.drive.api.refusals import session_lost
+from colabmagic.drive.api.twins import first_of, settled
 from colabmagic.drive.errors import (
     AmbiguousPathError,
     ConnectionFailedError,
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
     import requests
 
 CHUNK_BYTES: Final = 16 * 2**20
-_FIELDS: Final = "id,name,mimeType,size,md5Checksum,headRevisionId,modifiedTime"
+_FIELDS: Final = (
+    "id,name,mimeType,size,md5Checksum,headRevisionId,modifiedTime,createdTime"
+)
 _SESSIONS: Final = 5
 _WHOLE_TRIES: Final = 3  # where bytes were wrong on the other side
 _GONE: Final = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
@@ -137,7 +140,7 @@ class _Upload:
     def run_checked(self) -> DriveError | None:
         """Upload it, again where bytes were wrong; return what is wrong in the end."""
         present = self._present()
-        new: RemoteFile | None = None
+        new: RemoteFile | None = None  # made here, and not to stay as it is
         try:
             for _ in range(_WHOLE_TRIES):
                 is_new = present is None
@@ -145,9 +148,15 @@ class _Upload:
                 if is_new:
                     new = made
                     self.files.note_made(self.folder, self.name, made.id)
-                if (made.md5, made.size) == (self.source.md5, self.source.size):
-                    new = None
+                if not self._is_right(made):
+                    continue
+                first = made if new is None else self._first(made)
+                if new is not None and first.id != new.id:  # at once: others look too
+                    self.files.trash(new.id)
+                new = None
+                if self._is_right(first):
                     return None
+                present = first
         finally:
             if new is not None:  # what is wrong must not bear the name
                 with contextlib.suppress(DriveError):
@@ -158,9 +167,25 @@ class _Upload:
             hint="run it again",
         )
 
+    def _is_right(self, there: RemoteFile) -> bool:
+        """Tell whether a file on Drive holds what was sent."""
+        return (there.md5, there.size) == (self.source.md5, self.source.size)
+
+    def _named(self) -> list[RemoteFile]:
+        """Return what has the name already, and is no folder."""
+        found = self.files.named(self.folder, self.name)
+        return [each for each in found if not each.is_folder]
+
+    def _first(self, made: RemoteFile) -> RemoteFile:
+        """Return which file stays: others may have made theirs at the same time."""
+        others = [e for e in self._named() if e.target_id is None and not e.is_document]
+        first = first_of([made, *others])
+        self.files.note_made(self.folder, self.name, first.id)
+        return first
+
     def _present(self) -> RemoteFile | None:
         """Return the file that has the name already."""
-        found = [e for e in self.files.named(self.folder, self.name) if not e.is_folder]
+        found = settled(self._named, self.files.transport.waits)
         if len(found) > 1:
             raise AmbiguousPathError(
                 f"{len(found)} files are called {self.name!r} in that folder",

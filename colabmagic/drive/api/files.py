@@ -10,7 +10,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import has_object, object_of
+from colabmagic.drive.api.answers import (
+    has_object,
+    list_at,
+    object_of,
+    unlike_google,
+)
 from colabmagic.drive.api.forks import notice_forks
 from colabmagic.drive.api.listing import search, shared_drives
 from colabmagic.drive.api.remote import (
@@ -392,7 +397,7 @@ class Files:
             found = self.named(folder, name)
             return found if last else [e for e in found if _leads_on(e)] or found
 
-        found = look() if newest else settled(look, self.transport.waits)
+        found = settled(look, self.transport.waits, 0 if newest else 1)
         if not found:
             raise DriveFileNotFoundError(
                 f"{path} is not there",
@@ -444,8 +449,11 @@ class Files:
         page = self.transport.json(
             "GET", f"{FILES}/generateIds", cost=budget.GET, params={"count": _IDS}
         )
+        ids = list_at(page, "ids", str)
+        if not ids:
+            raise unlike_google("it gives no ids")
         with self._lock:
-            self._ids.extend(page["ids"])
+            self._ids.extend(ids)
             return self._ids.pop()
 
     def created(self, file_id: str, body: dict[str, Any]) -> RemoteFile:

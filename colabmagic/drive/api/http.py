@@ -23,7 +23,9 @@ from colabmagic.drive.api.answers import (
     connection_failed,
     failure,
     has_object,
+    not_whole,
     object_of,
+    read_bounded,
     read_refusal,
     retry_after,
 )
@@ -51,6 +53,8 @@ API_ROOT: Final = "https://www.googleapis.com"
 ATTEMPTS: Final = 8
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 20.0  # between two pieces of an answer
+ANSWER_S: Final = 300.0  # for all pieces of one: 10 MB, which Google exports at most
+MOST_BYTES: Final = 64 * 2**20  # of one; a page of a list has some hundred kB
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 32.0
 _RENEWALS: Final = 3  # of a login, for one request
@@ -58,7 +62,6 @@ _CONNECTIONS: Final = 32  # kept open by a session
 _GOOGLE: Final = ".googleapis.com"
 _KEY: Final = re.compile(r"(upload_id=)[^&\s\"']+")
 _OK: Final = range(200, 300)
-_RESUME_INCOMPLETE: Final = 308
 
 
 class _WithoutKeys(logging.Filter):
@@ -160,6 +163,11 @@ class Transport:
         Between two attempts.
     budget
         Quota units.
+    read_timeout_s
+        Between two pieces of an answer.
+    answer_s, most_bytes
+        How long an answer may take, and how large it may become; one that is streamed has
+        neither limit.
 
     Attributes
     ----------
@@ -173,6 +181,8 @@ class Transport:
     waits: Waits = field(default_factory=Waits)
     budget: UnitBudget = field(default_factory=UnitBudget)
     read_timeout_s: float = READ_TIMEOUT_S
+    answer_s: float = ANSWER_S
+    most_bytes: int = MOST_BYTES
     requests_made: int = 0
     retries: int = 0
     _idle: deque[AuthorizedSession] = field(default_factory=deque, repr=False)
@@ -240,7 +250,7 @@ class Transport:
         Returns
         -------
         requests.Response
-            With a status of 2xx or 308.
+            With a status of 2xx, or one that is accepted.
 
         Raises
         ------
@@ -259,14 +269,14 @@ class Transport:
                 error: DriveError = failed
             else:
                 status = response.status_code
-                if status in accepted or status == _RESUME_INCOMPLETE:
+                if status in accepted:
                     return response
                 if status in _OK and (whole is None or whole(response)):
                     return response
                 with response:
                     error, asked = read_refusal(response), retry_after(response)
                 if status in _OK:
-                    error = connection_failed(EOFError(), self.api_root)
+                    error = not_whole(response, self.api_root)
             if not error.retryable or attempt + 1 == count:
                 raise error
             self.waits.wait(attempt, asked, stop)
@@ -363,8 +373,10 @@ class Transport:
                 url.text,
                 timeout=(CONNECT_TIMEOUT_S, self.read_timeout_s),
                 allow_redirects=False,  # else 308 would be followed
-                **options,
+                **{**options, "stream": True},
             )
+            if not options.get("stream"):
+                read_bounded(response, self.most_bytes, self.answer_s)
         return response
 
     def _renewed(self, refused: int | None = None) -> int:

@@ -30,7 +30,9 @@ def first_of(found: Iterable[RemoteFile]) -> RemoteFile:
     return min(found, key=lambda each: (each.created, each.id))
 
 
-def settled(look: Callable[[], list[RemoteFile]], waits: Waits) -> list[RemoteFile]:
+def settled(
+    look: Callable[[], list[RemoteFile]], waits: Waits, looks: int = _LOOKS
+) -> list[RemoteFile]:
     """Return what is found; look again where several have only just been made.
 
     Parameters
@@ -39,9 +41,11 @@ def settled(look: Callable[[], list[RemoteFile]], waits: Waits) -> list[RemoteFi
         Returns the files of a name.
     waits
         Between two looks.
+    looks
+        How often it is looked again.
     """
     found = look()
-    for attempt in range(_LOOKS):
+    for attempt in range(looks):
         if not _are_new(found):
             break
         waits.wait(attempt)

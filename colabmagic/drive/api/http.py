@@ -28,6 +28,7 @@ from colabmagic.drive.api.answers import (
     read_bounded,
     read_refusal,
     retry_after,
+    unlike_google,
 )
 from colabmagic.drive.api.budget import FREE, UnitBudget
 from colabmagic.drive.api.forks import notice_forks
@@ -62,6 +63,9 @@ _CONNECTIONS: Final = 32  # kept open by a session
 _GOOGLE: Final = ".googleapis.com"
 _KEY: Final = re.compile(r"(upload_id=)[^&\s\"']+")
 _OK: Final = range(200, 300)
+_STRANGE: Final = (  # what google-auth raises where an answer has another form
+    ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError,
+)  # fmt: skip
 
 
 class _WithoutKeys(logging.Filter):
@@ -388,11 +392,23 @@ class Transport:
         if not self.credentials.valid or refused is not None:
             with self._renewal:
                 if not self.credentials.valid or refused == self._logins:
-                    with requests.Session() as session:
-                        session.auth = unchanged
-                        self.credentials.refresh(Request(session))  # type: ignore[no-untyped-call]
+                    self._renew()
                     self._logins += 1
         return self._logins
+
+    def _renew(self) -> None:
+        """Renew the login."""
+        try:
+            with requests.Session() as session:
+                session.auth = unchanged
+                self.credentials.refresh(Request(session))  # type: ignore[no-untyped-call]
+        except (GoogleAuthError, requests.RequestException):
+            raise
+        except _STRANGE as error:
+            strange = type(error).__name__
+        else:
+            return
+        raise unlike_google(f"{strange} while the login was renewed")
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[AuthorizedSession]:

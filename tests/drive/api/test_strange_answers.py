@@ -232,3 +232,29 @@ def test_a_body_that_drips(answered: Callable[..., Drive], length: str) -> None:
     with pytest.raises(errors.ConnectionFailedError):
         answered(answer, answer_s=0.3).health()
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HTML, reply(DEEP), reply(b"[]"), reply(b"5"), as_json({"access_token": 5}),
+        as_json({"access_token": "t", "expires_in": "soon"}),
+        as_json({"access_token": "t", "expires_in": 10**30}),
+        reply(b"[]", "400 Bad Request"), as_json({"access_token": None}),
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_a_login_that_is_renewed_by_another(answer: bytes) -> None:
+    """It is an error of ours, which shows nothing of what came."""
+    with RawServer(lambda _: [answer]) as server:
+        credentials = Credentials(  # type: ignore[no-untyped-call]
+            None,
+            refresh_token="r",  # noqa: S106
+            token_uri=f"{server.url}/token",
+            client_id="i",
+            client_secret="s",  # noqa: S106
+        )
+        waits = Waits(0.0, 0.0)
+        drive = Drive(Transport(credentials, server.url, waits=waits, attempts=1))
+        with pytest.raises(errors.DriveError):
+            drive.health()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 from colabmagic.drive.api import budget
+from colabmagic.drive.api.answers import number_at, object_at, text_at
 from colabmagic.drive.api.files import Files, RemoteFile
 from colabmagic.drive.api.http import Transport
 from colabmagic.drive.api.listing import shared_drives
@@ -22,6 +23,7 @@ from colabmagic.drive.transfer.download import (
     download,
 )
 from colabmagic.drive.transfer.reader import open_ranges
+from colabmagic.drive.transfer.source import check_source
 from colabmagic.drive.transfer.upload import upload
 from colabmagic.drive.words import local as local_path
 from colabmagic.drive.words import remote as remote_path
@@ -163,6 +165,7 @@ class Drive:
             Called with a number of bytes that the server has.
         """
         source, remote = local_path(local), remote_path(remote)
+        check_source(source)  # before a folder is made for it
         folder, name = self._place(source, remote)
         done = upload(self._files, source, folder, name, progress=progress)
         into_folder = remote.endswith("/") or PurePosixPath(remote).name != name
@@ -214,18 +217,18 @@ class Drive:
 
     def health(self) -> dict[str, Any]:
         """Return who is logged in, and how full the Drive is, in bytes."""
-        about = self._files.transport.request(
+        about = self._files.transport.json(
             "GET",
             "/drive/v3/about",
             cost=budget.GET,
             params={"fields": "user(emailAddress),storageQuota"},
-        ).json()
-        quota = about.get("storageQuota", {})
+        )
+        quota = object_at(about, "storageQuota")
         return {
-            "user": about.get("user", {}).get("emailAddress"),
-            "used_bytes": int(quota.get("usage", 0)),
-            "limit_bytes": int(quota["limit"]) if "limit" in quota else None,
-            "trash_bytes": int(quota.get("usageInDriveTrash", 0)),
+            "user": text_at(object_at(about, "user"), "emailAddress"),
+            "used_bytes": number_at(quota, "usage") or 0,
+            "limit_bytes": number_at(quota, "limit"),
+            "trash_bytes": number_at(quota, "usageInDriveTrash") or 0,
         }
 
     def _place(self, source: Path, remote: str) -> tuple[RemoteFile, str]:

@@ -35,7 +35,7 @@ from colabmagic.drive.account.pasted import taken_apart, wrong_with
 from colabmagic.drive.account.redirect import Redirect, wait_for_redirect
 from colabmagic.drive.account.tokens import Hidden, store, token_path
 from colabmagic.drive.api.answers import connection_failed
-from colabmagic.drive.api.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from colabmagic.drive.api.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, unchanged
 from colabmagic.drive.errors import (
     ConsentDeclinedError,
     DriveError,
@@ -317,6 +317,7 @@ def _exchange(attempt: _Attempt, answer: Hidden) -> Credentials:
             ),
             timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
             allow_redirects=False,
+            auth=unchanged,
         )
         status = HTTPStatus(response.status_code)
         reply = response.json(object_hook=Hidden)

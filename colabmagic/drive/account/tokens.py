@@ -52,9 +52,23 @@ def token_path(env: Mapping[str, str] | None = None) -> Path:
         Environment variables; those of the process where left out.
     """
     env = os.environ if env is None else env
-    home = env.get(_HOME) or env.get("XDG_CONFIG_HOME")
-    base = Path(home) if home else Path.home() / ".config"
+    config = Path(env.get("XDG_CONFIG_HOME", ""))
+    base = config if config.is_absolute() else Path.home() / ".config"
+    if env.get(_HOME):
+        base = _below_home(env[_HOME])
     return base / "colabmagic" / "drive-token.json"
+
+
+def _below_home(given: str) -> Path:
+    """Return a folder that a variable names: never one of the working directory.
+
+    That may be a repository, and what lies in it is soon everybody's. A shell leaves ``~``
+    as it is where the variable is set with quotes, and ``%env`` does so always.
+    """
+    path = Path(given)
+    with contextlib.suppress(RuntimeError):  # a user who is not known
+        path = path.expanduser()
+    return Path.home() / path
 
 
 def read_small(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,16 +14,28 @@ from weakref import WeakKeyDictionary
 
 import requests
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
+from urllib3.exceptions import HTTPError
 
 from colabmagic.drive.account.hints import LOGIN
 from colabmagic.drive.api.refusals import refusal
-from colabmagic.drive.errors import ConnectionFailedError, DriveError, GrantExpiredError
+from colabmagic.drive.errors import (
+    ConnectionFailedError,
+    DriveError,
+    GrantExpiredError,
+    ServerFailedError,
+)
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HOST: Final = re.compile(r"host='([\w.-]{1,100})'")  # as urllib3 writes it
 _OBJECTS: Final[WeakKeyDictionary[requests.Response, Any]] = WeakKeyDictionary()
+_ELSEWHERE: Final = range(300, 400)
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+_MOST: Final = 10**18
+_PIECE: Final = 2**16
+_SHOWN: Final = 60  # of foreign text
 _LONGEST_ASKED_S: Final = 300.0  # of a server's Retry-After
 _GOES_ON: Final = "it goes on where it stopped"
 _OFFLINE: Final = (
@@ -204,6 +217,71 @@ def _expired(error: Exception) -> GrantExpiredError:
     )
 
 
+def unlike_google(seen: str) -> ServerFailedError:
+    """Return the error for an answer that Google does not give.
+
+    Parameters
+    ----------
+    seen
+        What it has that Google's have not, or lacks.
+    """
+    return ServerFailedError(
+        "this answer does not have the form that Google's have",
+        seen=seen,
+        hint="look whether this network has a proxy, or a page to log in at: open"
+        " https://drive.google.com in a browser here; else run the cell again later",
+    )
+
+
+def read_bounded(response: requests.Response, most: int, seconds: float) -> None:
+    """Read the body of an answer, which may become so large and take so long.
+
+    Parameters
+    ----------
+    response
+        Not read yet.
+    most
+        Bytes.
+    seconds
+        From now on.
+
+    Raises
+    ------
+    ServerFailedError
+        It is larger.
+    requests.Timeout
+        It took longer.
+    """
+    until = time.monotonic() + seconds
+    pieces, size = [], 0
+    for piece in _pieces(response):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            response.close()
+            raise unlike_google(f"more than {most} bytes")
+        if time.monotonic() > until:
+            response.close()
+            raise requests.Timeout("the answer does not end")
+    response._content = b"".join(pieces)  # noqa: SLF001 (there is no other way to say so)
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """Yield the body of an answer as it comes: who waits for more may wait for ever."""
+    read1 = getattr(response.raw, "read1", None)
+    if read1 is None or response._content is not False:  # noqa: SLF001 (a log has read it)
+        yield from response.iter_content(_PIECE)
+        return
+    try:
+        while piece := read1(_PIECE, decode_content=True):
+            yield piece
+    except (HTTPError, OSError) as error:  # of urllib3, whose text may show the address
+        broken = type(error).__name__
+    else:
+        return
+    raise requests.ConnectionError(broken)
+
+
 def has_object(response: requests.Response) -> bool:
     """Tell whether a JSON object has come in full; `object_of` returns it.
 
@@ -214,10 +292,125 @@ def has_object(response: requests.Response) -> bool:
     """
     try:
         found = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     _OBJECTS[response] = found
     return isinstance(found, dict)
+
+
+def not_whole(response: requests.Response, url: str) -> DriveError:
+    """Return the error for a success that is none.
+
+    Parameters
+    ----------
+    response
+        Cut off, or not of Google's form: from a proxy, or a page to log in at.
+    url
+        What was asked for.
+    """
+    kind, body = response.headers.get("Content-Type", ""), response._content or b""  # noqa: SLF001 (what was read)
+    is_json = not kind or kind.startswith("application/json")
+    is_cut_off = is_json and not body.rstrip().endswith((b"}", b"]"))
+    if is_cut_off and response.status_code != requests.codes.no_content:
+        return connection_failed(EOFError(), url)
+    return unlike_google(f"HTTP {response.status_code} {clean(kind[:_SHOWN])}".rstrip())
+
+
+def text_at(meta: dict[str, Any], name: str, otherwise: str | None = None) -> Any:  # noqa: ANN401
+    """Return a text of an object of JSON; what is ``null`` counts as left out.
+
+    Parameters
+    ----------
+    meta
+        The object.
+    name
+        Of the text.
+    otherwise
+        Is returned where there is none.
+
+    Raises
+    ------
+    ServerFailedError
+        Something else is there.
+    """
+    found = meta.get(name)
+    if found is None:
+        return otherwise
+    if not isinstance(found, str):
+        raise unlike_google(f"{name} is no text")
+    return found
+
+
+def number_at(meta: dict[str, Any], name: str) -> int | None:
+    """Return a number of an object of JSON, which Google writes as text; None if left out.
+
+    Parameters
+    ----------
+    meta
+        The object.
+    name
+        Of the number.
+
+    Raises
+    ------
+    ServerFailedError
+        Something else is there.
+    """
+    found = meta.get(name)
+    if found is None:
+        return None
+    text = str(found) if type(found) is int and 0 <= found < _MOST else found
+    if not isinstance(text, str) or not _NUMBER.fullmatch(text):
+        raise unlike_google(f"{name} is no number")
+    return int(text)
+
+
+def object_at(meta: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return an object within an object of JSON; an empty one if it is left out.
+
+    Parameters
+    ----------
+    meta
+        The outer object.
+    name
+        Of the inner one.
+
+    Raises
+    ------
+    ServerFailedError
+        Something else is there.
+    """
+    found = meta.get(name)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise unlike_google(f"{name} is no object")
+    return found
+
+
+def list_at(meta: dict[str, Any], name: str, kind: type) -> list[Any]:
+    """Return a list of an object of JSON; an empty one if it is left out.
+
+    Parameters
+    ----------
+    meta
+        The object.
+    name
+        Of the list.
+    kind
+        Of each that is in it.
+
+    Raises
+    ------
+    ServerFailedError
+        Something else is there.
+    """
+    found = meta.get(name)
+    if found is None:
+        return []
+    if not isinstance(found, list) or not all(isinstance(e, kind) for e in found):
+        raise unlike_google(f"{name} is no list of its kind")
+    return found
 
 
 def object_of(response: requests.Response) -> dict[str, Any]:
@@ -240,6 +433,8 @@ def read_refusal(response: requests.Response) -> DriveError:
     response
         Its body is read, if it has not been.
     """
+    if response.status_code in _ELSEWHERE:
+        return unlike_google(f"HTTP {response.status_code}: it leads elsewhere")
     try:
         return refusal(response)
     except (requests.RequestException, OSError):

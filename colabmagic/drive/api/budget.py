@@ -48,6 +48,10 @@ class UnitBudget:
         self._then = clock()
         self.spent = 0
 
+    def begin_in_child(self) -> None:
+        """Take a lock of its own in a forked process."""
+        self._lock = threading.Lock()
+
     def take(self, units: int) -> None:
         """Spend units; wait until they are there.
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import has_object, object_of
+from colabmagic.drive.api.answers import (
+    has_object,
+    list_at,
+    object_of,
+    unlike_google,
+)
+from colabmagic.drive.api.forks import notice_forks
 from colabmagic.drive.api.listing import search, shared_drives
 from colabmagic.drive.api.paths import (
     MY_DRIVE,
@@ -27,6 +34,7 @@ from colabmagic.drive.api.remote import (
     RemoteFile,
     root_of,
 )
+from colabmagic.drive.api.twins import first_of, settled
 from colabmagic.drive.errors import (
     AmbiguousPathError,
     DriveFileNotFoundError,
@@ -44,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["EXPORTS", "FILES", "FOLDER", "SHORTCUT", "Files", "RemoteFile"]
 
 _MOST_FOLDERS: Final = 10_000  # remembered
+_REMEMBERED_S: Final = 60.0
 _MANY: Final = 3
 _IDS: Final = 100  # asked for at a time
 _NOT_POSSIBLE: Final = 400  # the status for a format that is not offered
@@ -60,11 +69,14 @@ class Files:
         Sends the requests.
     drive_id
         A shared drive: paths that name no root begin there.
+    remembered_s
+        How long a folder on the way of a path is taken to be where it was.
     """
 
     transport: Transport
     drive_id: str | None = None
-    _folders: OrderedDict[tuple[str, str], RemoteFile] = field(
+    remembered_s: float = _REMEMBERED_S
+    _folders: OrderedDict[tuple[str, str], tuple[float, RemoteFile]] = field(
         default_factory=OrderedDict, repr=False
     )
     _made: OrderedDict[tuple[str, str], str] = field(
@@ -73,6 +85,15 @@ class Files:
     _ids: list[str] = field(default_factory=list, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _making: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        """Have it told of forks."""
+        notice_forks(self)
+
+    def begin_in_child(self) -> None:
+        """Ask for ids of its own in a forked process: the others are the parent's."""
+        self._ids = []
+        self._lock, self._making = threading.Lock(), threading.Lock()
 
     def stat(self, path: str, *, newest: bool = False) -> RemoteFile:
         """Return what a path leads to; shortcuts are followed.
@@ -92,13 +113,33 @@ class Files:
         AmbiguousPathError
             Several have the name.
         """
+        used: list[tuple[str, str]] = []
+        try:
+            return self._walk(path, used, newest=newest)
+        except DriveFileNotFoundError:
+            if not used:
+                raise
+        with self._lock:  # a folder may have been moved since: look anew
+            for key in used:
+                self._folders.pop(key, None)
+        return self._walk(path, [], newest=newest)
+
+    def _walk(
+        self, path: str, used: list[tuple[str, str]], *, newest: bool
+    ) -> RemoteFile:
+        """Return what a path leads to; note which folders were remembered on the way."""
         root, names = self._begin(path)
         current = root
         for number, name in enumerate(names):
             so_far = "/".join([*above(path, names), *names[: number + 1]])
             last = number + 1 == len(names)
             so_far += "/" if last and path.endswith("/") else ""
-            current = self._child(current, name, so_far, last=last, newest=newest)
+            known = None if last else self._remembered(current, name)
+            if known is not None:
+                used.append((current.id, name))
+            current = known or self._child(
+                current, name, so_far, last=last, newest=newest
+            )
             if not last and not current.is_folder:
                 raise DriveFileNotFoundError(
                     f"{so_far} is no folder",
@@ -158,37 +199,67 @@ class Files:
     def folder(self, path: str) -> RemoteFile:
         """Return a folder, made with those above it if it is not there.
 
+        Shortcuts are followed.
+
         Parameters
         ----------
         path
             As for `stat`.
+
+        Raises
+        ------
+        DrivePathError
+            A file has the name.
+        AmbiguousPathError
+            Several folders have it.
         """
         root, names = self._begin(path)
         current = root
-        for name in names:
+        for number, name in enumerate(names):
+            so_far = "/".join([*above(path, names), *names[: number + 1]])
             with self._making:  # two threads must not make it twice
-                current = self._folder_in(current, name, path)
+                current = self._folder_in(current, name, so_far)
         return current
 
     def _folder_in(self, parent: RemoteFile, name: str, path: str) -> RemoteFile:
-        """Return the folder of a name, be it by a shortcut; make it if the name is free."""
-        found = self._named(parent, name)
-        folders = [each for each in found if each.is_folder]
-        if not folders:
-            targets = (self.by_id(each.target_id) for each in found if each.target_id)
-            folders = [each for each in targets if each.is_folder]
-        if len(folders) > 1:
-            raise _ambiguous(path, folders)
-        if folders:
-            return folders[0]
-        if found:
+        """Return the one folder of a name in another, made if nothing has the name."""
+
+        def look() -> list[RemoteFile]:
+            found = [self._target(e, path) for e in self.named(parent, name)]
+            each = {one.id: one for one in found if one.is_folder}
+            return list(each.values()) or found
+
+        found = settled(look, self.transport.waits)
+        if not found:
+            return self._make_folder(parent, name)
+        if not found[0].is_folder:
             raise DrivePathError(
                 f"{clean(name)} is a file, and no folder",
-                seen=clean(path),
+                seen=f"{clean(path)}: {clean(found[0].mime_type)}",
                 hint="leave the / at its end out, to give that file new content; or take "
                 "the name of a folder",
             )
-        return self._make_folder(parent, name)
+        if len(found) > 1:
+            raise _ambiguous(path, found)
+        return found[0]
+
+    def _target(self, one: RemoteFile, path: str) -> RemoteFile:
+        """Return what a shortcut leads to; anything else is what it is."""
+        if one.target_id is None:
+            return one
+        try:
+            target = self.by_id(one.target_id)
+        except DriveFileNotFoundError as lost:
+            seen = lost.seen
+        else:
+            if not target.trashed:
+                return target
+            seen = "it is in the trash"
+        raise DriveFileNotFoundError(
+            f"what the shortcut {path} leads to is not there",
+            seen=seen,
+            hint="look at it on drive.google.com: its owner may have deleted it",
+        )
 
     def named(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
         """Return all files of a name in a folder, the newest first."""
@@ -340,15 +411,12 @@ class Files:
         self, folder: RemoteFile, name: str, path: str, *, last: bool, newest: bool
     ) -> RemoteFile:
         """Return the one file of a name in a folder."""
-        with self._lock:
-            known = self._folders.get((folder.id, name)) if not last else None
-        if known is not None:
-            return known
-        found = self.named(folder, name)
-        if not last:
-            found = [
-                each for each in found if each.is_folder or each.target_id
-            ] or found
+
+        def look() -> list[RemoteFile]:
+            found = self.named(folder, name)
+            return found if last else [e for e in found if _leads_on(e)] or found
+
+        found = settled(look, self.transport.waits, 0 if newest else 1)
         if not found:
             raise DriveFileNotFoundError(
                 f"{path.rstrip('/')} is not there",
@@ -358,15 +426,20 @@ class Files:
             found = [each for each in found if each.is_folder] or found
         if len(found) > 1 and not newest:
             raise _ambiguous(path, found)
-        one = found[0]
-        if one.target_id is not None:
-            one = self.by_id(one.target_id)
+        one = self._target(found[0], path)
         if one.is_folder:
             with self._lock:
-                self._folders[folder.id, name] = one
+                self._folders[folder.id, name] = (time.monotonic(), one)
+                self._folders.move_to_end((folder.id, name))
                 while len(self._folders) > _MOST_FOLDERS:
                     self._folders.popitem(last=False)
         return one
+
+    def _remembered(self, folder: RemoteFile, name: str) -> RemoteFile | None:
+        """Return a folder that was there a moment ago."""
+        with self._lock:
+            then, known = self._folders.get((folder.id, name), (0.0, None))
+        return known if time.monotonic() - then < self.remembered_s else None
 
     def _named(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
         """Return all files of a name in a folder."""
@@ -377,10 +450,17 @@ class Files:
         return list(search(self.transport, query, folder.drive_id))
 
     def _make_folder(self, parent: RemoteFile, name: str) -> RemoteFile:
-        """Make a folder, once, whatever becomes of the answer."""
+        """Make a folder, once, whatever becomes of the answer, and whoever else makes it."""
         file_id = self.new_id()
         body = {"id": file_id, "name": name, "mimeType": FOLDER, "parents": [parent.id]}
-        return self.created(file_id, body)
+        made = self.created(file_id, body)
+        others = [each for each in self._named(parent, name) if each.is_folder]
+        first = first_of([made, *others])
+        if first.id != made.id and not any(self.children(made)):
+            self.trash(made.id)
+            made = first
+        self.note_made(parent, name, made.id)
+        return made
 
     def new_id(self) -> str:
         """Return an id for a file that is to be made: a second attempt makes no second file."""
@@ -390,8 +470,11 @@ class Files:
         page = self.transport.json(
             "GET", f"{FILES}/generateIds", cost=budget.GET, params={"count": _IDS}
         )
+        ids = list_at(page, "ids", str)
+        if not ids:
+            raise unlike_google("it gives no ids")
         with self._lock:
-            self._ids.extend(page["ids"])
+            self._ids.extend(ids)
             return self._ids.pop()
 
     def created(self, file_id: str, body: dict[str, Any]) -> RemoteFile:
@@ -413,6 +496,11 @@ class Files:
 def _quoted(text: str) -> str:
     """Return a text for a query."""
     return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _leads_on(one: RemoteFile) -> bool:
+    """Tell whether a path may go on below it."""
+    return one.is_folder or one.target_id is not None
 
 
 def _ambiguous(path: str, found: list[RemoteFile]) -> AmbiguousPathError:

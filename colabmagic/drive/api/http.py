@@ -18,15 +18,20 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession, Request
 
 from colabmagic.drive.api import patience
+from colabmagic.drive.api.address import Address
 from colabmagic.drive.api.answers import (
     connection_failed,
     failure,
     has_object,
+    not_whole,
     object_of,
+    read_bounded,
     read_refusal,
     retry_after,
+    unlike_google,
 )
 from colabmagic.drive.api.budget import FREE, UnitBudget
+from colabmagic.drive.api.forks import notice_forks
 from colabmagic.drive.api.lines import Adapter, Lines
 from colabmagic.drive.api.refusals import passing
 from colabmagic.drive.errors import ConnectionFailedError, DriveError
@@ -39,6 +44,7 @@ __all__ = [
     "has_object",
     "read_refusal",
     "retry_after",
+    "unchanged",
 ]
 
 if TYPE_CHECKING:
@@ -51,6 +57,8 @@ ATTEMPTS: Final = 8
 _UNREACHED: Final = 4  # attempts where nobody is there: that seldom mends itself
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 20.0  # between two pieces of an answer
+ANSWER_S: Final = 300.0  # for all pieces of one: 10 MB, which Google exports at most
+MOST_BYTES: Final = 64 * 2**20  # of one; a page of a list has some hundred kB
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 32.0
 _RENEWALS: Final = 3  # of a login, for one request
@@ -58,7 +66,9 @@ _CONNECTIONS: Final = 32  # kept open by a session
 _GOOGLE: Final = ".googleapis.com"
 _KEY: Final = re.compile(r"(upload_id=)[^&\s\"']+")
 _OK: Final = range(200, 300)
-_RESUME_INCOMPLETE: Final = 308
+_STRANGE: Final = (  # what google-auth raises where an answer has another form
+    ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError,
+)  # fmt: skip
 
 
 class _WithoutKeys(logging.Filter):
@@ -66,6 +76,11 @@ class _WithoutKeys(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record; it is logged in any case."""
+        asked = getattr(record, "httpRequest", None)  # of google-auth, beside the text
+        if isinstance(asked, dict):
+            record.httpRequest = asked | {
+                "url": _KEY.sub(r"\1…", str(asked.get("url", "")))
+            }
         if isinstance(record.args, tuple):
             record.args = tuple(
                 _KEY.sub(r"\1…", each) if isinstance(each, str) else each
@@ -75,7 +90,10 @@ class _WithoutKeys(logging.Filter):
 
 
 _WITHOUT_KEYS: Final = _WithoutKeys()
-for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+for _name in (
+    "google.auth.transport.requests", "urllib3.connection", "urllib3.connectionpool",
+    "urllib3.util.retry",
+):  # fmt: skip
     logging.getLogger(_name).addFilter(_WITHOUT_KEYS)
 
 
@@ -101,9 +119,21 @@ def renew(credentials: Credentials, read_timeout_s: float = READ_TIMEOUT_S) -> N
         Between two pieces of the answer.
     """
     with requests.Session() as session:
+        session.auth = unchanged
         request = _Bounded(session)
         request.timeout = (min(CONNECT_TIMEOUT_S, read_timeout_s), read_timeout_s)
         credentials.refresh(request)  # type: ignore[no-untyped-call]
+
+
+def unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Add no login to a request: as its ``auth``, it keeps that of ``~/.netrc`` out.
+
+    Parameters
+    ----------
+    request
+        It is returned.
+    """
+    return request
 
 
 class Waits:
@@ -169,6 +199,11 @@ class Transport:
         Between two attempts.
     budget
         Quota units.
+    read_timeout_s
+        Between two pieces of an answer.
+    answer_s, most_bytes
+        How long an answer may take, and how large it may become; one that is streamed has
+        neither limit.
 
     Attributes
     ----------
@@ -182,12 +217,31 @@ class Transport:
     waits: Waits = field(default_factory=Waits)
     budget: UnitBudget = field(default_factory=UnitBudget)
     read_timeout_s: float = READ_TIMEOUT_S
+    answer_s: float = ANSWER_S
+    most_bytes: int = MOST_BYTES
     requests_made: int = 0
     retries: int = 0
     _idle: deque[AuthorizedSession] = field(default_factory=deque, repr=False)
     _lines: Lines = field(default_factory=Lines, repr=False)
+    _logins: int = field(default=0, repr=False)
+    _parents: list[deque[AuthorizedSession]] = field(default_factory=list, repr=False)
     _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        """Have it told of forks."""
+        notice_forks(self)
+
+    def begin_in_child(self) -> None:
+        """Open connections of its own: on the parent's come the parent's answers.
+
+        Those are kept, unused: to close them here could wait for a lock that a thread of
+        the parent held.
+        """
+        self._parents.append(self._idle)
+        self._idle = deque()
+        self._renewal, self._lock = threading.Lock(), threading.Lock()
+        self.budget.begin_in_child()
 
     def __repr__(self) -> str:
         """Say where it leads; credentials are never shown."""
@@ -233,7 +287,7 @@ class Transport:
         Returns
         -------
         requests.Response
-            With a status of 2xx or 308.
+            With a status of 2xx, or one that is accepted.
 
         Raises
         ------
@@ -254,14 +308,14 @@ class Transport:
                 most = count if failed.reached else min(count, _UNREACHED)
             else:
                 status = response.status_code
-                if status in accepted or status == _RESUME_INCOMPLETE:
+                if status in accepted:
                     return response
                 if status in _OK and (whole is None or whole(response)):
                     return response
                 with response:
                     error, asked = read_refusal(response), retry_after(response)
                 if status in _OK:
-                    error = connection_failed(EOFError(), self.api_root)
+                    error = not_whole(response, self.api_root)
             if not error.retryable or attempt + 1 >= most:
                 raise error
             patience.failed(error, began)
@@ -288,7 +342,7 @@ class Transport:
     def once(
         self,
         method: str,
-        where: str,
+        where: str | Address,
         **options: Any,  # noqa: ANN401 (of requests)
     ) -> requests.Response:
         """Send a request once and return what comes, whatever it is.
@@ -302,16 +356,16 @@ class Transport:
         """
         url, began = self._url(where), time.monotonic()
         try:
-            token = self._renewed()
+            login = self._renewed()
             response = self._sent(method, url, options)
             for _ in range(_RENEWALS):
                 if response.status_code != requests.codes.unauthorized:
                     break
                 response.close()
-                token = self._renewed(refused=token)
+                login = self._renewed(refused=login)
                 response = self._sent(method, url, options)
         except (requests.RequestException, GoogleAuthError, OSError) as caught:
-            failed = failure(caught, url)
+            failed = failure(caught, url.text)
         else:
             if refused := passing(response.status_code):
                 patience.failed(refused, began)
@@ -338,23 +392,26 @@ class Transport:
         """End the requests that run in any thread: they fail at once, as if it broke."""
         self._lines.cut()
 
-    def _url(self, where: str) -> str:
+    def _url(self, where: str | Address) -> Address:
         """Return the whole address; a login goes to no other place than Drive's."""
-        if "://" not in where:
-            return self.api_root + where
-        root, given = urlsplit(self.api_root), urlsplit(where)
-        ours = (given.scheme, given.netloc) == (root.scheme, root.netloc)
-        google = given.scheme == "https" and str(given.hostname).endswith(_GOOGLE)
+        if isinstance(where, str):
+            if "://" not in where:
+                return Address(self.api_root + where)
+            where = Address(where)
+        root = urlsplit(self.api_root)
+        scheme, netloc, host = _origin(where)
+        ours = (scheme, netloc) == (root.scheme, root.netloc)
+        google = scheme == "https" and host.endswith(_GOOGLE)
         if not (ours or (google and str(root.hostname).endswith(_GOOGLE))):
             raise DriveError(
                 "the answer leads away from Drive",
-                seen=f"{given.scheme}://{given.hostname}"[:80],
+                seen=f"{scheme}://{host}"[:80],
                 hint="do not log in over this network",
             )
         return where
 
     def _sent(
-        self, method: str, url: str, options: Mapping[str, Any]
+        self, method: str, url: Address, options: Mapping[str, Any]
     ) -> requests.Response:
         """Send a request, and return the answer to it."""
         with self._lock:
@@ -362,25 +419,39 @@ class Transport:
         with self._session() as session:
             response: requests.Response = session.request(  # type: ignore[no-untyped-call]
                 method,
-                url,
+                url.text,
                 timeout=(CONNECT_TIMEOUT_S, self.read_timeout_s),
                 allow_redirects=False,  # else 308 would be followed
-                **options,
+                **{**options, "stream": True},
             )
+            if not options.get("stream"):
+                read_bounded(response, self.most_bytes, self.answer_s)
         return response
 
-    def _renewed(self, refused: str | None = None) -> str | None:
-        """Return a token that is good; renew the login in one thread, if it has run out.
+    def _renewed(self, refused: int | None = None) -> int:
+        """Renew the login in one thread, if it has run out; return which one it is by now.
 
-        One that the server has refused is renewed unless another thread has done so.
+        One that the server has refused is renewed unless another thread has done so. The
+        token itself is in no variable here: tracebacks may show them.
         """
         if not self.credentials.valid or refused is not None:
             with self._renewal:
-                current = self.credentials.token
-                if not self.credentials.valid or refused == current:
-                    renew(self.credentials, self.read_timeout_s)
-        token: str | None = self.credentials.token
-        return token
+                if not self.credentials.valid or refused == self._logins:
+                    self._renew()
+                    self._logins += 1
+        return self._logins
+
+    def _renew(self) -> None:
+        """Renew the login."""
+        try:
+            renew(self.credentials, self.read_timeout_s)
+        except (GoogleAuthError, requests.RequestException):
+            raise
+        except _STRANGE as error:
+            strange = type(error).__name__
+        else:
+            return
+        raise unlike_google(f"{strange} while the login was renewed")
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[AuthorizedSession]:
@@ -391,6 +462,7 @@ class Transport:
             session = AuthorizedSession(  # type: ignore[no-untyped-call]
                 self.credentials, refresh_status_codes=()
             )  # it would drop the answer unread, and each thread would renew
+            session.auth = unchanged
             adapter = Adapter(self._lines, pool_maxsize=_CONNECTIONS)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
@@ -398,3 +470,12 @@ class Transport:
             yield session
         finally:
             self._idle.append(session)
+
+
+def _origin(where: Address) -> tuple[str, str, str]:
+    """Return scheme, place and host of an address: these are no secret."""
+    try:
+        parts = urlsplit(where.text)
+    except ValueError:  # whose text shows a part of it
+        return "", "", "?"
+    return parts.scheme, parts.netloc, str(parts.hostname)

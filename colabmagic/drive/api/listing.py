@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import has_object, object_of
+from colabmagic.drive.api.answers import has_object, list_at, object_of, text_at
 from colabmagic.drive.api.remote import FIELDS, FILES, RemoteFile, root_of
 from colabmagic.drive.errors import DriveError, ServerFailedError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from colabmagic.drive.api.http import Transport
 
 _PAGE: Final = 1000
+_BARREN: Final = 100  # pages without anything new, one after the other
 _EVERYWHERE: Final = {"supportsAllDrives": "true", "includeItemsFromAllDrives": "true"}
 _BAD_TOKEN: Final = 400  # the status for a page token that the server does not know
 
@@ -50,11 +51,48 @@ def search(
     if drive_id is not None:  # else only what this user has opened there is found
         params |= {"corpora": "drive", "driveId": drive_id}
     seen: set[str] = set()
+    barren = 0
     for page in _pages(transport, params):
-        for meta in page.get("files", []):
-            if meta["id"] not in seen:
-                seen.add(meta["id"])
-                yield RemoteFile.read(meta)
+        known = len(seen)
+        for meta in list_at(page, "files", dict):
+            one = RemoteFile.read(meta)
+            if one.id not in seen:
+                seen.add(one.id)
+                yield one
+        barren = 0 if len(seen) > known else barren + 1
+        if barren > _BARREN:
+            raise _cut_off("its pages have no end")
+
+
+class _Tokens:
+    """The tokens of the pages of a list, which has to have an end."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+        self._barren = 0
+
+    def next_of(self, page: dict[str, Any], *, is_new: bool) -> str:
+        """Return the token of the page after one; empty after the last.
+
+        Parameters
+        ----------
+        page
+            The page.
+        is_new
+            Whether it brought something.
+
+        Raises
+        ------
+        ServerFailedError
+            The pages go in a circle, or bring nothing any more.
+        """
+        token = str(text_at(page, "nextPageToken", ""))
+        self._barren = 0 if is_new else self._barren + 1
+        if token in self._used or self._barren > _BARREN:
+            raise _cut_off("its pages have no end")
+        if token:
+            self._used.add(token)
+        return token
 
 
 def _pages(transport: Transport, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -63,7 +101,7 @@ def _pages(transport: Transport, params: dict[str, Any]) -> Iterator[dict[str, A
     Who has taken the first page and asks for more likely wants all: from then on, the
     next one is on its way while he looks at the one before.
     """
-    begun_anew, came = 0, 0
+    begun_anew, came, tokens = 0, 0, _Tokens()
     stop = threading.Event()
     try:
         ask = _later(transport, params, stop, ahead=False)
@@ -75,10 +113,11 @@ def _pages(transport: Transport, params: dict[str, Any]) -> Iterator[dict[str, A
                     raise _cut_off("its page tokens run out before they are used")
                 transport.retried()
                 del params["pageToken"]
+                tokens = _Tokens()
                 ask = _later(transport, params, stop, ahead=False)
                 continue
             came += 1
-            token = page.get("nextPageToken")
+            token = tokens.next_of(page, is_new=True)  # the caller knows better
             if token:
                 params["pageToken"] = token
                 ask = _later(transport, params, stop, ahead=came > 1)
@@ -142,7 +181,7 @@ def shared_drives(transport: Transport) -> Iterator[RemoteFile]:
     transport
         Sends the requests.
     """
-    token = None
+    tokens, token = _Tokens(), ""
     while True:
         params = {"pageSize": 100, "fields": "nextPageToken,drives(id,name)"}
         if token:
@@ -150,9 +189,11 @@ def shared_drives(transport: Transport) -> Iterator[RemoteFile]:
         page = transport.json(
             "GET", "/drive/v3/drives", cost=budget.LIST, params=params
         )
-        for each in page.get("drives", []):
-            yield root_of(each["id"], each["name"])
-        token = page.get("nextPageToken")
+        found = list_at(page, "drives", dict)
+        for each in found:
+            drive = RemoteFile.read(each)
+            yield root_of(drive.id, drive.name)
+        token = tokens.next_of(page, is_new=bool(found))
         if not token:
             return
 

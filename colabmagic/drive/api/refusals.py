@@ -201,7 +201,9 @@ def _reason(response: requests.Response) -> tuple[str, str]:
         error = response.json()["error"]
         details = (error.get("errors") or [{}])[0]
         return str(details.get("reason", "")), str(error.get("message", ""))
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (
+        ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError,
+    ):  # fmt: skip
         return "", ""
 
 

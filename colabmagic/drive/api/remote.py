@@ -5,12 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from colabmagic.drive.api.answers import (
+    list_at,
+    number_at,
+    object_at,
+    text_at,
+    unlike_google,
+)
+
 FILES: Final = "/drive/v3/files"
 FOLDER: Final = "application/vnd.google-apps.folder"
 SHORTCUT: Final = "application/vnd.google-apps.shortcut"
 FIELDS: Final = (
-    "id,name,mimeType,size,md5Checksum,sha256Checksum,headRevisionId,modifiedTime,parents,driveId,"
-    "trashed,shortcutDetails"
+    "id,name,mimeType,size,md5Checksum,sha256Checksum,headRevisionId,modifiedTime,createdTime,"
+    "parents,driveId,trashed,shortcutDetails"
 )
 LISTED: Final = (
     "id,name,mimeType,size,md5Checksum,modifiedTime,driveId,shortcutDetails(targetId)"
@@ -50,8 +58,9 @@ class RemoteFile:
         Of the content, in hexadecimal digits; None for what has none.
     revision
         Of the content.
-    modified
-        Time of the last change, as RFC 3339.
+    modified, created
+        Times of the last change, and when it was made, as RFC 3339; empty where that was
+        not asked for.
     drive_id
         Of the shared drive; None in My Drive.
     trashed
@@ -66,6 +75,7 @@ class RemoteFile:
     sha256: str | None = None
     revision: str | None = None
     modified: str = ""
+    created: str = field(default="", repr=False)
     drive_id: str | None = None
     trashed: bool = False
     parents: frozenset[str] = field(default=frozenset(), repr=False)
@@ -79,21 +89,29 @@ class RemoteFile:
         ----------
         meta
             The resource.
+
+        Raises
+        ------
+        ServerFailedError
+            It has not the form of one.
         """
-        size = meta.get("size")
+        file_id = text_at(meta, "id")
+        if not file_id:
+            raise unlike_google("a file has no id")
         return cls(
-            id=meta["id"],
-            name=meta.get("name", ""),
-            mime_type=meta.get("mimeType", ""),
-            size=None if size is None else int(size),
-            md5=meta.get("md5Checksum"),
-            sha256=meta.get("sha256Checksum"),
-            revision=meta.get("headRevisionId"),
-            modified=meta.get("modifiedTime", ""),
-            drive_id=meta.get("driveId"),
+            id=file_id,
+            name=text_at(meta, "name", ""),
+            mime_type=text_at(meta, "mimeType", ""),
+            size=number_at(meta, "size"),
+            md5=text_at(meta, "md5Checksum"),
+            sha256=text_at(meta, "sha256Checksum"),
+            revision=text_at(meta, "headRevisionId"),
+            modified=text_at(meta, "modifiedTime", ""),
+            created=text_at(meta, "createdTime", ""),
+            drive_id=text_at(meta, "driveId"),
             trashed=bool(meta.get("trashed")),
-            parents=frozenset(meta.get("parents", ())),
-            target_id=meta.get("shortcutDetails", {}).get("targetId"),
+            parents=frozenset(list_at(meta, "parents", str)),
+            target_id=text_at(object_at(meta, "shortcutDetails"), "targetId"),
         )
 
     @property

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.drive.api import budget
 from colabmagic.drive.api.files import FOLDER, Files, RemoteFile
+from colabmagic.drive.api.listing import shared_drives
 from colabmagic.drive.errors import DriveFileNotFoundError
 
 if TYPE_CHECKING:
@@ -246,24 +246,4 @@ class Tree:
 
     def _shared_drives(self) -> list[RemoteFile]:
         """Return the roots of the shared drives."""
-        found: list[RemoteFile] = []
-        token = None
-        while True:
-            params = {"pageSize": 100, "fields": "nextPageToken,drives(id,name)"}
-            if token:
-                params["pageToken"] = token
-            page = self._files.transport.request(
-                "GET", "/drive/v3/drives", cost=budget.LIST, params=params
-            ).json()
-            found += [
-                RemoteFile(
-                    id=each["id"],
-                    name=each["name"],
-                    mime_type=FOLDER,
-                    drive_id=each["id"],
-                )
-                for each in page.get("drives", [])
-            ]
-            token = page.get("nextPageToken")
-            if not token:
-                return found
+        return list(shared_drives(self._files.transport))

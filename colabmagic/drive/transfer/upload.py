@@ -6,14 +6,15 @@ very file, and a further attempt finds it instead of making a second one.
 
 from __future__ import annotations
 
-import hashlib
-import os
+import contextlib
+import re
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.api import budget
+from colabmagic.drive.api.address import Address
 from colabmagic.drive.api.answers import (
     connection_failed,
     goes_on,
@@ -21,9 +22,11 @@ from colabmagic.drive.api.answers import (
     object_of,
     read_refusal,
     retry_after,
+    unlike_google,
 )
 from colabmagic.drive.api.files import FILES, Files, RemoteFile
 from colabmagic.drive.api.refusals import session_lost
+from colabmagic.drive.api.twins import first_of, settled
 from colabmagic.drive.errors import (
     AmbiguousPathError,
     ConnectionFailedError,
@@ -35,6 +38,7 @@ from colabmagic.drive.errors import (
 )
 from colabmagic.drive.transfer.download import Transferred
 from colabmagic.drive.transfer.logins import refuse_login
+from colabmagic.drive.transfer.source import Source, open_source
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -44,13 +48,16 @@ if TYPE_CHECKING:
     import requests
 
 CHUNK_BYTES: Final = 16 * 2**20
-_UNIT: Final = 256 * 1024  # a chunk is a multiple of it, except the last
-_FIELDS: Final = "id,name,mimeType,size,md5Checksum,headRevisionId,modifiedTime"
+_FIELDS: Final = (
+    "id,name,mimeType,size,md5Checksum,headRevisionId,modifiedTime,createdTime"
+)
 _SESSIONS: Final = 5
 _WHOLE_TRIES: Final = 3  # where bytes were wrong on the other side
 _GONE: Final = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 _DONE: Final = {HTTPStatus.OK, HTTPStatus.CREATED}
 _INCOMPLETE: Final = 308
+_RANGE: Final = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
+_SHOWN: Final = 60  # of foreign text
 
 
 def upload(  # noqa: PLR0913 (by keyword)
@@ -88,25 +95,26 @@ def upload(  # noqa: PLR0913 (by keyword)
     transport = files.transport
     before = (transport.requests_made, transport.retries)
     try:
-        with source.open("rb") as file:
+        with open_source(source) as file:
             refuse_login(file.fileno(), source, f"{source.name}/{name}")
-            job = _Upload(files, file, folder, name, chunk_bytes, progress or _ignore)
-            failure = job.run_checked(source.name)
+            local = Source(file, source.name)
+            job = _Upload(files, local, folder, name, chunk_bytes, progress or _ignore)
+            failure = job.run_checked()
     except OSError as error:
         if isinstance(error, DriveError):
             raise
         raise DrivePathError(
-            f"{source} cannot be read",
+            f"{str(source)!r} cannot be read to its end",
             seen=error.strerror or type(error).__name__,
-            hint="look at its name",
+            hint="look at the disk that it is on",
         ) from None
     if failure is not None:
         raise failure
     return Transferred(
         path=name,
-        size=job.size,
+        size=local.size,
         fetched_bytes=job.sent,
-        md5=job.md5,
+        md5=local.md5,
         seconds=time.monotonic() - began,
         requests=transport.requests_made - before[0],
         retries=transport.retries - before[1],
@@ -117,65 +125,70 @@ def _ignore(_: int) -> None:
     """Show nothing."""
 
 
-def _stamp(file: Any) -> tuple[int, int]:  # noqa: ANN401 (an open file)
-    """Return size and time of the last change."""
-    status = os.fstat(file.fileno())
-    return status.st_size, status.st_mtime_ns
-
-
 @dataclass(eq=False)
 class _Upload:
     """One file on its way."""
 
     files: Files
-    file: Any
+    source: Source
     folder: RemoteFile
     name: str
     chunk_bytes: int
     progress: Callable[[int], object]
     sent: int = 0
-    size: int = 0
-    md5: str = ""
     _reported: int = 0
     _new_id: str | None = None
     _failures: int = 0
 
-    def run_checked(self, local: str) -> DriveError | None:
+    def run_checked(self) -> DriveError | None:
         """Upload it, again where bytes were wrong; return what is wrong in the end."""
         present = self._present()
-        is_new = present is None
-        failure: DriveError | None = None
-        for _ in range(_WHOLE_TRIES):
-            stamp = _stamp(self.file)
-            self.size = stamp[0]
-            meta = self._run(present)
-            present = RemoteFile.read(meta)
-            if is_new:
-                self.files.note_made(self.folder, self.name, present.id)
-            self.md5 = self._md5()
-            if (present.md5, present.size) == (self.md5, self.size):
-                return None
-            changed = _stamp(self.file) != stamp
-            failure = IntegrityError(
-                f"{self.name} on Drive is not {local}: "
-                + (
-                    "it changed while it was uploaded"
-                    if changed
-                    else "bytes changed on the way"
-                ),
-                seen=f"MD5 {present.md5} there, {self.md5} here",
-                hint="run it again"
-                + (", when nobody writes to the file" if changed else ""),
-            )
-            if changed:
-                break
-        if present is not None and is_new:  # what is wrong must not bear the name
-            self.files.trash(present.id)
-        return failure
+        new: RemoteFile | None = None  # made here, and not to stay as it is
+        try:
+            for _ in range(_WHOLE_TRIES):
+                is_new = present is None
+                present = made = RemoteFile.read(self._run(present))
+                if is_new:
+                    new = made
+                    self.files.note_made(self.folder, self.name, made.id)
+                if not self._is_right(made):
+                    continue
+                first = made if new is None else self._first(made)
+                if new is not None and first.id != new.id:  # at once: others look too
+                    self.files.trash(new.id)
+                new = None
+                if self._is_right(first):
+                    return None
+                present = first
+        finally:
+            if new is not None:  # what is wrong must not bear the name
+                with contextlib.suppress(DriveError):
+                    self.files.trash(new.id)
+        return IntegrityError(
+            f"{self.name} on Drive is not {self.source.name}: bytes changed on the way",
+            seen=f"MD5 {clean(str(made.md5))} there, {self.source.md5} here",
+            hint="run it again",
+        )
+
+    def _is_right(self, there: RemoteFile) -> bool:
+        """Tell whether a file on Drive holds what was sent."""
+        return (there.md5, there.size) == (self.source.md5, self.source.size)
+
+    def _named(self) -> list[RemoteFile]:
+        """Return what has the name already, and is no folder."""
+        found = self.files.named(self.folder, self.name)
+        return [each for each in found if not each.is_folder]
+
+    def _first(self, made: RemoteFile) -> RemoteFile:
+        """Return which file stays: others may have made theirs at the same time."""
+        others = [e for e in self._named() if e.target_id is None and not e.is_document]
+        first = first_of([made, *others])
+        self.files.note_made(self.folder, self.name, first.id)
+        return first
 
     def _present(self) -> RemoteFile | None:
         """Return the file that has the name already."""
-        found = [e for e in self.files.named(self.folder, self.name) if not e.is_folder]
+        found = settled(self._named, self.files.transport.waits)
         if len(found) > 1:
             raise AmbiguousPathError(
                 f"{len(found)} files are called {self.name!r} in that folder",
@@ -199,6 +212,7 @@ class _Upload:
         error: DriveError | None = None
         for _ in range(_SESSIONS):
             self._reported = 0
+            self.source.begin()
             started = self._begin(present)
             if isinstance(started, dict):
                 return started
@@ -215,15 +229,7 @@ class _Upload:
             "Google takes none of the ids that it gave", hint="run the cell again"
         )
 
-    def _md5(self) -> str:
-        """Return the MD5 of what is on disk now."""
-        digest = hashlib.md5(usedforsecurity=False)
-        self.file.seek(0)
-        while data := self.file.read(2**22):
-            digest.update(data)
-        return digest.hexdigest()
-
-    def _begin(self, present: RemoteFile | None) -> str | dict[str, Any] | None:
+    def _begin(self, present: RemoteFile | None) -> Address | dict[str, Any] | None:
         """Begin an upload; return its address, or the file if it is there already.
 
         None if the id is taken.
@@ -244,13 +250,13 @@ class _Upload:
                 "supportsAllDrives": "true",
             },
             json=body,
-            headers={"X-Upload-Content-Length": str(self.size)},
-            accepted={HTTPStatus.CONFLICT},
+            headers={"X-Upload-Content-Length": str(self.source.size)},
+            accepted={HTTPStatus.CONFLICT} if present is None else (),
             whole=lambda response: "Location" in response.headers,
         )
-        if response.status_code == HTTPStatus.CONFLICT and present is None:
+        if response.status_code == HTTPStatus.CONFLICT:
             return self._made()
-        return str(response.headers["Location"])
+        return Address(response.headers["Location"])
 
     def _made(self) -> dict[str, Any] | None:
         """Return the resource of the file, if an attempt has made it."""
@@ -264,14 +270,14 @@ class _Upload:
         except DriveFileNotFoundError:
             return None
 
-    def _send(self, address: str) -> dict[str, Any]:
+    def _send(self, address: Address) -> dict[str, Any]:
         """Send chunk after chunk; after each trouble the server says what it has."""
         position: int | None = 0
         while True:
             response = None
             try:
                 if position is None:
-                    response = self._put(address, b"", f"bytes */{self.size}")
+                    response = self._put(address, b"", f"bytes */{self.source.size}")
                 else:
                     response = self._chunk(address, position)
             except ConnectionFailedError as error:
@@ -279,17 +285,20 @@ class _Upload:
                 position = None
                 continue
             if response.status_code in _DONE and not has_object(response):
-                self._fail(connection_failed(EOFError(), address))
+                self._fail(connection_failed(EOFError(), self.files.transport.api_root))
                 position = None
                 continue
             if response.status_code in _DONE:
-                self._report(self.size)
+                self._report(self.source.size)
                 meta: dict[str, Any] = object_of(response)
                 return meta
             if response.status_code == _INCOMPLETE:
                 reached = _reached(response)
-                if position is not None and reached <= position and self.size:
-                    self._fail(connection_failed(EOFError(), address))
+                self.source.arrived(reached)
+                if position is not None and reached <= position and self.source.size:
+                    self._fail(
+                        connection_failed(EOFError(), self.files.transport.api_root)
+                    )
                 else:
                     self._failures = 0
                 position = reached
@@ -312,26 +321,14 @@ class _Upload:
         transport.retried()
         transport.waits.wait(self._failures - 1, asked)
 
-    def _chunk(self, address: str, position: int) -> requests.Response:
+    def _chunk(self, address: Address, position: int) -> requests.Response:
         """Send the next chunk."""
-        self.file.seek(position)
-        length = max(_UNIT, self.chunk_bytes - self.chunk_bytes % _UNIT)
-        data = self.file.read(min(length, self.size - position))
-        if position + len(data) < self.size and len(data) < length:
-            raise IntegrityError(
-                f"{self.name} became shorter while it was uploaded",
-                hint="run it again, when nobody writes to the file",
-            )
-        end = position + len(data)
-        span = (
-            f"bytes {position}-{end - 1}/{self.size}"
-            if data
-            else f"bytes */{self.size}"
-        )
+        data, size = self.source.chunk(position, self.chunk_bytes), self.source.size
+        span = f"{position}-{position + len(data) - 1}" if data else "*"
         self.sent += len(data)
-        return self._put(address, data, span)
+        return self._put(address, data, f"bytes {span}/{size}")
 
-    def _put(self, address: str, data: bytes, span: str) -> requests.Response:
+    def _put(self, address: Address, data: bytes, span: str) -> requests.Response:
         """Send bytes, or the question how many are there."""
         return self.files.transport.once(
             "PUT", address, data=data, headers={"Content-Range": span}
@@ -346,6 +343,10 @@ class _Upload:
 
 def _reached(response: requests.Response) -> int:
     """Return how many bytes the server has of an upload."""
-    span = response.headers.get("Range", "")
-    last = span.rpartition("-")[2]
-    return int(last) + 1 if last.isdecimal() else 0
+    span = response.headers.get("Range")
+    if span is None:
+        return 0
+    found = _RANGE.fullmatch(span.strip())
+    if found is None:
+        raise unlike_google(f"a range {clean(span[:_SHOWN])!r}")
+    return int(found[1]) + 1

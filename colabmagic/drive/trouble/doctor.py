@@ -17,7 +17,7 @@ from google.auth.exceptions import GoogleAuthError
 
 from colabmagic.drive.account import auth, tokens
 from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import failure
+from colabmagic.drive.api.answers import failure, number_at, object_at, text_at
 from colabmagic.drive.api.http import API_ROOT, Transport, renew
 from colabmagic.drive.errors import DriveError, NoCredentialsError
 from colabmagic.drive.trouble import last_error
@@ -220,19 +220,23 @@ def _reach(patient: _Patient, login: Any) -> None:  # noqa: ANN401 (google-auth'
     started = time.monotonic()
     try:
         _renew(login)
-        about = transport.request(
+        about = transport.json(
             "GET",
             "/drive/v3/about",
             cost=budget.GET,
             params={"fields": "user(emailAddress),storageQuota"},
-        ).json()
+        )
+        account = _masked(text_at(object_at(about, "user"), "emailAddress", ""))
+        quota = object_at(about, "storageQuota")
+        limit = number_at(quota, "limit")
+        used = number_at(quota, "usage") or 0
+        trash = number_at(quota, "usageInDriveTrash") or 0
     except DriveError as error:
         patient.saw("Google", "refuses, or is not reached", explain(error))
         return
-    account = _masked(str(about.get("user", {}).get("emailAddress", "")))
     took = time.monotonic() - started
     patient.saw("Google", f"answers {account} in {took * 1000:.0f} ms")
-    _storage(patient, about.get("storageQuota", {}))
+    _storage(patient, used, trash, limit)
 
 
 def _renew(login: Any) -> None:  # noqa: ANN401 (google-auth's)
@@ -255,10 +259,8 @@ def _masked(address: str) -> str:
     return f"{name[:1]}…@{domain}" if name and sign else "an account without a name"
 
 
-def _storage(patient: _Patient, quota: Mapping[str, Any]) -> None:
+def _storage(patient: _Patient, used: int, trash: int, limit: int | None) -> None:
     """Say how full the Drive is."""
-    used, trash = int(quota.get("usage", 0)), int(quota.get("usageInDriveTrash", 0))
-    limit = int(quota["limit"]) if "limit" in quota else None
     shown = f"{in_words(used)} used, {in_words(trash)} of it in the trash"
     if limit is None:
         patient.saw("storage", f"{shown}, no limit")

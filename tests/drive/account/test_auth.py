@@ -440,3 +440,39 @@ def test_nothing_secret_is_shown(
     assert MARK not in told
     assert private_key.splitlines()[1] not in told
     assert not [token for token in drive.store.access_tokens if token in told]
+
+
+@pytest.mark.parametrize(
+    ("given", "below"),
+    [
+        ({"COLABMAGIC_HOME": "~/x"}, "x"),
+        ({"COLABMAGIC_HOME": "x/y"}, "x/y"),
+        ({"COLABMAGIC_HOME": "."}, ""),
+        ({"COLABMAGIC_HOME": "~nobody-of-this-name/x"}, "~nobody-of-this-name/x"),
+        (
+            {"XDG_CONFIG_HOME": "relative"},
+            ".config",
+        ),  # to be ignored, says its standard
+        ({}, ".config"),
+    ],
+    ids=str,
+)
+def test_a_login_is_never_kept_in_the_working_directory(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, str],
+    below: str,
+) -> None:
+    """That may be a repository; a path that begins nowhere begins at home."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = tokens.token_path(given)
+    assert found == tmp_path / below / "colabmagic" / "drive-token.json"
+
+
+def test_a_whole_path_is_taken_as_it_is(tmp_path: Path) -> None:
+    """From either variable; ours goes first."""
+    end = "colabmagic/drive-token.json"
+    given = {"XDG_CONFIG_HOME": str(tmp_path / "a")}
+    assert tokens.token_path(given) == tmp_path / "a" / end
+    given["COLABMAGIC_HOME"] = str(tmp_path / "b")
+    assert tokens.token_path(given) == tmp_path / "b" / end

@@ -8,6 +8,7 @@ import pytest
 
 from colabmagic.drive import errors
 from colabmagic.drive.api.files import Files
+from colabmagic.drive.client import Drive
 from colabmagic.drive.transfer.upload import upload
 
 if TYPE_CHECKING:
@@ -185,3 +186,67 @@ def test_a_file_and_a_folder_of_one_name(drive: FakeDrive, files: Files) -> None
     ) as caught:
         list(files.ls("MyDrive/data/"))
     assert "--ls" not in caught.value.hint
+
+
+def test_a_save_follows_a_shortcut_to_a_folder(
+    drive: FakeDrive, files: Files, tmp_path: Path
+) -> None:
+    """As a look does: else a second folder of that name is made."""
+    team = drive.store.add_folder("elsewhere")
+    drive.store.add_shortcut("team", team.id)
+    (tmp_path / "c.pt").write_text("1")
+    Drive(files.transport).save(tmp_path / "c.pt", "MyDrive/team/c.pt")
+    Drive(files.transport).save(tmp_path / "c.pt", "MyDrive/team/new/")
+    assert {e.meta["name"] for e in drive.store.children(team.id)} == {"c.pt", "new"}
+    assert files.stat("MyDrive/team/new/c.pt").size == 1
+    assert len(drive.store.children(drive.store.ROOT)) == 2
+
+
+@pytest.mark.parametrize(
+    "path", ["model.pt/", "model.pt/c", "to-file/", "gone/", "doc/a"]
+)
+def test_no_folder_gets_the_name_of_a_file(
+    drive: FakeDrive, files: Files, tmp_path: Path, path: str
+) -> None:
+    """It is said, and nothing is made."""
+    model = drive.store.add_file("model.pt", b"1")
+    lost = drive.store.add_folder("lost")
+    drive.store.add_shortcut("to-file", model.id)
+    drive.store.add_shortcut("gone", lost.id)
+    drive.store.add_document("doc", {})
+    files.trash(lost.id)
+    (tmp_path / "c").write_text("1")
+    before = set(drive.store.files)
+    with pytest.raises(errors.DrivePathError):
+        Drive(files.transport).save(tmp_path / "c", f"MyDrive/{path}")
+    assert set(drive.store.files) == before
+
+
+def test_a_folder_that_was_exchanged_is_found_again(
+    drive: FakeDrive, files: Files
+) -> None:
+    """What was remembered of a path is not believed where it leads nowhere."""
+    old = drive.store.add_folder("proj")
+    drive.store.add_file("a.txt", b"a", old.id)
+    assert files.stat("MyDrive/proj/a.txt").size == 1
+    files.trash(old.id)
+    new = drive.store.add_folder("proj")
+    drive.store.add_file("b.txt", b"bb", new.id)
+    assert files.stat("MyDrive/proj/b.txt").size == 2
+    with pytest.raises(errors.DriveFileNotFoundError):
+        files.stat("MyDrive/proj/a.txt")
+
+
+def test_a_folder_is_remembered_for_a_while_only(
+    drive: FakeDrive, files: Files
+) -> None:
+    """Else a folder that was renamed would be served under its old name for ever."""
+    old = drive.store.add_folder("proj")
+    drive.store.add_file("a.txt", b"a", old.id)
+    files.stat("MyDrive/proj/a.txt")
+    files.stat("MyDrive/proj/a.txt")
+    assert drive.operations["files.list"] == 3
+    drive.store.update(old, {"name": "old"}, [], [])
+    files.remembered_s = 0.0
+    with pytest.raises(errors.DriveFileNotFoundError):
+        files.stat("MyDrive/proj/a.txt")

@@ -13,9 +13,13 @@ import pytest
 
 from colabmagic.drive import errors
 from colabmagic.drive.api import patience
+from colabmagic.drive.api.address import Address
 from colabmagic.drive.api.http import Transport, Waits
+from tests.drive.leaks import everything
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from colabmagic.drive.api.files import Files
     from tests.fakes.drive import FakeDrive
 
@@ -89,7 +93,7 @@ def test_a_login_goes_nowhere_else(files: Files) -> None:
     for url in ("http://www.googleapis.com/x", "https://googleapis.com.evil.example/x"):
         with pytest.raises(errors.DriveError, match="leads away"):
             google.once("PUT", url)
-    assert google._url("https://upload.googleapis.com/x")
+    assert google._url("https://upload.googleapis.com/x").text
 
 
 def test_nobody_is_there(files: Files) -> None:
@@ -188,6 +192,57 @@ def test_libraries_log_no_key_of_an_upload(
     assert "KEY" not in caplog.text
     assert drive.token not in caplog.text
     drive.reset_counters()
+
+
+def test_google_auth_logs_no_key_of_an_upload(
+    drive: FakeDrive,
+    files: Files,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its records bear the address beside their text, which handlers of logs store."""
+    logger = logging.getLogger("google.auth.transport.requests")
+    monkeypatch.setattr(logging.getLogger("google"), "propagate", True)
+    place = Address(f"{drive.url}/upload/drive/v3/files?upload_id=KEY&x=1")
+    with caplog.at_level(logging.DEBUG, logger.name):
+        files.transport.once("PUT", place, data=b"")
+        logger.debug(  # as it does once its logging is turned on
+            "Making request...",
+            extra={"httpRequest": {"method": "PUT", "url": place.text}},
+        )
+    told = "".join(str(vars(record)) for record in caplog.records)
+    assert "upload_id=…&x=1" in told
+    assert "KEY" not in told
+    drive.reset_counters()
+
+
+def test_a_netrc_is_no_login(
+    drive: FakeDrive, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for Drive nor for who renews the login: what was given is used."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password P\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    drive.store.access_tokens.clear()
+    assert files.transport.json("GET", "/drive/v3/about", **ABOUT)
+    sent = [
+        text
+        for each in drive.requests
+        for name, text in each.headers.items()
+        if name.lower() == "authorization"
+    ]
+    assert any(each.startswith("Bearer ") for each in sent)
+    assert not any(each.startswith("Basic") for each in sent)
+
+
+def test_no_variable_of_an_error_shows_the_token(
+    drive: FakeDrive, files: Files
+) -> None:
+    """In no frame that the error has passed."""
+    drive.faults.load([{"kind": "reset", "times": 99}])
+    with pytest.raises(errors.ConnectionFailedError) as caught:
+        files.transport.json("GET", "/drive/v3/about", **ABOUT)
+    assert drive.token not in everything(caught.value)
+    assert str(files.transport.credentials.token) not in everything(caught.value)
 
 
 def test_nothing_secret_in_a_repr(drive: FakeDrive, files: Files) -> None:

@@ -1,0 +1,65 @@
+"""Several files of one name that were made at the same time, by processes of one work.
+
+Drive takes as many as it is given. Each who has made one looks again: the one that was
+made first stays, and whoever made another takes it back. Until then others see several.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from colabmagic.drive.api.http import Waits
+    from colabmagic.drive.api.remote import RemoteFile
+
+_LOOKS: Final = 3
+_NEW: Final = timedelta(minutes=2)  # the clocks of both sides differ
+
+
+def first_of(found: Iterable[RemoteFile]) -> RemoteFile:
+    """Return the file that all who look take for the first.
+
+    Parameters
+    ----------
+    found
+        One at least.
+    """
+    return min(found, key=lambda each: (each.created, each.id))
+
+
+def settled(
+    look: Callable[[], list[RemoteFile]], waits: Waits, looks: int = _LOOKS
+) -> list[RemoteFile]:
+    """Return what is found; look again where several have only just been made.
+
+    Parameters
+    ----------
+    look
+        Returns the files of a name.
+    waits
+        Between two looks.
+    looks
+        How often it is looked again.
+    """
+    found = look()
+    for attempt in range(looks):
+        if not _are_new(found):
+            break
+        waits.wait(attempt)
+        found = look()
+    return found
+
+
+def _are_new(found: Sequence[RemoteFile]) -> bool:
+    """Tell whether one of several files was made a moment ago."""
+    if len(found) < 2:  # noqa: PLR2004 (several)
+        return False
+    try:
+        made = datetime.fromisoformat(max(each.created for each in found))
+    except ValueError:
+        return False
+    now = datetime.now(UTC)
+    return abs(now - (made if made.tzinfo else made.replace(tzinfo=UTC))) < _NEW

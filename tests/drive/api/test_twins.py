@@ -1,0 +1,94 @@
+"""Several who make the same at the same time: in the end it is there once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from colabmagic.drive import errors
+from colabmagic.drive.api.http import Transport, Waits
+from colabmagic.drive.api.twins import settled
+from colabmagic.drive.client import Drive
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from colabmagic.drive.api.files import Files
+    from tests.fakes.drive import FakeDrive
+
+RANKS = 6
+
+
+def others(files: Files, count: int) -> list[Drive]:
+    """Return connections of other processes: they share nothing."""
+    waits = Waits(0.05, 0.2)
+    return [
+        Drive(Transport(files.transport.credentials, files.transport.api_root, waits=waits))
+        for _ in range(count)
+    ]  # fmt: skip
+
+
+def left(drive: FakeDrive, name: str) -> list[str]:
+    """Return the ids of all that has a name and is not in the trash."""
+    return [
+        each.id
+        for each in drive.store.files.values()
+        if each.meta["name"] == name and not each.meta["trashed"]
+    ]
+
+
+@pytest.mark.parametrize("alike", [True, False], ids=["one content", "several"])
+def test_ranks_that_save_into_one_new_folder(
+    drive: FakeDrive, files: Files, tmp_path: Path, *, alike: bool
+) -> None:
+    """One folder and one file; each rank is told that its content was there."""
+    drive.latency_s = 0.02
+    ready = threading.Barrier(RANKS)
+
+    def save(rank: int, one: Drive) -> str:
+        source = tmp_path / f"{rank}.pt"
+        source.write_bytes(b"x" * 1000 if alike else bytes([rank]) * 1000)
+        ready.wait()
+        return one.save(source, "MyDrive/new/deep/c.pt").md5
+
+    with ThreadPoolExecutor(RANKS) as pool:
+        saved = list(pool.map(save, range(RANKS), others(files, RANKS)))
+    assert len(left(drive, "new")) == len(left(drive, "deep")) == 1
+    assert len(left(drive, "c.pt")) == 1
+    found = files.stat("MyDrive/new/deep/c.pt")
+    assert found.md5 in saved
+    assert len(set(saved)) == (1 if alike else RANKS)
+
+
+def test_who_was_second_takes_his_folder_back(drive: FakeDrive, files: Files) -> None:
+    """Where the search did not find the first one in time, and he has put nothing in yet."""
+    first = drive.store.add_folder("new", createdTime="2020-01-01T00:00:00.000Z")
+    drive.faults.load([{"kind": "drop_items", "match": "name"}])
+    assert files.folder("MyDrive/new").id == first.id
+    assert left(drive, "new") == [first.id]
+
+
+def test_old_files_of_one_name_are_not_waited_for(
+    drive: FakeDrive, files: Files
+) -> None:
+    """They stay: nobody takes them back, and nobody else may."""
+    for _ in range(2):
+        drive.store.add_folder("new", createdTime="2020-01-01T00:00:00.000Z")
+    waited: list[float] = []
+    files.transport.waits = Waits(sleep=waited.append)
+    with pytest.raises(errors.AmbiguousPathError):
+        files.folder("MyDrive/new")
+    with pytest.raises(errors.AmbiguousPathError):
+        files.stat("MyDrive/new")
+    assert waited == []
+    assert len(left(drive, "new")) == 2
+
+
+def test_a_time_that_cannot_be_read(files: Files) -> None:
+    """Then nothing is known of how new a file is."""
+    one = replace(files.stat("MyDrive"), created="soon")
+    assert settled(lambda: [one, one], files.transport.waits) == [one, one]

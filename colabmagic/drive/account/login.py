@@ -321,7 +321,7 @@ def _exchange(attempt: _Attempt, answer: Hidden) -> Credentials:
         )
         status = HTTPStatus(response.status_code)
         reply = response.json(object_hook=Hidden)
-    except ValueError:  # no JSON, or a status that HTTP does not know
+    except (ValueError, RecursionError):  # no JSON, or a status that HTTP does not know
         trouble = ServerFailedError(
             "Google's answer to the login cannot be read",
             seen=f"HTTP {int(status)}",

@@ -15,6 +15,7 @@ from colabmagic.drive.api.answers import (
     object_of,
     unlike_google,
 )
+from colabmagic.drive.api.folders import folder_in, target_of
 from colabmagic.drive.api.forks import notice_forks
 from colabmagic.drive.api.listing import search, shared_drives
 from colabmagic.drive.api.paths import (
@@ -34,7 +35,7 @@ from colabmagic.drive.api.remote import (
     RemoteFile,
     root_of,
 )
-from colabmagic.drive.api.twins import first_of, settled
+from colabmagic.drive.api.twins import ambiguous, settled
 from colabmagic.drive.errors import (
     AmbiguousPathError,
     DriveFileNotFoundError,
@@ -218,48 +219,8 @@ class Files:
         for number, name in enumerate(names):
             so_far = "/".join([*above(path, names), *names[: number + 1]])
             with self._making:  # two threads must not make it twice
-                current = self._folder_in(current, name, so_far)
+                current = folder_in(self, current, name, so_far)
         return current
-
-    def _folder_in(self, parent: RemoteFile, name: str, path: str) -> RemoteFile:
-        """Return the one folder of a name in another, made if nothing has the name."""
-
-        def look() -> list[RemoteFile]:
-            found = [self._target(e, path) for e in self.named(parent, name)]
-            each = {one.id: one for one in found if one.is_folder}
-            return list(each.values()) or found
-
-        found = settled(look, self.transport.waits)
-        if not found:
-            return self._make_folder(parent, name)
-        if not found[0].is_folder:
-            raise DrivePathError(
-                f"{clean(name)} is a file, and no folder",
-                seen=f"{clean(path)}: {clean(found[0].mime_type)}",
-                hint="leave the / at its end out, to give that file new content; or take "
-                "the name of a folder",
-            )
-        if len(found) > 1:
-            raise _ambiguous(path, found)
-        return found[0]
-
-    def _target(self, one: RemoteFile, path: str) -> RemoteFile:
-        """Return what a shortcut leads to; anything else is what it is."""
-        if one.target_id is None:
-            return one
-        try:
-            target = self.by_id(one.target_id)
-        except DriveFileNotFoundError as lost:
-            seen = lost.seen
-        else:
-            if not target.trashed:
-                return target
-            seen = "it is in the trash"
-        raise DriveFileNotFoundError(
-            f"what the shortcut {path} leads to is not there",
-            seen=seen,
-            hint="look at it on drive.google.com: its owner may have deleted it",
-        )
 
     def named(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
         """Return all files of a name in a folder, the newest first."""
@@ -414,7 +375,7 @@ class Files:
 
         def look() -> list[RemoteFile]:
             found = self.named(folder, name)
-            return found if last else [e for e in found if _leads_on(e)] or found
+            return found if last else [e for e in found if e.leads_on] or found
 
         found = settled(look, self.transport.waits, 0 if newest else 1)
         if not found:
@@ -425,8 +386,8 @@ class Files:
         if len(found) > 1 and path.endswith("/"):
             found = [each for each in found if each.is_folder] or found
         if len(found) > 1 and not newest:
-            raise _ambiguous(path, found)
-        one = self._target(found[0], path)
+            raise ambiguous(path, found)
+        one = target_of(self, found[0], path)
         if one.is_folder:
             with self._lock:
                 self._folders[folder.id, name] = (time.monotonic(), one)
@@ -448,19 +409,6 @@ class Files:
             "and trashed = false"
         )
         return list(search(self.transport, query, folder.drive_id))
-
-    def _make_folder(self, parent: RemoteFile, name: str) -> RemoteFile:
-        """Make a folder, once, whatever becomes of the answer, and whoever else makes it."""
-        file_id = self.new_id()
-        body = {"id": file_id, "name": name, "mimeType": FOLDER, "parents": [parent.id]}
-        made = self.created(file_id, body)
-        others = [each for each in self._named(parent, name) if each.is_folder]
-        first = first_of([made, *others])
-        if first.id != made.id and not any(self.children(made)):
-            self.trash(made.id)
-            made = first
-        self.note_made(parent, name, made.id)
-        return made
 
     def new_id(self) -> str:
         """Return an id for a file that is to be made: a second attempt makes no second file."""
@@ -496,25 +444,6 @@ class Files:
 def _quoted(text: str) -> str:
     """Return a text for a query."""
     return text.replace("\\", "\\\\").replace("'", "\\'")
-
-
-def _leads_on(one: RemoteFile) -> bool:
-    """Tell whether a path may go on below it."""
-    return one.is_folder or one.target_id is not None
-
-
-def _ambiguous(path: str, found: list[RemoteFile]) -> AmbiguousPathError:
-    """Return the error for several files of one name."""
-    shown = ", ".join(
-        f"{'a folder, ' if each.is_folder else ''}{each.modified or '?'} (id {each.id})"
-        for each in found[:_MANY]
-    )
-    return AmbiguousPathError(
-        f"{len(found)} files are called {path.rstrip('/')}",
-        seen=f"changed {shown}",
-        hint="rename or delete all but one on drive.google.com, or take the newest: --newest"
-        " (newest=True)",
-    )
 
 
 def _to_list(path: str) -> str:

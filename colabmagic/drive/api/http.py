@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import random
-import re
 import threading
 import time
 from collections import deque
@@ -33,6 +31,7 @@ from colabmagic.drive.api.answers import (
 from colabmagic.drive.api.budget import FREE, UnitBudget
 from colabmagic.drive.api.forks import notice_forks
 from colabmagic.drive.api.lines import Adapter, Lines
+from colabmagic.drive.api.logs import keep_keys_out
 from colabmagic.drive.api.refusals import passing
 from colabmagic.drive.errors import ConnectionFailedError, DriveError
 
@@ -64,37 +63,13 @@ _LONGEST_WAIT_S: Final = 32.0
 _RENEWALS: Final = 3  # of a login, for one request
 _CONNECTIONS: Final = 32  # kept open by a session
 _GOOGLE: Final = ".googleapis.com"
-_KEY: Final = re.compile(r"(upload_id=)[^&\s\"']+")
 _OK: Final = range(200, 300)
 _STRANGE: Final = (  # what google-auth raises where an answer has another form
     ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError,
 )  # fmt: skip
 
 
-class _WithoutKeys(logging.Filter):
-    """Takes the key of an upload out of what the libraries log of addresses."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record; it is logged in any case."""
-        asked = getattr(record, "httpRequest", None)  # of google-auth, beside the text
-        if isinstance(asked, dict):
-            record.httpRequest = asked | {
-                "url": _KEY.sub(r"\1…", str(asked.get("url", "")))
-            }
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                _KEY.sub(r"\1…", each) if isinstance(each, str) else each
-                for each in record.args
-            )
-        return True
-
-
-_WITHOUT_KEYS: Final = _WithoutKeys()
-for _name in (
-    "google.auth.transport.requests", "urllib3.connection", "urllib3.connectionpool",
-    "urllib3.util.retry",
-):  # fmt: skip
-    logging.getLogger(_name).addFilter(_WITHOUT_KEYS)
+keep_keys_out()
 
 
 class _Bounded(Request):

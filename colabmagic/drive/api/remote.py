@@ -120,6 +120,11 @@ class RemoteFile:
         return self.mime_type == FOLDER
 
     @property
+    def leads_on(self) -> bool:
+        """Whether a path may go on below it."""
+        return self.is_folder or self.target_id is not None
+
+    @property
     def is_document(self) -> bool:
         """Whether it is a Google document, which has no bytes of its own."""
         return self.mime_type.startswith(_GOOGLE_APPS) and self.mime_type not in {

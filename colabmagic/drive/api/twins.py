@@ -9,12 +9,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from colabmagic.drive.errors import AmbiguousPathError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from colabmagic.drive.api.http import Waits
     from colabmagic.drive.api.remote import RemoteFile
 
+_MANY: Final = 3
 _LOOKS: Final = 3
 _NEW: Final = timedelta(minutes=2)  # the clocks of both sides differ
 
@@ -63,3 +66,25 @@ def _are_new(found: Sequence[RemoteFile]) -> bool:
         return False
     now = datetime.now(UTC)
     return abs(now - (made if made.tzinfo else made.replace(tzinfo=UTC))) < _NEW
+
+
+def ambiguous(path: str, found: list[RemoteFile]) -> AmbiguousPathError:
+    """Return the error for several files of one name.
+
+    Parameters
+    ----------
+    path
+        Which they share.
+    found
+        They.
+    """
+    shown = ", ".join(
+        f"{'a folder, ' if each.is_folder else ''}{each.modified or '?'} (id {each.id})"
+        for each in found[:_MANY]
+    )
+    return AmbiguousPathError(
+        f"{len(found)} files are called {path.rstrip('/')}",
+        seen=f"changed {shown}",
+        hint="rename or delete all but one on drive.google.com, or take the newest: --newest"
+        " (newest=True)",
+    )

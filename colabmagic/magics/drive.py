@@ -125,7 +125,7 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     @argument(
         "--refresh",
         action="store_true",
-        help="with --stage: again, although it is here",
+        help="with --stage: again, although it is here; your own files in it are kept aside",
     )
     @argument(
         "--keep-archive",

@@ -24,7 +24,7 @@ from colabmagic.drive.errors import (
     DriveTransferError,
     UnsafeMemberError,
 )
-from colabmagic.drive.transfer.journal import refuse_full
+from colabmagic.drive.transfer.locks import refuse_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -21,7 +21,7 @@ from colabmagic.drive.archive.archives import require
 from colabmagic.drive.archive.names import leads_out
 from colabmagic.drive.archive.steps import step
 from colabmagic.drive.errors import DrivePathError, IntegrityError, TargetFullError
-from colabmagic.drive.transfer.journal import refuse_full
+from colabmagic.drive.transfer.locks import refuse_full
 from colabmagic.drive.transfer.logins import Logins
 from colabmagic.drive.transfer.upload import upload
 from colabmagic.report.progress import SILENT, Progress

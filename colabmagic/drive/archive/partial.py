@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from colabmagic.drive.archive import record
 from colabmagic.drive.errors import TargetFullError
 from colabmagic.drive.transfer.beside import hidden
-from colabmagic.drive.transfer.journal import lock, unwritable
+from colabmagic.drive.transfer.locks import lock, unwritable
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.transfer.beside import fresh_file, hidden
-from colabmagic.drive.transfer.journal import unwritable
+from colabmagic.drive.transfer.locks import unwritable
 from colabmagic.drive.words import quoted
 
 if TYPE_CHECKING:

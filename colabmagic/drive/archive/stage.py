@@ -39,7 +39,7 @@ from colabmagic.drive.transfer.download import (
     download,
     refuse_without_bytes,
 )
-from colabmagic.drive.transfer.journal import refuse_full
+from colabmagic.drive.transfer.locks import refuse_full
 from colabmagic.drive.transfer.reader import open_ranges
 from colabmagic.drive.watching.mounts import mount_at
 from colabmagic.drive.words import quoted, resolved, shown

@@ -9,12 +9,8 @@ order, and waits for those that are missing.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import io
 import json
 import os
-import shutil
 import stat
 import threading
 import time
@@ -23,6 +19,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from colabmagic.drive.errors import TargetFullError
 from colabmagic.drive.transfer import beside
+from colabmagic.drive.transfer.arriving import Stream
+from colabmagic.drive.transfer.locks import locked, refuse_full, unwritable
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -35,7 +33,6 @@ _WAIT_S: Final = (
 )
 
 
-_NOT_MINE: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
 _NOTED_BYTES: Final = 2**20  # so often is noted how far a range has come,
 _NOTED_S: Final = 0.02  # and so often where they come slowly
 
@@ -92,7 +89,7 @@ class Journal:
         journal = cls(beside.hidden(place, beside.PART), size, part_bytes, set())
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            journal._data = _locked(journal.part)
+            journal._data = locked(journal.part)
             identity = {"id": remote.id, "md5": remote.md5, "size": size}
             journal._continue(identity)
             if mode is not None:  # who may not read the old one may not read this
@@ -279,7 +276,7 @@ class Journal:
         It may be read in another thread, and after this journal is closed. Where the
         download ends early, its readers get an error.
         """
-        return cast("IO[bytes]", _Stream(self, os.dup(self._data)))
+        return cast("IO[bytes]", Stream(self, os.dup(self._data)))
 
     def wait_for(self, offset: int, seconds: float) -> None:
         """Wait until some more, or all up to an offset, has arrived; or for a time.
@@ -344,38 +341,6 @@ class Journal:
         return self.part.with_name(self.part.name + ".json")
 
 
-class _Stream(io.RawIOBase):
-    """The bytes of a download in their order."""
-
-    def __init__(self, journal: Journal, descriptor: int) -> None:
-        super().__init__()
-        self._journal, self._descriptor, self._at = journal, descriptor, 0
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def tell(self) -> int:
-        """Return how much was read."""
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (writable memory)
-        """Read what is there; wait only where nothing is."""
-        arrived = self._journal.wait_beyond(self._at)
-        wanted = min(len(buffer), arrived - self._at)
-        if wanted <= 0:
-            return 0
-        count = os.preadv(self._descriptor, [memoryview(buffer)[:wanted]], self._at)
-        self._at += count
-        return count
-
-    def close(self) -> None:
-        """Close it."""
-        if not self.closed:
-            os.close(self._descriptor)
-        super().close()
-
-
 def _placed(target: Path) -> tuple[Path, int | None]:
     """Return where a file will be, and the mode of the one that is there."""
     try:
@@ -402,119 +367,3 @@ def _read_log(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
             if isinstance(known, dict) and known.keys() >= {"id", "md5", "part_bytes"}:
                 return known, rest
     return None, []
-
-
-def _locked(part: Path) -> int:
-    """Open a file that this process alone writes, until it is closed.
-
-    Two downloads to one target would write into each other's file: what one has already
-    given its name is still open in the other.
-    """
-    while True:
-        descriptor = os.open(
-            part,
-            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK,
-            0o666,
-        )
-        try:
-            locked = try_lock(descriptor)
-            ours = locked and _is_at(descriptor, part)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        if ours:
-            return descriptor
-        os.close(descriptor)
-        if not locked:
-            raise BlockingIOError
-        # else whoever had it has just given it its name
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Tell whether an open file is still the one of a name."""
-    with contextlib.suppress(OSError):
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    return False
-
-
-def lock(path: Path) -> int | None:
-    """Return the descriptor of a lock that is ours now; None if it is another's.
-
-    Parameters
-    ----------
-    path
-        Of the lock; who has it removes it, and closes the descriptor.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return _locked(path)
-    except BlockingIOError:
-        return None
-    except OSError as error:
-        raise unwritable(path.parent, error) from None
-
-
-def try_lock(descriptor: int) -> bool:
-    """Lock an open file; tell whether this worked, also where locks are unknown.
-
-    Parameters
-    ----------
-    descriptor
-        Of the file; closing it ends the lock, and so does the end of the process.
-    """
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # some file systems have no locks
-        return True
-    return True
-
-
-def refuse_full(target: Path, wanted: int) -> None:
-    """Raise if a disk has less room than is wanted.
-
-    Parameters
-    ----------
-    target
-        What would lie on it; its folder is there.
-    wanted
-        Bytes.
-
-    Raises
-    ------
-    TargetFullError
-        It has.
-    """
-    free = shutil.disk_usage(target.parent).free
-    if wanted > free:
-        raise TargetFullError(
-            f"there is no room for {clean(target.name)}",
-            seen=f"{wanted:,} bytes wanted, {free:,} free in {clean(str(target.parent))}",
-            hint="free some, or another folder",
-        )
-
-
-def unwritable(target: Path, error: OSError) -> TargetFullError:
-    """Return the error for a file that cannot be written.
-
-    Parameters
-    ----------
-    target
-        The file.
-    error
-        What the system says.
-    """
-    if error.errno == errno.ENAMETOOLONG:
-        return TargetFullError(
-            f"{clean(str(target))} is a name that the disk cannot have",
-            seen=f"{len(os.fsencode(target.name))} bytes",
-            hint="a shorter name",
-        )
-    return TargetFullError(
-        f"{clean(str(target))} cannot be written",
-        seen=f"{error.strerror or type(error).__name__}",
-        hint="another folder, that you may write"
-        if error.errno in _NOT_MINE
-        else "free room on the disk, or choose another folder",
-    )

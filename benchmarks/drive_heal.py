@@ -22,8 +22,8 @@ from _measure import table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from colabmagic.drive.watching.child import left_behind
 from colabmagic.drive.watching.watch import WATCH_TIMEOUT_S, Watcher
+from colabmagic.host.child import left_behind
 from tests.fakes.fuse import FuseFolder, why_not
 
 GIVE_UP_S = 60.0

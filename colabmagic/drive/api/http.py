@@ -214,7 +214,7 @@ class Transport:
         the parent held.
         """
         self._parents.append(self._idle)
-        self._idle = deque()
+        self._idle, self._lines = deque(), Lines()  # to cut the parent's would end them
         self._renewal, self._lock = threading.Lock(), threading.Lock()
         self.budget.begin_in_child()
 

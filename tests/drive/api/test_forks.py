@@ -91,3 +91,17 @@ def test_ids_are_given_to_one_process(files: Files) -> None:
     assert mine
     assert ended(forked(lambda: files.new_id() not in mine)) == 0
     assert set(files._ids) == mine
+
+
+def test_a_child_cuts_its_own_connections_alone(files: Files) -> None:
+    """A connection that both have is the parent's: it goes on over it."""
+    assert list(files.ls("MyDrive")) == []  # a connection is open from now on
+
+    def cut() -> bool:
+        files.transport.cut()
+        return True
+
+    assert ended(forked(cut)) == 0
+    before = files.transport.retries
+    assert list(files.ls("MyDrive")) == []
+    assert files.transport.retries == before

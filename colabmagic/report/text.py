@@ -20,7 +20,7 @@ _CODE_MARGIN = "      "
 COMMANDS = ("%", "!", "python ", "pip ", "sudo ")
 _NARROWEST = 6  # a column is not squeezed below this
 _HARD_BLANK = "\xa0"  # no line ends there
-_UNIT = re.compile(r"(?<=\d) (?=[^\W\d_])")  # between a figure and what it counts
+_UNIT = re.compile(r"(?<!\w)(\d[\d.,]*) (?=[^\W\d_])")  # a figure, and what it counts
 _STEP = re.compile(r"[^/]*/+|[^/]+")
 
 
@@ -72,7 +72,7 @@ def wrapped(text: str, width: int, *, label: str = "") -> list[str]:
         subsequent_indent=" " * len(label),
         break_on_hyphens=False,
     )
-    lines = wrapper.wrap(_UNIT.sub(_HARD_BLANK, text))
+    lines = wrapper.wrap(_UNIT.sub(rf"\1{_HARD_BLANK}", text))
     return [line.replace(_HARD_BLANK, " ") for line in lines]
 
 

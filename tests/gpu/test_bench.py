@@ -70,8 +70,8 @@ def test_the_cpu_of_this_machine() -> None:
 
 
 T4_TEXT = """\
-GPU bench: DONE  Tesla T4: fp32 4.0, fp16 40.0, bf16 2.0 TFLOP/s, memory 240
-GB/s
+GPU bench: DONE  Tesla T4: fp32 4.0, fp16 40.0, bf16 2.0 TFLOP/s, memory
+240 GB/s
   Warning cuda:0 (Tesla T4) reaches less than half of its datasheet: fp32
           matmul. [bench-slow]
   Seen    fp32 matmul: 4.0 of 8.1 TFLOP/s

@@ -353,7 +353,7 @@ def test_a_whole_traceback_holds_no_secret(connected: Kernel, drive: FakeDrive) 
             "0% (download a.tar); run the line again, it goes on where it stopped",
         ),
         (
-            '--save login.json "MyDrive/"',
+            '--save ckpt.pt "MyDrive/"',
             "PUT",
             "on Drive is what was there before; run the line again",
         ),
@@ -374,6 +374,7 @@ def test_an_interrupt_is_one_line(
             else {"kind": "status", "code": 503, "match": slow, "retry_after": 9}
         ]
     )  # fmt: skip
+    connected.run("open('ckpt.pt', 'w').write('weights')")
     cell = f"import signal, threading\n{STOP_SOON}%mount_drive {line}"
     began = time.monotonic()
     reply = connected.run(cell)

@@ -216,6 +216,18 @@ def is_open(shell: InteractiveShell, name: str) -> bool:
 
 def _close_after_cell() -> None:
     """Close what a cell left open: after an error, an interrupt, a silent stop."""
+    while True:
+        try:
+            _close_all_left_over()
+        except KeyboardInterrupt:
+            # It came before a closing could hold it back. The cell has stopped anyway,
+            # and what it moved has to come home all the same.
+            continue
+        return
+
+
+def _close_all_left_over() -> None:
+    """Close each session whose cell does not run any more."""
     for opened in _left_over():
         error = _error_of(opened)
         try:

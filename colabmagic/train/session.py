@@ -87,6 +87,7 @@ class Session:
         self._guards: list[Any] = []
         self._entry_bytes = 0
         self._outer_device: int | None = None
+        self._grad_mode = torch.is_grad_enabled()
         self._left: list[weakref.ref[torch.Tensor]] = []
 
     def _with_looked_up(self, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -286,6 +287,8 @@ class Session:
         """
         with deferred_interrupts(), paused_collector(), no_subclass():
             self._unpatch()
+            if isinstance(error, KeyboardInterrupt):
+                self._restore_grad_mode()
             try:
                 if keep:
                     self._note_left(result)
@@ -349,6 +352,11 @@ class Session:
         for guard in self._guards:
             guard.remove()
         self._guards.clear()
+
+    def _restore_grad_mode(self) -> None:
+        """Undo a ``no_grad`` of torch's own that Ctrl-C cut off before it could end."""
+        if not any("set_grad_enabled" in name for name in self.names):
+            torch.set_grad_enabled(self._grad_mode)
 
     def _restore_names(self) -> None:
         """Put torch's own functions where the cell imported our wrappers by name."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import random
 import signal
+import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,10 @@ def _wrong_error(error: BaseException | None, fault: str) -> list[str]:
         fits = isinstance(error, torch.OutOfMemoryError) or (
             type(error).__name__ == "DeviceMemoryError"
         )
-    return [] if fits else [f"the cell ended with {error!r}"]
+    if fits or error is None:
+        return [] if fits else ["the cell ended without an error"]
+    where = "".join(traceback.format_tb(error.__traceback__)[-12:])
+    return [f"the cell ended with {error!r}, raised here:\n{where}"]
 
 
 def _left(

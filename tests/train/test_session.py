@@ -389,6 +389,32 @@ def test_an_interrupt_at_exit_comes_when_all_is_home(
     assert at_home(notebook)
 
 
+@pytest.mark.parametrize(
+    ("cell", "error", "is_on"),
+    [
+        ("{}", KeyboardInterrupt, True),  # it came between torch's two switches
+        ("torch.set_grad_enabled(False); {}", KeyboardInterrupt, False),
+        ("{}", ZeroDivisionError, False),  # an error does not come out of nowhere
+    ],
+)
+def test_an_interrupt_inside_no_grad_leaves_gradients_on(
+    notebook: Notebook, cell: str, error: type[BaseException], is_on: bool
+) -> None:
+    """Else the next cell ends with "does not require grad", and nobody knows why."""
+
+    def cut_off() -> None:
+        torch._C._set_grad_enabled(False)
+        raise error
+
+    notebook.names["cut_off"] = cut_off
+    try:
+        with pytest.raises(error):
+            notebook.train_on(STEP + "\n" + cell.format("cut_off()"))
+        assert torch.is_grad_enabled() is is_on
+    finally:
+        torch.set_grad_enabled(True)
+
+
 def test_a_device_that_is_lost_while_entering(
     notebook: Notebook, fake: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

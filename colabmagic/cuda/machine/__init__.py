@@ -1,0 +1,1 @@
+"""What is on this machine that a toolkit has to fit."""

@@ -1,0 +1,129 @@
+"""What is known about a machine, as plain frozen data that fits into JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# At run time: captured machines are read by these types.
+from colabmagic.report.model import Unknown  # noqa: TC001
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiler:
+    """A C++ compiler that may be nvcc's host compiler."""
+
+    path: str
+    version: tuple[int, ...]  # (11, 4, 0)
+    kind: str = "gcc"  # or "clang"
+
+    @property
+    def major(self) -> int:
+        """Return 11 of 11.4."""
+        return self.version[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolkit:
+    """A toolkit that is here already.
+
+    Attributes
+    ----------
+    root
+        Its folder.
+    build
+        As ``nvcc --version`` says: "12.8.93"; Unknown if nvcc does not run.
+    origin
+        ``ours`` (below our folder), ``system`` (``/usr/local/cuda*``), ``distribution``
+        (``/usr/lib/nvidia-cuda-toolkit``), ``wheels`` (``site-packages/nvidia``), ``path``.
+    has_compiler
+        Whether ``bin/nvcc`` and the compilers behind it exist.
+    """
+
+    root: str
+    build: str | Unknown
+    origin: str
+    has_compiler: bool = True
+
+    @property
+    def minor(self) -> str | None:
+        """Return "12.8" of "12.8.93"; None where the build is unknown."""
+        if isinstance(self.build, Unknown):
+            return None
+        return ".".join(self.build.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """A GPU that the driver shows."""
+
+    name: str
+    capability: Pair | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorchHere:
+    """The PyTorch of this interpreter."""
+
+    version: str  # "2.11.0+cu128"
+    cuda: str | None  # "12.8"; None: built for the CPU
+    is_imported: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineFacts:
+    """All that a plan depends on.
+
+    Attributes
+    ----------
+    os_id, os_version
+        As in os-release: "ubuntu", "22.04".
+    arch
+        As in ``platform.machine()``: "x86_64", "aarch64".
+    glibc
+        None where the C library is another one.
+    python
+        (3, 13).
+    host
+        `colabmagic.host.facts.HostKind` as text: "colab", "kaggle", …
+    driver
+        Its version, "580.82.07"; None: no driver is here; Unknown: it does not answer.
+    driver_cuda
+        The newest CUDA that the driver runs, (13, 0).
+    imported
+        Top-level packages of this kernel that are imported, with their versions.
+    disk_free
+        Bytes by purpose: "home" (our folder), "cache", "tmp".
+    tools
+        Programs that are here, of: apt-get, dpkg-deb, xz, zstd, uv, ldconfig.
+    keyrings
+        Files of keys that apt on this machine trusts.
+    """
+
+    os_id: str
+    os_version: str
+    os_name: str
+    arch: str
+    glibc: Pair | None
+    python: Pair
+    host: str
+    is_root: bool
+    is_wsl: bool
+    container: str | None
+    gpus: tuple[Gpu, ...]
+    driver: str | Unknown | None
+    driver_cuda: Pair | Unknown | None
+    compilers: tuple[Compiler, ...]
+    toolkits: tuple[Toolkit, ...]
+    torch: TorchHere | None
+    imported: dict[str, str] = field(default_factory=dict)
+    disk_free: dict[str, int] = field(default_factory=dict)
+    tools: tuple[str, ...] = ()
+    keyrings: tuple[str, ...] = ()
+    library_path: str = ""  # LD_LIBRARY_PATH
+
+    @property
+    def python_tag(self) -> str:
+        """Return "cp313"."""
+        return f"cp{self.python[0]}{self.python[1]}"

@@ -1,0 +1,1 @@
+"""The ways to get a toolkit; each says whether it fits, and its steps."""

@@ -1,0 +1,1 @@
+"""The body of the cell: requirements for pip, from the right index."""

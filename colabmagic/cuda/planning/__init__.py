@@ -1,0 +1,1 @@
+"""From a wanted version to a plan: pure, by rules and tables."""

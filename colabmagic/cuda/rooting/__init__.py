@@ -1,0 +1,1 @@
+"""Make a CUDA root out of parts: links, stubs, the profile of nvcc."""

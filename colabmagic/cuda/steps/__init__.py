@@ -1,0 +1,1 @@
+"""What a plan consists of: each step shows itself, and does what it shows."""

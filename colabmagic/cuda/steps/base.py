@@ -1,0 +1,90 @@
+"""The contract of a step, and what it works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from colabmagic.cuda.fetching.cache import Cache
+    from colabmagic.cuda.store.layout import Home
+    from colabmagic.host.command import CommandOutcome
+    from colabmagic.report.progress import Progress
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Work:
+    """What steps share while a plan is carried out.
+
+    Attributes
+    ----------
+    home
+        Our folder.
+    staging
+        The new toolkit's folder while it is made; renamed at the end.
+    cache
+        Files by their hash.
+    session
+        A ``requests.Session``, or None: one is made when it is needed.
+    run
+        Runs programs, as `colabmagic.host.command.run` does.
+    progress
+        Told what goes on.
+    offline
+        Nothing may be fetched that the cache does not have.
+    files
+        What earlier steps fetched: name of the part → path.
+    environment
+        What the finished toolkit wants in the environment: name → value; paths that lie
+        in `staging` are rewritten when it gets its final name.
+    """
+
+    home: Home
+    staging: Path
+    cache: Cache
+    run: Callable[..., CommandOutcome]
+    progress: Progress
+    session: Any = None
+    offline: bool = False
+    files: dict[str, Path] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+class Step(Protocol):
+    """One thing that a plan does: frozen, pure to make, and plain data.
+
+    Each step is a frozen dataclass. What `lines` shows is exactly what `do` does: both
+    read the same fields.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Return a stable name, such as ``fetch`` or ``command``."""
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """Return what it changes outside of our folder, in words; empty: nothing."""
+
+    def lines(self) -> Sequence[str]:
+        """Return the commands, or the words, that a person sees in the plan."""
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """Return plain data."""
+
+    def do(self, work: Work) -> None:
+        """Carry it out.
+
+        Raises
+        ------
+        colabmagic.cuda.errors.CudaError
+            It failed; what it changed outside of `Work.staging` is undone by `undo`.
+        """
+
+    def undo(self) -> Sequence[Step]:
+        """Return the steps that take back what it changes outside of the staging folder.
+
+        They are written to the journal before `do` is called.
+        """

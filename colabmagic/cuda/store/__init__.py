@@ -1,0 +1,1 @@
+"""Our folder: toolkits, staging, journal, lock; install, undo, take away."""

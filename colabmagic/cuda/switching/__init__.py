@@ -1,0 +1,1 @@
+"""Which toolkit this kernel (or, on request, this system) uses."""

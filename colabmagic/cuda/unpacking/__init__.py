@@ -1,0 +1,1 @@
+"""Wheels, tar archives, .debs and runfiles, unpacked without running them."""

@@ -1,0 +1,1 @@
+"""Prove a toolkit: files, version, a cubin, a program, a GPU, torch."""

@@ -66,7 +66,7 @@ class DriverTooOldError(CudaError):
 
 
 class CompilerTooNewError(CudaError):
-    """This nvcc refuses the host's compiler, and no older one can be brought."""
+    """The host's compiler is newer than this nvcc takes, and no older one can be brought."""
 
     code = "E04"
 
@@ -78,7 +78,7 @@ class NoHostCompilerError(CudaError):
 
 
 class GpuNotSupportedError(CudaError):
-    """This CUDA has no code for the GPU at hand."""
+    """The toolkit has no code for the GPU at hand."""
 
     code = "E06"
 
@@ -120,7 +120,7 @@ class PackageInUseError(CudaError):
 
 
 class NeedsRootError(CudaError, PermissionError):
-    """This needs root, and we are not."""
+    """It needs root, and we are not."""
 
     code = "E13"
 

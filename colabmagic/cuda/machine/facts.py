@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 # At run time: captured machines are read by these types.
-from colabmagic.report.model import Unknown  # noqa: TC001
+from colabmagic.report.model import Unknown
 
 Pair = tuple[int, int]
 

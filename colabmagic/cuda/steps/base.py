@@ -40,6 +40,10 @@ class Work:
     environment
         What the finished toolkit wants in the environment: name → value; paths that lie
         in `staging` are rewritten when it gets its final name.
+    root
+        The finished toolkit's folder, from `publish` on.
+    ladder
+        What `verify` found: a `colabmagic.cuda.verifying` ladder.
     """
 
     home: Home
@@ -51,6 +55,8 @@ class Work:
     offline: bool = False
     files: dict[str, Path] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    root: Path | None = None
+    ladder: Any = None
 
 
 class Step(Protocol):

@@ -35,8 +35,8 @@ class Activate:
 
     @property
     def outside(self) -> tuple[str, ...]:
-        """Return what changes elsewhere."""
-        return ("this kernel's CUDA_HOME, CUDA_PATH and PATH (until it ends)",)
+        """Return what changes elsewhere: nothing that outlives this kernel."""
+        return ()
 
     def lines(self) -> tuple[str, ...]:
         """Return what a person sees."""

@@ -43,7 +43,11 @@ class Work:
     root
         The finished toolkit's folder, from `publish` on.
     ladder
-        What `verify` found: a `colabmagic.cuda.verifying` ladder.
+        What `verify` found: a `colabmagic.cuda.verifying.ladder.Ladder`.
+    packages
+        What pip changed.
+    fetched_bytes
+        That came over the net so far.
     """
 
     home: Home
@@ -57,6 +61,8 @@ class Work:
     environment: dict[str, str] = field(default_factory=dict)
     root: Path | None = None
     ladder: Any = None
+    packages: Any = None
+    fetched_bytes: int = 0
 
 
 class Step(Protocol):

@@ -16,6 +16,7 @@ KINDS: Final = {
     "pip-restore": "pip:PipRestore",
     "restore-link": "system_link:RestoreLink",
     "unpublish": "publish:Unpublish",
+    "unremove": "remove:Unremove",
     "deactivate": "activate:Deactivate",
 }
 

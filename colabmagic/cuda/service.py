@@ -1,0 +1,337 @@
+"""What can be done with toolkits: plan, install, use, verify, take back, take away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from colabmagic.cuda.errors import (
+    CudaError,
+    NeedsRootError,
+    NotInstalledError,
+    error_of,
+)
+from colabmagic.cuda.fetching.cache import Cache
+from colabmagic.cuda.outcome import Outcome
+from colabmagic.cuda.planning.plan import Options, Plan
+from colabmagic.cuda.steps.base import Work
+from colabmagic.cuda.steps.remove import Remove
+from colabmagic.cuda.store.apply import Store
+from colabmagic.cuda.store.inventory import Installed, find, installed, read_card
+from colabmagic.cuda.store.layout import Home, home_folder
+from colabmagic.cuda.switching import environment
+from colabmagic.host.command import run as run_program
+from colabmagic.report.progress import SILENT
+from colabmagic.report.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from colabmagic.cuda.machine.facts import MachineFacts
+    from colabmagic.cuda.store.journal import Change
+    from colabmagic.cuda.verifying.ladder import Ladder
+    from colabmagic.host.command import CommandOutcome
+    from colabmagic.report.progress import Progress
+
+
+def plan(
+    version: str = "torch",
+    requirements: str | Iterable[str] = (),
+    facts: MachineFacts | None = None,
+    options: Options | None = None,
+) -> Plan:
+    """Say what would be done to have a toolkit; nothing is done.
+
+    Parameters
+    ----------
+    version
+        "12.4", "12.4.1", "12", "cu118", "auto" (the newest that fits), or "torch" (the
+        CUDA that PyTorch was built with).
+    requirements
+        What pip shall install with it, in pip's syntax: lines, or one text.
+    facts
+        The machine; this one where left out.
+    options
+        Defaults to `Options()`.
+
+    Returns
+    -------
+    Plan
+        With ``can_run``; where it cannot be, ``problems`` say why and what can.
+
+    Raises
+    ------
+    BadVersionError
+        There is no such CUDA.
+    RequirementError
+        A line is no requirement.
+    """
+    from colabmagic.cuda.machine.probe import probe_machine  # noqa: PLC0415 (lazy)
+    from colabmagic.cuda.planning.make import make_plan  # noqa: PLC0415 (lazy)
+
+    body = requirements if isinstance(requirements, str) else "\n".join(requirements)
+    if facts is None:
+        facts = probe_machine(_home())
+    return make_plan(version, body, facts, options or Options())
+
+
+def install(
+    plan: Plan,
+    *,
+    progress: Progress = SILENT,
+    run: Callable[..., CommandOutcome] = run_program,
+    session: Any = None,  # noqa: ANN401 (a requests.Session, which has no types)
+) -> Outcome:
+    """Carry a plan out; after any failure everything is as it was.
+
+    Parameters
+    ----------
+    plan
+        Of `plan`.
+    progress
+        Told what goes on.
+    run
+        Runs programs.
+    session
+        A ``requests.Session``; None: one is made where it is needed.
+
+    Returns
+    -------
+    Outcome
+        What was done, and what proves it.
+
+    Raises
+    ------
+    CudaError
+        It cannot be done (the plan's first problem), or it failed and was taken back.
+    """
+    began = time.monotonic()
+    _refuse(plan)
+    assert plan.release is not None
+    store = _store(plan.options, progress=progress, run=run, session=session)
+    work = store.carry_out(
+        f"install CUDA {plan.release.version}",
+        plan.steps,
+        details=lambda work: {
+            "name": plan.release.version if plan.release else "",
+            "root": str(work.root),
+        },
+    )
+    return Outcome(
+        plan=plan,
+        root=work.root,
+        ladder=work.ladder,
+        variables=dict(work.environment),
+        packages=work.packages,
+        fetched_bytes=work.fetched_bytes,
+        seconds=time.monotonic() - began,
+    )
+
+
+def toolkits() -> list[Installed]:
+    """Return the toolkits in our folder, the newest first."""
+    return installed(_home())
+
+
+def use(version: str) -> Installed:
+    """Let this kernel use a toolkit of ours.
+
+    Parameters
+    ----------
+    version
+        "12.4", "12.4.1", "12"; or "none": what was before us is used again.
+
+    Raises
+    ------
+    NotInstalledError
+        It is not in our folder.
+    """
+    toolkit = _found(version)
+    environment.activate(Path(toolkit.root), toolkit.variables())
+    return toolkit
+
+
+def use_none() -> None:
+    """Let this kernel use what it used before us."""
+    environment.deactivate()
+
+
+def verify(
+    version: str | None = None,
+    *,
+    ext: bool = False,
+    facts: MachineFacts | None = None,
+    run: Callable[..., CommandOutcome] = run_program,
+) -> Ladder:
+    """Prove a toolkit anew.
+
+    Parameters
+    ----------
+    version
+        One of ours; None: the one that this kernel uses.
+    ext
+        Also build and call an extension of PyTorch.
+    facts
+        The machine; this one where left out.
+    run
+        Runs programs.
+
+    Raises
+    ------
+    NotInstalledError
+        There is none.
+    """
+    from colabmagic.cuda.machine.probe import probe_machine  # noqa: PLC0415 (lazy)
+    from colabmagic.cuda.verifying.ladder import verify_toolkit  # noqa: PLC0415 (lazy)
+
+    if version is None:
+        root, build, variables = _in_use()
+    else:
+        toolkit = _found(version)
+        root, build, variables = Path(toolkit.root), toolkit.build, toolkit.variables()
+    facts = facts or probe_machine(_home())
+    return verify_toolkit(
+        root,
+        build=build,
+        capability=_capability(facts),
+        variables=variables,
+        run=run,
+        ext=ext,
+    )
+
+
+def rollback() -> Change | None:
+    """Take the newest change back: the toolkit, links, packages.
+
+    Returns
+    -------
+    Change or None
+        What was taken back; None: there is nothing.
+    """
+    change = _store(Options()).take_back_last()
+    root = environment.active_root()
+    if root is not None and not root.exists():
+        environment.deactivate()
+    return change
+
+
+def uninstall(version: str) -> Installed:
+    """Take a toolkit of ours away.
+
+    Parameters
+    ----------
+    version
+        As `use`.
+
+    Raises
+    ------
+    NotInstalledError
+        It is not in our folder.
+    """
+    toolkit = _found(version)
+    if environment.active_root() == Path(toolkit.root):
+        environment.deactivate()
+    _store(Options()).carry_out(
+        f"uninstall CUDA {toolkit.name}",
+        (Remove(name=toolkit.name),),
+        details=lambda _: {"name": toolkit.name, "reversible": False},
+    )
+    return toolkit
+
+
+def _home() -> Home:
+    """Return our folder."""
+    return Home(home_folder())
+
+
+def _store(
+    options: Options,
+    *,
+    progress: Progress = SILENT,
+    run: Callable[..., CommandOutcome] = run_program,
+    session: Any = None,  # noqa: ANN401 (as above)
+) -> Store:
+    """Return who changes our folder."""
+    home = _home()
+    cache = Cache(Path(options.cache).expanduser() if options.cache else home.cache)
+
+    def make_work(staging: Path) -> Work:
+        return Work(
+            home=home,
+            staging=staging,
+            cache=cache,
+            run=run,
+            progress=progress,
+            session=session,
+            offline=options.offline,
+        )
+
+    return Store(home, make_work)
+
+
+def _refuse(plan: Plan) -> None:
+    """Raise what stands against a plan, if anything does."""
+    if plan.problems:
+        raise error_of(plan.problems[0])
+    if plan.chosen is None or plan.release is None:
+        first = next((each.problem for each in plan.candidates if each.problem), None)
+        if first is not None:
+            raise error_of(first)
+        raise CudaError(
+            f"CUDA {clean(plan.wanted)} cannot be had here",
+            hint=f"%cuda_install --plan {clean(plan.wanted)}   says why",
+        )
+    if plan.outside and not plan.options.yes:
+        raise NeedsRootError(
+            "this changes more than our own folder",
+            seen="; ".join(plan.outside),
+            hint="add --yes to allow that, or leave --system out",
+        )
+
+
+def _found(version: str) -> Installed:
+    """Return a toolkit of ours."""
+    toolkit = find(_home(), version.strip().removeprefix("v"))
+    if toolkit is None:
+        here = ", ".join(each.name for each in toolkits()) or "none yet"
+        raise NotInstalledError(
+            f"CUDA {clean(version)} is not installed",
+            seen=f"in our folder: {here}",
+            hint=f"%cuda_install {clean(version)}",
+        )
+    return toolkit
+
+
+def _in_use() -> tuple[Path, str | None, dict[str, str]]:
+    """Return the toolkit that this kernel uses, its build, and its variables."""
+    root = environment.active_root()
+    nvcc = shutil.which("nvcc")
+    if root is None and os.environ.get("CUDA_HOME"):
+        root = Path(os.environ["CUDA_HOME"])
+    if root is None and nvcc is not None:
+        root = Path(nvcc).resolve().parent.parent
+    if root is None:
+        newest = next(iter(toolkits()), None)
+        if newest is None:
+            raise NotInstalledError(
+                "there is no CUDA toolkit to verify",
+                seen="CUDA_HOME is not set, nvcc is not on PATH, our folder is empty",
+                hint="%cuda_install auto",
+            )
+        return Path(newest.root), newest.build, newest.variables()
+    card = read_card(root)
+    if card is None:
+        return root, None, {}
+    return root, card.build, card.variables()
+
+
+def _capability(facts: MachineFacts) -> int | None:
+    """Return the compute capability of the first GPU as 75; None: there is none."""
+    for gpu in facts.gpus:
+        if isinstance(gpu.capability, tuple):
+            major, minor = gpu.capability
+            return major * 10 + minor
+    return None

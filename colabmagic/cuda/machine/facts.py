@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 # At run time: captured machines are read by these types.
 from colabmagic.report.model import Unknown
+from colabmagic.report.plain import from_plain, to_plain
 
 Pair = tuple[int, int]
 
@@ -69,6 +72,7 @@ class TorchHere:
     version: str  # "2.11.0+cu128"
     cuda: str | None  # "12.8"; None: built for the CPU
     is_imported: bool = False
+    archs: tuple[str, ...] = ()  # ("sm_75", …, "compute_120"); empty: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,3 +131,34 @@ class MachineFacts:
     def python_tag(self) -> str:
         """Return "cp313"."""
         return f"cp{self.python[0]}{self.python[1]}"
+
+    @property
+    def capabilities(self) -> tuple[Pair, ...]:
+        """Return the compute capabilities of the GPUs that tell theirs."""
+        return tuple(
+            gpu.capability
+            for gpu in self.gpus
+            if not isinstance(gpu.capability, Unknown)
+        )
+
+
+_DICTS: Final = ("imported", "disk_free")  # which `from_plain` does not know
+
+
+def facts_to_dict(facts: MachineFacts) -> dict[str, Any]:
+    """Return plain data that JSON can hold."""
+    plain: dict[str, Any] = to_plain(facts)
+    return plain
+
+
+def facts_from_dict(data: Mapping[str, Any]) -> MachineFacts:
+    """Return what `facts_to_dict` gave as facts; fields with a default may be absent.
+
+    Raises
+    ------
+    ValueError
+        The data does not fit.
+    """
+    dicts = {name: dict(data.get(name) or {}) for name in _DICTS}
+    rest = {name: value for name, value in data.items() if name not in _DICTS}
+    return replace(from_plain(MachineFacts, rest), **dicts)

@@ -183,13 +183,17 @@ def _size(size_bytes: int | None) -> str:
 
 def _here(facts: MachineFacts) -> tuple[Field, ...]:
     """Return the machine in a few words."""
-    gcc = [each for each in facts.compilers if each.kind == "gcc"]
+    gcc = [
+        ".".join(map(str, each.version[:_BITS]))
+        for each in facts.compilers
+        if each.kind == "gcc"
+    ]
     torch = facts.torch
     values = {
         "here:": facts.os_name,
         "Python": ".".join(map(str, facts.python)),
         "glibc": ".".join(map(str, facts.glibc)) if facts.glibc else "none",
-        "g++": ", ".join(dict.fromkeys(".".join(map(str, each.version[:_BITS])) for each in gcc)) or "none",
+        "g++": ", ".join(dict.fromkeys(gcc)) or "none",
         "driver": "none" if facts.driver is None else str(facts.driver),
         "GPU": ", ".join(dict.fromkeys(each.name for each in facts.gpus)) or "none",
         "PyTorch": torch.version if torch is not None else "none",

@@ -121,6 +121,7 @@ class Drive:
         workers: int = WORKERS,
         part_bytes: int = PART_BYTES,
         newest: bool = False,
+        acknowledge_abuse: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> Transferred:
         """Download a file; it gets its name when its MD5 is the server's.
@@ -131,7 +132,7 @@ class Drive:
             Path on Drive.
         local
             Path here; a folder takes the file under its own name.
-        workers, part_bytes, progress
+        workers, part_bytes, acknowledge_abuse, progress
             As for `colabmagic.drive.transfer.download.download`.
         newest
             As for `stat`.
@@ -143,6 +144,7 @@ class Drive:
         return download(
             self._files, found, target,
             workers=workers, part_bytes=part_bytes, progress=progress,
+            acknowledge_abuse=acknowledge_abuse,
         )  # fmt: skip
 
     def upload(

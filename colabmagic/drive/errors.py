@@ -146,9 +146,17 @@ class IntegrityError(DriveTransferError):
 
 
 class ServerFailedError(DriveTransferError):
-    """Google's server failed, again and again."""
+    """Google's server failed, again and again.
+
+    Attributes
+    ----------
+    foreign
+        Whether the answer is none of Google's: a proxy gave it, or a page to log in at,
+        which stays until somebody does.
+    """
 
     retryable = True
+    foreign: bool = False
 
 
 class ConnectionFailedError(DriveTransferError):

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 API_ROOT: Final = "https://www.googleapis.com"
 ATTEMPTS: Final = 8
 _UNREACHED: Final = 4  # attempts where nobody is there: that seldom mends itself
+_FOREIGN: Final = 2  # answers that are none of Google's: a page to log in at stays
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 20.0  # between two pieces of an answer
 ANSWER_S: Final = 300.0  # for all pieces of one: 10 MB, which Google exports at most
@@ -270,6 +271,7 @@ class Transport:
             What it was, by class.
         """
         count = self.attempts if attempts is None else attempts
+        foreign = 0
         for attempt in range(count):
             if attempt:
                 self.retried()
@@ -291,6 +293,8 @@ class Transport:
                     error, asked = read_refusal(response), retry_after(response)
                 if status in _OK:
                     error = not_whole(response, self.api_root)
+                foreign += getattr(error, "foreign", False)
+                most = attempt + 1 if foreign >= _FOREIGN else count
             if not error.retryable or attempt + 1 >= most:
                 raise error
             patience.failed(error, began)

@@ -379,10 +379,12 @@ class Files:
 
         found = settled(look, self.transport.waits, 0 if newest else 1)
         if not found:
-            raise DriveFileNotFoundError(
+            missing = DriveFileNotFoundError(
                 f"{path.rstrip('/')} is not there",
                 hint="look at upper and lower case, and at the account that you use",
             )
+            missing.place = (folder, path)
+            raise missing
         if len(found) > 1 and path.endswith("/"):
             found = [each for each in found if each.is_folder] or found
         if len(found) > 1 and not newest:

@@ -18,6 +18,7 @@ _NUMBER = re.compile(r"-\d+(\.\d*)?")
 _COMMENT = re.compile(r"(?:^|\s)#")
 _QUOTES = "\"'"
 _LONGEST_USAGE = 100
+_LIKE = 0.85  # so much an option is like another that begins differently
 
 
 def parse(
@@ -253,7 +254,9 @@ class _Arguments:
         known = [name for name in self._options if name.startswith("--")]
         bare = "--" + option.lstrip("-").lower().replace("_", "-")
         near = [name for name in known if name.startswith(bare)]
-        near = near or difflib.get_close_matches(bare, known, n=1)
+        alike = [name for name in known if name[2] == bare[2:3]]
+        near = near or difflib.get_close_matches(bare, alike, n=1)
+        near = near or difflib.get_close_matches(bare, known, n=1, cutoff=_LIKE)
         return f"; did you mean {near[0]}" if near else ""
 
     def _refuse_argument(

@@ -125,7 +125,7 @@ def test_work_has_its_figures() -> None:
     assert "2 files, 10 bytes" in came.headline
     here = work(source="here", checked_files=1)
     assert "HERE ALREADY" in here.headline
-    assert "1 file, 1 bytes" in here.headline
+    assert "1 file, 1 byte" in here.headline
 
 
 def work(**facts: Any) -> WorkReport:  # noqa: ANN401

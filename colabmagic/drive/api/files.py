@@ -454,5 +454,5 @@ def _to_list(path: str) -> str:
     if path.endswith("/"):
         return rename
     return (
-        f"the folder of that name: %mount_drive --ls {quoted(path + '/')}; or {rename}"
+        f"the folder of that name: %mount_drive --ls {quoted(path + '/')}\nor {rename}"
     )

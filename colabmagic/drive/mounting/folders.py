@@ -183,7 +183,10 @@ def mount_fuse(plan: Plan, drive: Drive) -> MountReport:
     transport = drive.files.transport
     try:
         fuse.mount(
-            plan.path, credentials=transport.credentials, api_root=transport.api_root
+            plan.path,
+            credentials=transport.credentials,
+            api_root=transport.api_root,
+            drive_id=drive.files.drive_id,
         )
     except BaseException:
         for each in moved:

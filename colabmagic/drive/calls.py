@@ -65,15 +65,15 @@ def _add_neighbours(
 ) -> None:
     """Add the name that is likest to what was looked for, or some that are there."""
     error.place = None  # once
-    above, _, name = path.rstrip("/").rpartition("/")
+    above, slash, name = path.rstrip("/").rpartition("/")
     listed = itertools.islice(files.children(folder), _LOOKED_AT)
     names = {each.name for each in listed}
     plain = {each.casefold(): each for each in sorted(names)}
     near = difflib.get_close_matches(name.casefold(), plain, n=1, cutoff=_LIKE)
     if near:
-        meant = clean(f"{above}/{plain[near[0]]}")
+        meant = clean(f"{above}{slash}{plain[near[0]]}")
         error.seen = f"there is {meant!r}"
         error.hint = f'did you mean "{meant}"?\n{error.hint}'
     else:
         some = named(sorted(names)) if names else "nothing"
-        error.seen = f"in {clean(above)} there is: {some}"
+        error.seen = f"in {clean(above) or 'the shared drive'} there is: {some}"

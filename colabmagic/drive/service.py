@@ -49,9 +49,7 @@ if TYPE_CHECKING:
     from colabmagic.drive.watching.watch import Watcher
     from colabmagic.report.progress import Progress
 
-_NOT_ASKED: Final = (
-    "account and quota are told after a --save, or by %mount_drive --status --creds FILE"
-)
+_NOT_ASKED: Final = "account and quota are told after a --save, or by %mount_drive --status --creds FILE"
 _FLUSH_S: Final = 24 * 3600.0
 _NAMED: Final = "GOOGLE_APPLICATION_CREDENTIALS"
 
@@ -156,10 +154,6 @@ def mount(
         remote(plan.folder)  # an odd one is told before anything is done
     before = _STATE.mounted
     plan, mode, notes = _placed(plan, before, env)
-    if before is not None:
-        plan = replace(plan, access=plan.access.beside(before.plan.access))
-        if mode == before.mode == "fuse" and plan.access != before.plan.access:
-            plan = replace(plan, force=True)  # the folder shows what it was made with
     if mode == "api" and plan.folder is not None:
         raise MountUnsupportedError(
             "--cd needs Drive as a folder, and here it is reached by its API",
@@ -217,6 +211,11 @@ def _placed(
         notes = (f"Drive is at {path} already, and used from there", *notes)
     elif mode == "api" and wish == "api" and named is not None:
         notes = (f"no folder is made at {shown(named)}: that is --mode api",)
+    if before is not None:  # whose folder shows what it was made with
+        known = before.plan.access
+        plan = replace(plan, access=plan.access.beside(known))
+        is_other = mode == before.mode == "fuse" and plan.access != known
+        plan = replace(plan, force=plan.force or is_other)
     return replace(plan, path=path), mode, notes
 
 

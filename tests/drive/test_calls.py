@@ -54,6 +54,22 @@ def test_what_is_there_is_told(drive: FakeDrive, client: Drive) -> None:
     assert "\x1b" not in str(caught.value)
 
 
+def test_a_name_in_the_shared_drive_in_which_paths_begin(
+    drive: FakeDrive, files: Files
+) -> None:
+    """There the path has no folder above it."""
+    team = drive.store.add_drive("team")
+    drive.store.add_file("a.csv", b"1", team)
+    client = Drive(files.transport, team)
+    for name, seen in {
+        "A.csv": "there is 'a.csv'",
+        "none": "in the shared drive ",
+    }.items():
+        with pytest.raises(errors.DriveFileNotFoundError) as caught:
+            client.open(name)
+        assert str(caught.value.seen).startswith(seen)
+
+
 def test_who_asks_whether_a_file_is_there_pays_for_one_question(
     drive: FakeDrive, client: Drive
 ) -> None:

@@ -287,9 +287,7 @@ def test_a_shared_drive_is_the_top_of_the_folder(
     finally:
         service.unmount()
     with pytest.raises(errors.DriveFileNotFoundError):
-        service.mount(
-            replace(wish, access=replace(access, drive_id="none")), env=PLAIN
-        )
+        service.mount(replace(wish, access=replace(access, drive_id="none")), env=PLAIN)
     assert not list(mount.iterdir())
 
 

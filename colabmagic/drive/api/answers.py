@@ -218,7 +218,8 @@ def _expired(error: Exception) -> GrantExpiredError:
         "Google does not renew the login any more",
         seen=reason,
         hint=f"{LOGIN}\n"
-        "so that it lasts: publish the consent screen; in “Testing”, a login ends after 7 days",
+        "so that it lasts: Google Cloud console > APIs & Services > OAuth consent screen > "
+        "Publish app; in “Testing” a login ends after 7 days",
     )
 
 

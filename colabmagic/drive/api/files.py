@@ -365,7 +365,7 @@ class Files:
         raise kind(
             f"{len(found) or 'no'} shared drives are called {name!r}",
             seen=f"there are: {some}",
-            hint="%mount_drive --ls Shareddrives; of two with one name: --drive ID",
+            hint="%mount_drive --ls Shareddrives\nof two with one name: --drive ID",
         )
 
     def _child(

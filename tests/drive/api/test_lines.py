@@ -127,7 +127,10 @@ def test_who_encrypts_is_woken() -> None:
 
 def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host may have an address that does not answer, and one that does."""
-    with socket.create_server(("127.0.0.1", 0)) as server, requests.Session() as session:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        requests.Session() as session,
+    ):
         port = server.getsockname()[1]
         kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
         two = [(*kind, ("127.0.0.1", 1)), (*kind, ("127.0.0.1", port))]

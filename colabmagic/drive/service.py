@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from colabmagic.drive.watching.watch import Watcher
     from colabmagic.report.progress import Progress
 
-_NOT_ASKED: Final = "account and quota are told after a --save, or by %mount_drive --status --creds FILE"
+_NOT_ASKED: Final = (
+    "account and quota: %mount_drive --status --creds FILE, or after a --save"
+)
 _FLUSH_S: Final = 24 * 3600.0
 _NAMED: Final = "GOOGLE_APPLICATION_CREDENTIALS"
 

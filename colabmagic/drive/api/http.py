@@ -84,7 +84,11 @@ class _Bounded(Request):
         return super().__call__(*args, **options)  # type: ignore[no-untyped-call]
 
 
-def renew(credentials: Credentials, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+def renew(
+    credentials: Credentials,
+    read_timeout_s: float = READ_TIMEOUT_S,
+    lines: Lines | None = None,
+) -> None:
     """Renew a login; it is waited for as long as for any other request.
 
     Parameters
@@ -93,12 +97,22 @@ def renew(credentials: Credentials, read_timeout_s: float = READ_TIMEOUT_S) -> N
         Any of google-auth.
     read_timeout_s
         Between two pieces of the answer.
+    lines
+        Can end it from another thread.
     """
     with requests.Session() as session:
         session.auth = unchanged
+        _mount(session, lines or Lines())
         request = _Bounded(session)
         request.timeout = (min(CONNECT_TIMEOUT_S, read_timeout_s), read_timeout_s)
         credentials.refresh(request)  # type: ignore[no-untyped-call]
+
+
+def _mount(session: requests.Session, lines: Lines) -> None:
+    """Have a session's connections known."""
+    adapter = Adapter(lines, pool_maxsize=_CONNECTIONS)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
 
 
 def unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -423,7 +437,7 @@ class Transport:
     def _renew(self) -> None:
         """Renew the login."""
         try:
-            renew(self.credentials, self.read_timeout_s)
+            renew(self.credentials, self.read_timeout_s, self._lines)
         except (GoogleAuthError, requests.RequestException):
             raise
         except _STRANGE as error:
@@ -442,9 +456,7 @@ class Transport:
                 self.credentials, refresh_status_codes=()
             )  # it would drop the answer unread, and each thread would renew
             session.auth = unchanged
-            adapter = Adapter(self._lines, pool_maxsize=_CONNECTIONS)
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
+            _mount(session, self._lines)
         try:
             yield session
         finally:

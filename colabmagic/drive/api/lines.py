@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 import weakref
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, Final
 
 from requests.adapters import HTTPAdapter
@@ -16,6 +18,8 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_TICK_S: Final = 0.1
+_NAME_S: Final = 30.0  # for the address of a host, where no time is given
 _SOCKS: Final = "socks"  # proxies whose connections urllib3 opens in a way of its own
 
 
@@ -112,11 +116,8 @@ class _Opening(HTTPConnection):
 
     def _opened(self) -> socket.socket:
         """Try one address of the host after the other, until it is cut."""
-        host, cuts = getattr(self, "_dns_host", self.host).strip("[]"), self.lines.cuts
-        failed = OSError("no address")
-        for *kind, _, address in socket.getaddrinfo(
-            host, self.port, type=socket.SOCK_STREAM
-        ):
+        cuts, failed = self.lines.cuts, OSError("no address")
+        for *kind, _, address in self._addresses(cuts):
             try:
                 opened = socket.socket(*kind)
             except OSError as error:  # of a family that this machine has not
@@ -133,6 +134,32 @@ class _Opening(HTTPConnection):
             if self.lines.cuts != cuts:
                 break
         raise failed
+
+    def _addresses(self, cuts: int) -> list[Any]:
+        """Ask for the addresses of the host: in another thread, for nothing ends that."""
+        host = getattr(self, "_dns_host", self.host).strip("[]")
+        answer: Future[list[Any]] = Future()
+
+        def ask() -> None:
+            try:
+                found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
+            except Exception as error:  # noqa: BLE001 (raised again by who waits)
+                answer.set_exception(error)
+            else:
+                answer.set_result(found)
+
+        threading.Thread(target=ask, name="colabmagic-drive-name", daemon=True).start()
+        end = time.monotonic() + (self._seconds() or _NAME_S)
+        while not wait([answer], _TICK_S).done:
+            if self.lines.cuts != cuts:
+                raise ConnectionResetError("cut")
+            if time.monotonic() > end:
+                raise TimeoutError("no answer to the question for its address")
+        return answer.result()
+
+    def _seconds(self) -> float | None:
+        """Return how long opening may take; None where that is not said."""
+        return self.timeout if isinstance(self.timeout, int | float) else None
 
     def _begin(self, opened: socket.socket) -> None:
         """Set a socket up as urllib3 does, and have it known."""

@@ -125,6 +125,43 @@ def test_who_encrypts_is_woken() -> None:
     assert len(failed) == 1
 
 
+def test_who_asks_for_an_address_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server of names answers; nor is it waited for longer than for a connection."""
+    asked, over, failed = threading.Event(), threading.Event(), []
+
+    def silent(*_: object, **_options: object) -> list[object]:
+        asked.set()
+        over.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    lines = Lines()
+    with requests.Session() as session:
+        session.trust_env = False
+        session.mount("http://", Adapter(lines))
+
+        def ask(seconds: float) -> None:
+            try:
+                session.get("http://drive.example/", timeout=seconds)
+            except requests.ConnectionError as error:
+                failed.append(error)
+
+        try:
+            asking = threading.Thread(target=ask, args=(20,))
+            asking.start()
+            assert asked.wait(10)
+            began = time.monotonic()
+            lines.cut()
+            asking.join()
+            ask(0.2)
+            assert time.monotonic() - began < 5
+        finally:
+            over.set()
+    assert [type(each) for each in failed] == [
+        requests.ConnectionError, requests.ConnectTimeout,
+    ]  # fmt: skip
+
+
 def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host may have an address that does not answer, and one that does."""
     with (

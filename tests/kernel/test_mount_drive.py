@@ -562,6 +562,8 @@ def test_on_colab(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> None:
             assert file.meta["name"] == "ckpt.pt"
             state = " ".join(page.execute("%mount_drive --status").shown.split())
             assert "VM age 2 h 00 min VM left about 10 h 00 min" in state
+            again = page.execute(f"%mount_drive {mount} --no-watch --drive ID-1").shown
+            assert "all shared drives below Shareddrives" in " ".join(again.split())
             gone = " ".join(page.execute("%mount_drive --unmount").shown.split())
             assert "all was uploaded" in gone
             assert "it is" in gone

@@ -319,7 +319,9 @@ def not_whole(response: requests.Response, url: str) -> DriveError:
     is_cut_off = is_json and not body.rstrip().endswith((b"}", b"]"))
     if is_cut_off and response.status_code != requests.codes.no_content:
         return connection_failed(EOFError(), url)
-    return _foreign(f"HTTP {response.status_code} {clean(kind[:_SHOWN])}".rstrip())
+    seen = f"HTTP {response.status_code} {clean(kind[:_SHOWN])}".rstrip()
+    is_page = "html" in kind.casefold()  # Google's own faults have no such form
+    return _foreign(seen) if is_page else unlike_google(seen)
 
 
 def _foreign(seen: str) -> ServerFailedError:

@@ -106,6 +106,19 @@ def test_a_page_to_log_in_at_is_told_soon(
     assert transport.requests_made == 2
 
 
+def test_what_is_no_page_is_asked_for_as_often_as_ever(
+    answered: Callable[..., Drive],
+) -> None:
+    """A fault of a server's, such as the wrong bytes for a range, may pass."""
+    drive = answered(reply(b"bytes", kind="application/octet-stream"))
+    transport = drive.files.transport
+    transport.attempts = 5
+    with pytest.raises(errors.ServerFailedError, match="form") as caught:
+        drive.health()
+    assert not caught.value.foreign
+    assert transport.requests_made == 5
+
+
 def test_a_server_that_fails_is_no_page_to_log_in_at(
     answered: Callable[..., Drive],
 ) -> None:

@@ -176,7 +176,8 @@ class StatusReport(DriveReport):
             found.append(
                 note(
                     f"mount-{self.health}", f"{told}: {self.seen}" if self.seen else told,
-                    Severity.ERROR, fix="%mount_drive --force " + typed(self.path),
+                    Severity.ERROR,
+                    fix=f"%mount_drive {'' if is_gone else '--force '}{typed(self.path)}",
                 )
             )  # fmt: skip
         if self.pending:

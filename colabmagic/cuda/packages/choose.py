@@ -71,8 +71,11 @@ class _Question:
 
     def problem(self, code: str, what: str, seen: str, closest: Build | None) -> Choice:
         """Return a refusal with all that may be done instead."""
-        fix = advice.other_builds(closest, self.cuda, self.names, self.facts)
-        if closest is not None:
+        cuda = self.cuda
+        if code == TwoCudasError.code and closest is not None:
+            cuda = closest.cuda  # the toolkit is what is to be changed
+        fix = advice.other_builds(closest, cuda, self.names, self.facts)
+        if closest and self.facts.python_tag not in closest.release.pythons:
             fix += advice.older_runtime(closest, self.facts)
             fix += advice.side_environment(closest, self.names, self.facts)
         return Choice(problem=Problem(code=code, what=what, seen=seen, fix=tuple(fix)))
@@ -217,6 +220,16 @@ def _warnings(build: Build, question: _Question) -> tuple[Problem, ...]:
                 what=f"that there is a torch {build.version} has not been checked",
                 seen=f"basis: {build.basis}, table of {compat.as_of()}; the dry run "
                 "of pip tells before anything changes",
+            )
+        )
+    kernels = compat.kernels_of(build.release.version, build.build)
+    if kernels and kernels.basis == "memory" and advice.capabilities(question.facts):
+        found.append(
+            Problem(
+                code=TorchLacksGpuError.code,
+                what=f"for which GPUs torch {build.version} has kernels is from memory",
+                seen=f"believed: sm_{' '.join(map(str, kernels.sm))}",
+                fix=("%cuda_install --verify",),
             )
         )
     return tuple(found)

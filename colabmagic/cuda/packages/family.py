@@ -59,10 +59,9 @@ class Build:
 
     @property
     def basis(self) -> str:
-        """Return the weakest basis that it rests on."""
-        kernels = compat.kernels_of(self.release.version, self.build)
-        rows = (self.release.basis("cuda_builds"), self.release.basis("pythons"))
-        return compat.weakest((*rows, kernels.basis if kernels else "memory"))
+        """Return the weakest basis of that there is such a wheel."""
+        release = self.release
+        return compat.weakest((release.basis("cuda_builds"), release.basis("pythons")))
 
     def version_of(self, name: str) -> str | None:
         """Return the version of one of `FAMILY`, without a label; None: there is none."""
@@ -180,14 +179,15 @@ def nearest_torch(
         for each in all_builds()
         if python_tag in each.release.pythons and each.runs_on(gpus)
     ]
-    order = compat.torch_releases()
-    places = {each.version: place for place, each in enumerate(order)}
-    wanted = _place(near) if near is not None else len(order)
+    wanted = _series(near) if near is not None else 0
 
     def key(build: Build) -> tuple[int, ...]:
         far = distance(build, cuda_minor) if cuda_minor is not None else (0, 0)
-        place = places[build.release.version]
-        return (far[0], abs(place - wanted), far[1], -place)
+        newest_first = tuple(-number for number in build.release.numbers)
+        if near is None:
+            return (*far, *newest_first)
+        away = abs(_series(build.release.version) - wanted)
+        return (far[0], away, far[1], *newest_first)
 
     found: dict[str, Build] = {}
     for each in sorted(fitting, key=key):
@@ -195,7 +195,7 @@ def nearest_torch(
     return tuple(found.values())
 
 
-def _place(version: str) -> int:
-    """Return where a version stands, or would stand, among the releases."""
-    wanted = compat.numbers(version)
-    return sum(each.numbers < wanted for each in compat.torch_releases())
+def _series(version: str) -> int:
+    """Return where 2.5 of "2.5.1" stands, or would stand, among all that there are."""
+    known = sorted({each.numbers[:2] for each in compat.torch_releases()})
+    return sum(each < compat.numbers(version)[:2] for each in known)

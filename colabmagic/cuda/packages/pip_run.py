@@ -22,6 +22,17 @@ _LOOK_S = 120.0
 _RESOLVE_S = 3600.0  # pip may fetch whole wheels to read what they want
 _INSTALL_S = 7200.0
 
+# What is installed, in a tenth of the time that `pip list` takes; the first one counts.
+_LIST = """
+import json
+from importlib.metadata import distributions
+found = {}
+for each in distributions():
+    if each.metadata["Name"]:
+        found.setdefault(each.metadata["Name"], each.version)
+print(json.dumps(found))
+"""
+
 REQUIREMENTS = "requirements.txt"  # its lines are shown beside the command
 WHEELS = "torch-wheels.html"  # the wheels of PyTorch that were chosen, and no others
 FOUND = "found.txt"  # the versions that the dry run found
@@ -138,13 +149,12 @@ class Pip:
 
     def versions(self) -> dict[str, str]:
         """Return what is installed: package → version."""
-        argv = [self.python, "-m", "pip", "list", "--format=json"]
+        argv = [self.python, "-c", _LIST]
         outcome = self.work.run(argv, timeout_s=_LOOK_S, env=environment())
         if not outcome.ok:
             raise explain(outcome, outcome.stdout)
-        start = outcome.stdout.find("[")
-        rows = json.loads(outcome.stdout[start:])
-        return {normal(row["name"]): row["version"] for row in rows}
+        rows: dict[str, str] = json.loads(outcome.stdout.splitlines()[-1])
+        return {normal(name): version for name, version in rows.items()}
 
     def resolve(self, command_options: Sequence[str]) -> list[dict[str, Any]]:
         """Return what pip would install, as its report has it.

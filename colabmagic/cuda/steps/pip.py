@@ -293,8 +293,6 @@ def _find_links(
     SourceUnreachableError, NoTorchWheelError, ChecksumError
         The source does not answer, has none, or has another than PyTorch.
     """
-    from colabmagic.cuda.packages import links  # noqa: PLC0415 (lazy)
-
     assert family is not None
     if work.offline:
         from colabmagic.cuda.errors import SourceUnreachableError  # noqa: PLC0415
@@ -304,24 +302,34 @@ def _find_links(
             seen=", ".join(pins),
             hint="run the cell without --offline",
         )
-    session = _session(work)
-    found = []
-    for pin in pins:
-        name = pin.partition("=")[0]
-        page = family.source.page(name)
-        link = _pick(links.fetch_page(session, page), page, pin)
-        if link is None:
-            raise NoTorchWheelError(
-                f"there is no wheel of {pin} for this Python",
-                seen=f"looked at {scrub(page)}",
-                hint=f"see which there are: {scrub(page)}",
-            )
-        official = family.source.official_page(name)
-        if official is not None:
-            text = links.fetch_page(session, official, is_needed=False)
-            link = links.with_official_checksum(link, _pick(text, official, pin))
-        found.append(link)
-    return tuple(found)
+    with _session(work) as session:
+        return tuple(_find_link(session, family.source, pin) for pin in pins)
+
+
+def _find_link(session: Any, source: Source, pin: str) -> Link:  # noqa: ANN401
+    """Return the wheel for one pin, with the checksum that PyTorch tells.
+
+    Raises
+    ------
+    SourceUnreachableError, NoTorchWheelError, ChecksumError
+        See `_find_links`.
+    """
+    from colabmagic.cuda.packages import links  # noqa: PLC0415 (lazy)
+
+    name = pin.partition("=")[0]
+    page = source.page(name)
+    link = _pick(links.fetch_page(session, page), page, pin)
+    if link is None:
+        raise NoTorchWheelError(
+            f"there is no wheel of {pin} for this Python",
+            seen=f"looked at {scrub(page)}",
+            hint=f"see which there are: {scrub(page)}",
+        )
+    official = source.official_page(name)
+    if official is not None:
+        text = links.fetch_page(session, official, is_needed=False)
+        link = links.with_official_checksum(link, _pick(text, official, pin))
+    return link
 
 
 def _pick(text: str | None, address: str, pin: str) -> Link | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.cuda.machine.facts import Toolkit
+from colabmagic.cuda.store.inventory import read_card
 from colabmagic.host.system import read_text
 from colabmagic.report.model import Unknown
 
@@ -114,6 +115,7 @@ def _look(
             build=_build(nvcc, run),
             origin=origin,
             has_compiler=_has_compiler(root),
+            variables=_variables(root) if origin == "ours" else (),
         )
     if origin != "wheels":
         return None  # such as /usr/local/cuda with libraries only
@@ -123,6 +125,12 @@ def _look(
         origin=origin,
         has_compiler=False,
     )
+
+
+def _variables(root: Path) -> tuple[tuple[str, str], ...]:
+    """Return what a toolkit of ours wants in the environment, as its card says."""
+    card = read_card(root)
+    return () if card is None else tuple(sorted(card.variables().items()))
 
 
 def _has_compiler(root: Path) -> bool:

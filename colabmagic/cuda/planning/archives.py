@@ -50,11 +50,6 @@ class Archive:
     packages: tuple[str, ...]
 
     @property
-    def line(self) -> str:
-        """Return suite and components, as a line of apt's sources has them."""
-        return " ".join([self.suite, *self.components])
-
-    @property
     def name(self) -> str:
         """Return "Ubuntu 22.04"."""
         return f"{self.os_id.capitalize()} {self.version}"
@@ -169,10 +164,38 @@ def usable_archives(facts: MachineFacts) -> tuple[Archive, ...]:
     fitting = [
         each
         for each in ARCHIVES
-        if each.glibc <= facts.glibc and keyring_for(each, facts) is not None
+        if each.glibc <= facts.glibc
+        and keyring_for(each, facts) is not None
+        and source_line(each, facts) is not None
     ]
     own = (facts.os_id, facts.os_version)
     return tuple(sorted(fitting, key=lambda each: (each.os_id, each.version) != own))
+
+
+def source_line(archive: Archive, facts: MachineFacts) -> str | None:
+    """Return an archive as a line of apt's sources, from the machine's own mirror.
+
+    Parameters
+    ----------
+    archive
+        One of `ARCHIVES`.
+    facts
+        The machine.
+
+    Returns
+    -------
+    str or None
+        ``URL suite component …``; None: apt here knows no mirror of the distribution.
+    """
+    suites = {each.suite for each in ARCHIVES if each.os_id == archive.os_id}
+    suites |= {"stable"} if archive.os_id == "debian" else set()
+    for line in facts.apt_sources:
+        address, _, suite = line.partition(" ")
+        # Repositories of others use the same names of suites.
+        is_own = address.rstrip("/").rpartition("/")[2].startswith(archive.os_id)
+        if is_own and suite in suites:
+            return " ".join([address, archive.suite, *archive.components])
+    return None
 
 
 def keyring_for(archive: Archive, facts: MachineFacts) -> str | None:

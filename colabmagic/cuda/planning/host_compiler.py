@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.cuda.planning.archives import keyring_for, usable_archives
+from colabmagic.cuda.planning.archives import keyring_for, source_line, usable_archives
 from colabmagic.cuda.planning.plan import HostCompiler, Problem
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ def _fits(compiler: Compiler, release: Release) -> bool:
 def _bring(release: Release, facts: MachineFacts) -> HostCompiler | None:
     """Return the newest g++ that can be brought; the machine's own archive first."""
     for archive in usable_archives(facts):
-        majors = _majors(archive, release)
-        if majors:
+        majors, line = _majors(archive, release), source_line(archive, facts)
+        if majors and line is not None:
             return HostCompiler(
                 here=None,
                 bring=max(majors),
-                suites=(archive.line,),
+                suites=(line,),
                 keyring=keyring_for(archive, facts),
                 basis=archive.basis,
                 archive=archive.name,

@@ -1,0 +1,136 @@
+"""Ask pip which wheels it would take, and where they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from colabmagic.cuda.errors import (
+    CudaError,
+    NoCompilerInPackageError,
+    SourceUnreachableError,
+)
+from colabmagic.cuda.fetching.address import name_of, scrub
+from colabmagic.cuda.fetching.download import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from colabmagic.host.command import CommandOutcome
+
+_TIMEOUT_S: Final = 300.0
+_NO_VERSION: Final = "No matching distribution found"
+_NO_NETWORK: Final = (
+    "NewConnectionError", "Max retries exceeded", "ConnectTimeoutError", "ReadTimeout",
+    "NameResolutionError", "Could not fetch URL", "ProxyError", "HTTP error",
+)  # fmt: skip
+
+
+def pip_argv(requirements: Sequence[str], report: str) -> list[str]:
+    """Return the command that only asks.
+
+    Parameters
+    ----------
+    requirements
+        As pip takes them.
+    report
+        Path of the file that it writes.
+    """
+    return [
+        sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check",
+        "--no-input", "--dry-run", "--ignore-installed", "--no-deps",
+        "--only-binary", ":all:", "--report", report, *requirements,
+    ]  # fmt: skip
+
+
+def resolve(
+    requirements: Sequence[str], *, run: Callable[..., CommandOutcome]
+) -> tuple[Wanted, ...]:
+    """Return the wheels that pip would take, by the user's own configuration.
+
+    Parameters
+    ----------
+    requirements
+        As pip takes them; what they depend on is not added.
+    run
+        Runs programs.
+
+    Raises
+    ------
+    SourceUnreachableError
+        The index does not answer.
+    NoCompilerInPackageError
+        There is no such wheel for this Python and system.
+    CudaError
+        Pip fails for another reason.
+    """
+    with tempfile.TemporaryDirectory(prefix="colabmagic-pip-") as folder:
+        report = Path(folder) / "report.json"
+        outcome = run(pip_argv(requirements, str(report)), timeout_s=_TIMEOUT_S)
+        if not outcome.ok:
+            raise _failure(requirements, outcome)
+        try:
+            rows = json.loads(report.read_text(encoding="utf-8"))["install"]
+            return tuple(_wanted(row) for row in rows)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CudaError(
+                "pip's answer cannot be read",
+                seen=f"{type(error).__name__} in the report of pip",
+                hint=f"{sys.executable} -m pip install --upgrade pip, then this cell again",
+            ) from None
+
+
+def _wanted(row: dict[str, Any]) -> Wanted:
+    """Return one wheel of the report."""
+    info = row["download_info"]
+    archive = info.get("archive_info", {})
+    sha256 = archive.get("hashes", {}).get("sha256")
+    if sha256 is None and str(archive.get("hash", "")).startswith("sha256="):
+        sha256 = archive["hash"].removeprefix("sha256=")
+    return Wanted(url=info["url"], name=name_of(info["url"]), sha256=sha256)
+
+
+def _failure(requirements: Sequence[str], outcome: CommandOutcome) -> CudaError:
+    """Return the error for what pip said."""
+    said = [line for line in outcome.stderr.splitlines() if line.strip()]
+    errors = [line for line in said if line.startswith("ERROR")] or said
+    last = (
+        errors[-1].removeprefix("ERROR: ") if errors else (outcome.error or "nothing")
+    )
+    seen = f"pip: {scrub(last)}"
+    asked = ", ".join(requirements)
+    if outcome.timed_out:
+        return SourceUnreachableError(
+            "the package index does not answer",
+            seen=f"pip did not end in {_TIMEOUT_S:.0f} s",
+            hint="run the cell again, or name another index: PIP_INDEX_URL",
+        )
+    if outcome.error is not None or "No module named pip" in outcome.stderr:
+        return CudaError(
+            "this Python has no pip that works",
+            seen=seen,
+            hint=f"{sys.executable} -m ensurepip",
+        )
+    if any(word in outcome.stderr for word in _NO_NETWORK):
+        return SourceUnreachableError(
+            f"the package index does not answer for {asked}",
+            seen=seen,
+            hint="run the cell again, or name another index: "
+            "%env PIP_INDEX_URL=URL (yours now: "
+            f"{scrub(os.environ.get('PIP_INDEX_URL', '')) or 'of pip config'})",
+        )
+    if _NO_VERSION in outcome.stderr:
+        return NoCompilerInPackageError(
+            f"the package index has no wheel for this Python and system of {asked}",
+            seen=seen,
+            hint="another version: %cuda_install --list; or another way: --method redist",
+        )
+    return CudaError(
+        "pip does not find the wheels",
+        seen=seen,
+        hint=f"see what pip says: !pip download --no-deps {' '.join(requirements)}",
+    )

@@ -17,22 +17,28 @@ from colabmagic.cuda.errors import (
 from colabmagic.cuda.fetching.cache import Cache
 from colabmagic.cuda.outcome import Outcome
 from colabmagic.cuda.planning.plan import Options, Plan
+from colabmagic.cuda.report import Done, Toolkits, Verified
 from colabmagic.cuda.steps.base import Work
 from colabmagic.cuda.steps.remove import Remove
 from colabmagic.cuda.store.apply import Store
-from colabmagic.cuda.store.inventory import Installed, find, installed, read_card
+from colabmagic.cuda.store.inventory import (
+    Installed,
+    find,
+    installed,
+    read_card,
+    size_of,
+)
 from colabmagic.cuda.store.layout import Home, home_folder
 from colabmagic.cuda.switching import environment
 from colabmagic.host.command import run as run_program
 from colabmagic.report.progress import SILENT
+from colabmagic.report.size import in_words
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from colabmagic.cuda.machine.facts import MachineFacts
-    from colabmagic.cuda.store.journal import Change
-    from colabmagic.cuda.verifying.ladder import Ladder
     from colabmagic.host.command import CommandOutcome
     from colabmagic.report.progress import Progress
 
@@ -131,12 +137,29 @@ def install(
     )
 
 
-def toolkits() -> list[Installed]:
-    """Return the toolkits in our folder, the newest first."""
-    return installed(_home())
+def overview(facts: MachineFacts | None = None) -> Toolkits:
+    """Return what is here: toolkits of ours and of others, and the cache.
+
+    Parameters
+    ----------
+    facts
+        The machine; this one where left out.
+    """
+    from colabmagic.cuda.machine.probe import probe_machine  # noqa: PLC0415 (lazy)
+
+    home = _home()
+    facts = facts or probe_machine(home)
+    root = environment.active_root()
+    return Toolkits(
+        ours=tuple(installed(home)),
+        others=tuple(each for each in facts.toolkits if each.origin != "ours"),
+        active=None if root is None else str(root),
+        cache_bytes=size_of(home.cache),
+        folder=str(home.root),
+    )
 
 
-def use(version: str) -> Installed:
+def use(version: str) -> Done:
     """Let this kernel use a toolkit of ours.
 
     Parameters
@@ -149,14 +172,22 @@ def use(version: str) -> Installed:
     NotInstalledError
         It is not in our folder.
     """
+    if version.strip().lower() == "none":
+        environment.deactivate()
+        home = os.environ.get("CUDA_HOME")
+        return Done(
+            title="CUDA",
+            verdict="this kernel uses what it used before",
+            summary=f"CUDA_HOME is {home}" if home else "CUDA_HOME is not set",
+        )
     toolkit = _found(version)
     environment.activate(Path(toolkit.root), toolkit.variables())
-    return toolkit
-
-
-def use_none() -> None:
-    """Let this kernel use what it used before us."""
-    environment.deactivate()
+    return Done(
+        title=f"CUDA {toolkit.name}",
+        verdict="this kernel uses it",
+        summary=toolkit.root,
+        typed=("!nvcc --version",),
+    )
 
 
 def verify(
@@ -165,7 +196,7 @@ def verify(
     ext: bool = False,
     facts: MachineFacts | None = None,
     run: Callable[..., CommandOutcome] = run_program,
-) -> Ladder:
+) -> Verified:
     """Prove a toolkit anew.
 
     Parameters
@@ -193,7 +224,7 @@ def verify(
         toolkit = _found(version)
         root, build, variables = Path(toolkit.root), toolkit.build, toolkit.variables()
     facts = facts or probe_machine(_home())
-    return verify_toolkit(
+    ladder = verify_toolkit(
         root,
         build=build,
         capability=_capability(facts),
@@ -201,24 +232,37 @@ def verify(
         run=run,
         ext=ext,
     )
+    return Verified(ladder=ladder)
 
 
-def rollback() -> Change | None:
+def rollback() -> Done:
     """Take the newest change back: the toolkit, links, packages.
 
-    Returns
-    -------
-    Change or None
-        What was taken back; None: there is nothing.
+    Raises
+    ------
+    NotInstalledError
+        There is nothing, or it cannot be taken back.
     """
     change = _store(Options()).take_back_last()
     root = environment.active_root()
     if root is not None and not root.exists():
         environment.deactivate()
-    return change
+    if change is None:
+        raise NotInstalledError(
+            "there is nothing to take back",
+            seen=f"{_home().journal} tells of no change",
+            hint="%cuda_install --list",
+        )
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(change.began))
+    return Done(
+        title="CUDA",
+        verdict=f"taken back: {change.what}",
+        summary=f"of {when}; what was fetched is still in the cache",
+        typed=("%cuda_install --list",),
+    )
 
 
-def uninstall(version: str) -> Installed:
+def uninstall(version: str) -> Done:
     """Take a toolkit of ours away.
 
     Parameters
@@ -239,7 +283,13 @@ def uninstall(version: str) -> Installed:
         (Remove(name=toolkit.name),),
         details=lambda _: {"name": toolkit.name, "reversible": False},
     )
-    return toolkit
+    return Done(
+        title=f"CUDA {toolkit.name}",
+        verdict="is gone",
+        summary=f"{in_words(toolkit.size_bytes)} freed; a later install takes it from "
+        "the cache",
+        typed=(f"%cuda_install {toolkit.name}",),
+    )
 
 
 def _home() -> Home:
@@ -296,7 +346,7 @@ def _found(version: str) -> Installed:
     """Return a toolkit of ours."""
     toolkit = find(_home(), version.strip().removeprefix("v"))
     if toolkit is None:
-        here = ", ".join(each.name for each in toolkits()) or "none yet"
+        here = ", ".join(each.name for each in installed(_home())) or "none yet"
         raise NotInstalledError(
             f"CUDA {clean(version)} is not installed",
             seen=f"in our folder: {here}",
@@ -314,7 +364,7 @@ def _in_use() -> tuple[Path, str | None, dict[str, str]]:
     if root is None and nvcc is not None:
         root = Path(nvcc).resolve().parent.parent
     if root is None:
-        newest = next(iter(toolkits()), None)
+        newest = next(iter(installed(_home())), None)
         if newest is None:
             raise NotInstalledError(
                 "there is no CUDA toolkit to verify",

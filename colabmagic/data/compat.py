@@ -24,7 +24,9 @@ from typing import Any
 _FILE = Path(__file__).with_name("compat.json")
 
 # GPUs of boards with processor and GPU in one: no other GPU runs their code.
-_BOARDS = frozenset({53, 62, 72, 87, 88, 101, 110})
+_BOARDS = frozenset({32, 53, 62, 72, 87, 88, 101, 110})
+# What lies in the range of a compiler that nobody has asked for its list.
+_OLD = (30, 32, 35, 37, 50, 52, 53, 60, 61, 62, 70, 72, 75, 80, 86, 87, 89, 90)
 
 # The weakest last.
 BASES = ("measured", "read", "inferred", "memory")
@@ -157,9 +159,7 @@ class Release:
             version (86), which runs as well; None: only PTX could help.
         """
         wanted = capability[0] * 10 + capability[1]
-        known = self.sm or (
-            (wanted,) if self.sm_min <= wanted <= self.sm_max else (self.sm_max,)
-        )
+        known = self.sm or [sm for sm in _OLD if self.sm_min <= sm <= self.sm_max]
         fitting = [sm for sm in known if sm // 10 == capability[0] and sm <= wanted]
         return max(
             (sm for sm in fitting if sm == wanted or sm not in _BOARDS), default=None

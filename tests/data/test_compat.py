@@ -199,6 +199,7 @@ def test_rows_from_memory_can_be_found() -> None:
         ("12.9.2", (6, 0), 60),
         ("11.1.1", (8, 9), 86),  # Ada runs Ampere's code
         ("11.1.1", (9, 0), None),
+        ("9.2.148", (7, 5), 70),  # Turing runs code of Volta
         ("12.8.1", (12, 0), 120),
         ("12.6.3", (12, 0), None),
         ("12.8.1", (10, 3), 100),

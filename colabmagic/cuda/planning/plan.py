@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from colabmagic.cuda.machine.facts import Compiler, MachineFacts
     from colabmagic.cuda.steps.base import Step
     from colabmagic.data.compat import Release
+    from colabmagic.report.model import Report
 
 METHODS = ("reuse", "wheels", "redist", "deb", "apt", "runfile")  # in this order
 
@@ -166,6 +167,12 @@ class Plan(Document):
     packages: Any = None  # colabmagic.cuda.packages.route.PackagesPlan
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+
+    def view(self) -> Report:
+        """Return what a person sees."""
+        from colabmagic.cuda.report import plan_view  # noqa: PLC0415 (not by scripts)
+
+        return plan_view(self)
 
     @property
     def basis(self) -> str | None:

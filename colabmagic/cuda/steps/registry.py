@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
+from colabmagic.cuda.errors import CudaError
+from colabmagic.report.text import clean
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,13 +34,17 @@ def step_from_dict(data: Mapping[str, Any]) -> Step:
 
     Raises
     ------
-    LookupError
-        The kind is not known here.
+    CudaError
+        The kind is not known here: a later version wrote it.
     """
     fields = dict(data)
     kind = fields.pop("kind", None)
     if kind not in KINDS:
-        raise LookupError(f"a step of the kind {kind!r} is not known here")
+        raise CudaError(
+            "an earlier change cannot be taken back by this version of colabmagic",
+            seen=f"a step of the kind {clean(repr(kind))}",
+            hint="%pip install --upgrade colabmagic",
+        )
     module, name = KINDS[kind].split(":")
     made: Step = getattr(
         importlib.import_module(f"colabmagic.cuda.steps.{module}"), name

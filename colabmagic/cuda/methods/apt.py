@@ -86,6 +86,7 @@ def candidate(
         METHOD,
         f"NVIDIA's repository has {packages[0]} (cuda-toolkit-{version} in parts)",
         steps,
+        release=release,
         facts=facts,
         compiler=compiler,
         download=_DOWNLOAD + sum(p.megabytes for p in chosen_parts(options.parts)) * MB,

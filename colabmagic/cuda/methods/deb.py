@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.cuda.methods.recipe import (
+    DEBIAN_ARCHES,
     MB,
     compiler_steps,
     finish,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from colabmagic.data.compat import Release
 
 METHOD: Final = "deb"
-_ARCH: Final = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _WHEELS: Final = ("nvidia-cuda-runtime", "nvidia-cuda-nvcc", "nvidia-cuda-cccl")
 
 
@@ -84,7 +84,7 @@ def candidate(
             suites=(line,),
             packages=archive.packages,
             keyring=keyring,
-            arch=_ARCH[facts.arch],
+            arch=DEBIAN_ARCHES[facts.arch],
         ),
         *((FetchWheels(requirements=wheels),) if wheels else ()),
         Unpack(format="deb"),
@@ -97,6 +97,7 @@ def candidate(
         METHOD,
         f"{archive.name} has nvcc {build} in its archive; it is unpacked, not installed",
         steps,
+        release=release,
         facts=facts,
         compiler=compiler,
         download=weight.download,
@@ -114,9 +115,7 @@ def _minor(archive: Archive) -> str | None:
 
 def _requirements(release: Release) -> tuple[str, ...]:
     """Return the wheels with runtime, libdevice and headers."""
-    return tuple(
-        f"{name}-cu{release.major}=={release.minor}.*" for name in _WHEELS
-    )
+    return tuple(f"{name}-cu{release.major}=={release.minor}.*" for name in _WHEELS)
 
 
 def _why_not(release: Release, facts: MachineFacts, holding: list[Archive]) -> str:

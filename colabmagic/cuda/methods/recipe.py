@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.cuda.planning.limits import known_gpus
+from colabmagic.cuda.planning.limits import code_for, known_gpus
 from colabmagic.cuda.planning.plan import Candidate, Problem
 from colabmagic.cuda.steps.activate import Activate
 from colabmagic.cuda.steps.compiler import BringCompiler, UseCompiler
@@ -25,6 +25,7 @@ _NVIDIA: Final = "https://developer.download.nvidia.com"
 COMPILER_DOWNLOAD: Final = 42 * MB
 COMPILER_DISK: Final = 170 * MB
 COMPILER_S: Final = 3.0
+DEBIAN_ARCHES: Final = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 # Up to link and run, on two slow cores.
 VERIFY_S: Final = 4.0
 # Room that is wanted: staging, and what others write meanwhile.
@@ -44,7 +45,7 @@ def capability_of(release: Release, facts: MachineFacts) -> int | None:
     facts
         The machine.
     """
-    codes = [release.code_for(capability) for _, capability in known_gpus(facts)]
+    codes = [code_for(release, capability) for _, capability in known_gpus(facts)]
     return next((code for code in codes if code is not None), None)
 
 
@@ -62,10 +63,13 @@ def compiler_steps(compiler: HostCompiler, facts: MachineFacts) -> tuple[Step, .
         return (UseCompiler(path=compiler.here.path),)
     if compiler.bring is None or compiler.keyring is None:
         return ()
-    del facts
     return (
         BringCompiler(
-            major=compiler.bring, suites=compiler.suites, keyring=compiler.keyring
+            major=compiler.bring,
+            suites=compiler.suites,
+            keyring=compiler.keyring,
+            arch=DEBIAN_ARCHES[facts.arch],
+            whole=all(each.kind != "gcc" for each in facts.compilers),
         ),
     )
 
@@ -107,6 +111,7 @@ def make(  # noqa: PLR0913 (a recipe has as many figures)
     why: str,
     steps: tuple[Step, ...],
     *,
+    release: Release,
     facts: MachineFacts,
     compiler: HostCompiler,
     download: int,
@@ -120,8 +125,8 @@ def make(  # noqa: PLR0913 (a recipe has as many figures)
     ----------
     method, why, steps
         Of the candidate.
-    facts
-        The machine: its free room.
+    release, facts
+        Of the plan: what the table says of them, and the free room.
     compiler
         Its weight is added where it is brought.
     download, disk
@@ -131,6 +136,7 @@ def make(  # noqa: PLR0913 (a recipe has as many figures)
     bases
         Of the rows that it rests on.
     """
+    bases = (*bases, *_table_bases(release, facts))
     if compiler.bring is not None:
         download, disk = download + COMPILER_DOWNLOAD, disk + COMPILER_DISK
         seconds = None if seconds is None else seconds + COMPILER_S
@@ -145,6 +151,16 @@ def make(  # noqa: PLR0913 (a recipe has as many figures)
         seconds=None if seconds is None else seconds + VERIFY_S,
         basis=compat.weakest(bases),
     )
+
+
+def _table_bases(release: Release, facts: MachineFacts) -> tuple[str | None, ...]:
+    """Return how the limits are known that every way rests on."""
+    groups = ["gcc"]
+    if known_gpus(facts):
+        groups.append("sm")
+    if isinstance(facts.driver, str):
+        groups.append("driver_min")
+    return tuple(release.basis(group) for group in groups)
 
 
 def no_room(facts: MachineFacts, download: int, disk: int) -> Problem | None:

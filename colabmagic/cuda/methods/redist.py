@@ -88,6 +88,7 @@ def candidate(
         f"NVIDIA's archives of {release.version}, only the parts that are needed "
         f"({_host(url)}); no root is needed",
         steps,
+        release=release,
         facts=facts,
         compiler=compiler,
         download=download,

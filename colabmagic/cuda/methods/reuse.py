@@ -44,9 +44,7 @@ def candidate(
         return _absent(release, there)
     # What was made with a compiler of its own needs none.
     usable = [
-        each
-        for each in complete
-        if each.origin == "ours" or compiler.here is not None
+        each for each in complete if each.origin == "ours" or compiler.here is not None
     ]
     if not usable:
         return refuse(
@@ -55,7 +53,7 @@ def candidate(
             "E04",
         )
     found = min(usable, key=lambda each: (_ORDER.index(each.origin), each.root))
-    if found.origin == "wheels" and not options.offline:
+    if found.origin == "wheels":
         # The layout of wheels has no lib64 and no plain lib*.so, so linking fails.
         return refuse(
             METHOD,

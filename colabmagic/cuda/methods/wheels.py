@@ -30,7 +30,10 @@ _COMPILER: Final = (
     "nvidia-cuda-cccl",
 )
 _RUNTIME: Final = "nvidia-cuda-runtime"
-_EXTRAS: Final = "cccl,crt,cudart,nvcc,nvvm"
+# These have the build number of the compiler.
+_SAME_BUILD: Final = frozenset({"nvidia-cuda-nvcc", "nvidia-nvvm", "nvidia-cuda-crt"})
+# What PyTorch does not bring, or puts elsewhere than into the tree that is linked.
+_NOT_OF_TORCH: Final = frozenset({"npp", "nvjpeg", "cudnn", "nccl"})
 _RUNTIME_BYTES: Final = 2_200_000
 # Measured: download and unpacked size in MB.
 _SIZES: Final = {
@@ -64,7 +67,7 @@ def candidate(
         download -= _RUNTIME_BYTES
     for part in chosen_parts(options.parts):
         # What PyTorch has brought is linked; asking again would have it twice.
-        if torch_root is not None and part.name != "npp":
+        if torch_root is not None and part.name not in _NOT_OF_TORCH:
             continue
         requirement = wheel_requirement(part, release)
         if requirement is not None:
@@ -85,12 +88,16 @@ def candidate(
             *compiler_steps(compiler, facts),
             *finish(release, facts, options, build=_build(release), method=METHOD),
         ),
+        release=release,
         facts=facts,
         compiler=compiler,
         download=download,
         disk=disk,
         seconds=_SECONDS,
-        bases=(release.basis("pypi"), "measured" if _is_x86(facts) else "inferred"),
+        bases=(
+            release.basis("pypi"),
+            "measured" if _is_x86(facts) and _is_newest(release) else "inferred",
+        ),
     )
 
 
@@ -129,20 +136,36 @@ def _requirements(release: Release, *, shadow: bool) -> list[str]:
     """Return what pip is asked for.
 
     All are pinned to the minor version, whose newest build is taken; where an older
-    release is wanted, NVIDIA's metapackage knows which builds belong to it.
+    release is wanted, the compiler is pinned to the build that belongs to it.
     """
-    is_newest = compat.newest_of(release.minor).version == release.version
-    if not is_newest and not shadow and release.metapackage is not None:
-        name, _, version = release.metapackage.partition("==")
-        return [f"{name}[{_EXTRAS}]=={version}"]
     names = _COMPILER if shadow else (*_COMPILER, _RUNTIME)
-    return [f"{name}=={release.minor}.*" for name in names]
+    if _is_newest(release):
+        return [f"{name}=={release.minor}.*" for name in names]
+    build = _build(release)
+    return [
+        f"{name}=={build if name in _SAME_BUILD else release.minor + '.*'}"
+        for name in names
+    ]
+
+
+def _is_newest(release: Release) -> bool:
+    """Tell whether it is the newest release of its minor version."""
+    return compat.newest_of(release.minor).version == release.version
 
 
 def _build(release: Release) -> str:
-    """Return the build that nvcc will tell, or the minor where it is open."""
-    is_newest = compat.newest_of(release.minor).version == release.version
-    return release.nvcc_wheels[-1] if is_newest and release.nvcc_wheels else release.minor
+    """Return the build that nvcc will tell.
+
+    Which build belongs to an older release is inferred: both are counted from the first.
+    """
+    builds = release.nvcc_wheels
+    if _is_newest(release):
+        # A wheel that came after the table is as good.
+        return release.minor
+    patches = [
+        each.version for each in compat.releases() if each.minor == release.minor
+    ]
+    return builds[min(patches.index(release.version), len(builds) - 1)]
 
 
 def _why(release: Release, torch_root: Toolkit | None) -> str:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.cuda.planning.limits import is_managed, known_gpus, no_code
+from colabmagic.cuda.planning.limits import (
+    GPU_RUNTIME,
+    code_for,
+    is_managed,
+    known_gpus,
+    no_code,
+)
 from colabmagic.cuda.planning.plan import Problem
 from colabmagic.data import compat
 from colabmagic.report.model import Unknown
@@ -23,6 +29,16 @@ _SHADOWS: Final = re.compile(
     r"|/stubs/?$"
 )
 _FIRST_MINOR_COMPATIBLE: Final = 11
+# Groups of the table, in words.
+_ROWS: Final = (
+    ("gcc", "the newest g++ that it takes"),
+    ("sm", "the GPUs that it knows"),
+    ("driver_min", "the oldest driver"),
+    ("runfile", "the installer's address"),
+)
+# Functions of that C library have the names of some in CUDA's headers (from memory).
+_CLASHING_GLIBC: Final = (2, 41)
+_FIRST_WITHOUT_CLASH: Final = 13
 
 
 def advise(
@@ -50,11 +66,13 @@ def advise(
             )
         )
     if chosen is not None and chosen.basis == "memory":
+        rows = [word for group, word in _ROWS if release.basis(group) == "memory"]
         found.append(
             Problem(
                 code="basis",
-                what=f"nobody has checked the way '{chosen.method}' for this version",
-                seen="it is from memory; what does not pass the proof is taken back",
+                what="not all that this plan rests on has been checked",
+                seen=f"from memory: {', '.join(rows) or f'the way {chosen.method!r}'}; "
+                "what does not pass the proof is taken back",
             )
         )
     return tuple(found)
@@ -65,7 +83,7 @@ def _driver(release: Release, facts: MachineFacts) -> Iterator[Problem]:
     del release
     if facts.driver is None:
         where = {
-            "colab": ("Runtime > Change runtime type > T4 GPU",),
+            "colab": (GPU_RUNTIME,),
             "kaggle": ("Settings > Accelerator > GPU T4 x2",),
         }
         yield Problem(
@@ -82,6 +100,19 @@ def _driver(release: Release, facts: MachineFacts) -> Iterator[Problem]:
         )
 
 
+def _libc(release: Release, facts: MachineFacts) -> Iterator[Problem]:
+    """Tell that headers of an older CUDA clash with those of a new C library."""
+    if facts.glibc is None or facts.glibc < _CLASHING_GLIBC:
+        return
+    if release.major < _FIRST_WITHOUT_CLASH:
+        yield Problem(
+            code="E02",
+            what=f"headers of CUDA {release.minor} may clash with this C library",
+            seen=f"glibc {facts.glibc[0]}.{facts.glibc[1]}, from memory; the proof tells",
+            fix=("%cuda_install 13.0",),
+        )
+
+
 def _gpus(release: Release, facts: MachineFacts) -> Iterator[Problem]:
     """Tell of GPUs that the toolkit makes older code for, or none."""
     seen: set[tuple[int, int]] = set()
@@ -89,7 +120,7 @@ def _gpus(release: Release, facts: MachineFacts) -> Iterator[Problem]:
         if capability in seen:
             continue
         seen.add(capability)
-        code, own = release.code_for(capability), capability[0] * 10 + capability[1]
+        code, own = code_for(release, capability), capability[0] * 10 + capability[1]
         if code is None:
             yield no_code(release, gpu.name, capability)
         elif code != own:
@@ -111,7 +142,7 @@ def _ptx(release: Release, facts: MachineFacts) -> Iterator[Problem]:
     codes = [
         code
         for _, capability in known_gpus(facts)
-        if (code := release.code_for(capability)) is not None
+        if (code := code_for(release, capability)) is not None
     ]
     yield Problem(
         code="E15",
@@ -145,7 +176,7 @@ def _torch(release: Release, facts: MachineFacts) -> Iterator[Problem]:
 def _cpu_torch(torch: TorchHere, release: Release, facts: MachineFacts) -> Problem:
     """Return that this PyTorch uses no GPU."""
     if facts.host == "colab" and facts.driver is None:
-        fix = "Runtime > Change runtime type > T4 GPU   brings the other PyTorch"
+        fix = f"{GPU_RUNTIME}   brings the other PyTorch"
     else:
         fix = f"%%cuda_install {release.minor}\ntorch"
     return Problem(
@@ -215,6 +246,12 @@ def _metapackage(release: Release, facts: MachineFacts) -> Iterator[Problem]:
             return
 
 
-_RULES: Final[
-    tuple[Callable[[Release, MachineFacts], Iterator[Problem]], ...]
-] = (_driver, _gpus, _ptx, _torch, _library_path, _metapackage)
+_RULES: Final[tuple[Callable[[Release, MachineFacts], Iterator[Problem]], ...]] = (
+    _driver,
+    _libc,
+    _gpus,
+    _ptx,
+    _torch,
+    _library_path,
+    _metapackage,
+)

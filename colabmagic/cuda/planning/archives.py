@@ -35,6 +35,8 @@ class Archive:
         How `gcc` is known.
     table_name
         Of its row in ``distro_nvcc``.
+    is_only_own
+        Whether usual mirrors have it no more, so that it serves its own machines alone.
     packages
         Those that hold the toolkit.
     """
@@ -48,6 +50,7 @@ class Archive:
     basis: str
     table_name: str
     packages: tuple[str, ...]
+    is_only_own: bool = False
 
     @property
     def name(self) -> str:
@@ -144,6 +147,18 @@ ARCHIVES: Final = (
         table_name="ubuntu 18.04 multiverse",
         packages=(_TOOLKIT, "libnvvm3", "nvidia-cuda-dev"),
     ),
+    Archive(
+        os_id="ubuntu",
+        version="17.10",
+        suite="artful",
+        components=_UBUNTU,
+        glibc=(2, 26),
+        gcc=(5, 6, 7),
+        basis="memory",
+        table_name="",
+        packages=(),
+        is_only_own=True,
+    ),
 )
 
 # What unpacks packages without root.
@@ -161,14 +176,15 @@ def usable_archives(facts: MachineFacts) -> tuple[Archive, ...]:
     """
     if not _TOOLS <= set(facts.tools) or facts.glibc is None:
         return ()
+    own = (facts.os_id, facts.os_version)
     fitting = [
         each
         for each in ARCHIVES
         if each.glibc <= facts.glibc
+        and (not each.is_only_own or (each.os_id, each.version) == own)
         and keyring_for(each, facts) is not None
         and source_line(each, facts) is not None
     ]
-    own = (facts.os_id, facts.os_version)
     return tuple(sorted(fitting, key=lambda each: (each.os_id, each.version) != own))
 
 

@@ -7,10 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.cuda.errors import CudaError
+from colabmagic.cuda.machine.facts import Compiler
 from colabmagic.cuda.methods.parts import unknown_parts
 from colabmagic.cuda.planning.advice import advise
-from colabmagic.cuda.planning.host_compiler import choose_compiler, install_command
-from colabmagic.cuda.planning.limits import find_limit, is_managed
+from colabmagic.cuda.planning.host_compiler import choose_compiler, install_commands
+from colabmagic.cuda.planning.limits import (
+    GPU_RUNTIME,
+    find_limit,
+    is_managed,
+    system_limit,
+)
 from colabmagic.cuda.planning.plan import (
     METHODS,
     Candidate,
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from colabmagic.data.compat import Release
 
 # Of several reasons why no way fits, the one that is told: the first of these.
+_OF_MACHINE: Final = frozenset({"no-driver", "E17"})
 _TOLD: Final = ("E08", "E04", "E05", "E13", "E02", "E16", "E09", "E23")
 
 
@@ -65,22 +72,43 @@ def make_plan(
         raise TypeError("a plan needs the facts of a machine: see probe_machine()")
     options = Options() if options is None else options
     try:
-        release = choose_release(parse_wanted(wanted_text), facts)
+        wanted = parse_wanted(wanted_text)
+        release = choose_release(wanted, facts)
     except CudaError as error:
         return _without_release(wanted_text, error, facts, options)
+    if wanted.minor is None and wanted.kind != "torch":
+        release = _newest_to_be_had(release, wanted.major, facts, options)
     return _plan(wanted_text, release, body, facts, options)
+
+
+def _newest_to_be_had(
+    newest: Release, major: int | None, facts: MachineFacts, options: Options
+) -> Release:
+    """Return the newest release that some way brings, of those that the machine runs."""
+    for each in reversed(compat.releases()):
+        is_asked = major is None or each.major == major
+        if each.numbers <= newest.numbers and is_asked and _works(each, facts, options):
+            return each
+    return newest
 
 
 def _without_release(
     wanted: str, error: CudaError, facts: MachineFacts, options: Options
 ) -> Plan:
     """Return that there is no such version, or none for this machine."""
-    problem = Problem(
-        code=error.code,
-        what=error.what,
-        seen=error.seen or "",
-        fix=tuple(error.hint.splitlines()),
-    )
+    limit = system_limit(facts) if error.code != "E01" or wanted == "torch" else None
+    if limit is not None:
+        return Plan(
+            wanted=wanted,
+            release=None,
+            facts=facts,
+            options=options,
+            problems=(limit,),
+        )
+    fix = _that_works(tuple(error.hint.splitlines()), wanted, facts)
+    if error.code == "E14" and facts.driver is None and facts.host == "colab":
+        fix = (f"{GPU_RUNTIME}   brings the other PyTorch", *fix)
+    problem = Problem(code=error.code, what=error.what, seen=error.seen or "", fix=fix)
     return Plan(
         wanted=wanted,
         release=None,
@@ -88,6 +116,19 @@ def _without_release(
         options=options,
         problems=(problem,),
     )
+
+
+def _that_works(
+    fix: tuple[str, ...], wanted: str, facts: MachineFacts
+) -> tuple[str, ...]:
+    """Return a fix whose command works on this machine, or what mends that first."""
+    if len(fix) != 1 or not fix[0].startswith("%cuda_install "):
+        return fix
+    version = fix[0].split()[1]
+    if version == wanted:
+        return fix
+    plan = make_plan(version, "", facts)
+    return fix if plan.can_run or not plan.problems else plan.problems[0].fix
 
 
 def _plan(
@@ -109,6 +150,8 @@ def _plan(
         problems = (_with_way_out(told, release, facts, options),)
     packages = _packages(body, release, facts, options)
     warnings = advise(release, facts, options, chosen)
+    if problems:  # the rest is of a toolkit that does not come
+        warnings = tuple(each for each in warnings if each.code in _OF_MACHINE)
     if packages is not None:
         problems = (*problems, *_with_runtime(packages.problems, facts))
         warnings = (*warnings, *packages.warnings)
@@ -142,9 +185,7 @@ def _candidates(
                 made, why=f"{made.why}, but {no_compiler.what}", problem=no_compiler
             )
         if options.method not in {"auto", method}:
-            asked = Problem(
-                code="E13", what=f"--method {options.method} was asked for"
-            )
+            asked = Problem(code="E21", what=f"--method {options.method} was asked for")
             made = replace(made, problem=made.problem or asked)
         yield made
 
@@ -225,37 +266,35 @@ def _with_way_out(
     if options.method != "auto" and _works(release, facts, plain):
         first.append(f"%cuda_install {release.version} --method auto")
     elif problem.code not in {"E13", "E21"}:
-        first += _nearest(release, facts, plain)
+        first += _nearest(release, facts, plain, or_with_compiler=not problem.fix)
     fix = tuple(dict.fromkeys((*first, *problem.fix)))
     if not fix:
         fix = _elsewhere(facts)
     return replace(problem, fix=fix)
 
 
-def _nearest(release: Release, facts: MachineFacts, options: Options) -> list[str]:
+def _nearest(
+    release: Release, facts: MachineFacts, options: Options, *, or_with_compiler: bool
+) -> list[str]:
     """Return what to type for the nearest CUDA that works here as it is.
 
-    Where there is none, the nearest that wants no more than a compiler.
+    Where there is none, perhaps the nearest that wants no more than a compiler.
     """
     for each in _by_distance(release):
         if _works(each, facts, options):
             return [f"%cuda_install {each.minor}"]
-    for each in _by_distance(release):
-        if find_limit(each, facts) is None and not choose_compiler(each, facts)[0].is_there:
-            pretended = replace(facts, compilers=(_pretended(each, facts)))
-            if _works(each, pretended, options):
-                command = install_command(each, facts).partition("   ")[0]
-                return [command, f"%cuda_install {each.minor}"]
+    for each in _by_distance(release) if or_with_compiler else ():
+        commands = install_commands(each, facts)
+        if commands and _works(each, _with_compiler(each, facts), options):
+            return [*commands, f"%cuda_install {each.minor}"]
     return []
 
 
-def _pretended(release: Release, facts: MachineFacts) -> Any:  # noqa: ANN401 (a tuple)
-    """Return the compilers that would be here if the one that is wanted were."""
-    from colabmagic.cuda.machine.facts import Compiler  # noqa: PLC0415 (rare)
-
+def _with_compiler(release: Release, facts: MachineFacts) -> MachineFacts:
+    """Return the machine as it would be with the compiler that is wanted."""
     top = release.gcc_max
     wanted = Compiler(path=f"/usr/bin/g++-{top}", version=(top,))
-    return (*facts.compilers, wanted)
+    return replace(facts, compilers=(*facts.compilers, wanted))
 
 
 def _by_distance(release: Release) -> list[Release]:
@@ -283,10 +322,10 @@ def _works(release: Release, facts: MachineFacts, options: Options) -> bool:
 def _elsewhere(facts: MachineFacts) -> tuple[str, ...]:
     """Return what is left where nothing works on this machine."""
     if facts.host == "colab":
-        return ("Runtime > Change runtime type   another GPU has another host",)
+        return (f"{GPU_RUNTIME}   another GPU, another driver",)
     if is_managed(facts):
         return ("choose another accelerator in the settings of the notebook",)
-    return ("open the notebook on Colab: Runtime > Change runtime type > T4 GPU",)
+    return (f"open the notebook on Colab: {GPU_RUNTIME}",)
 
 
 def _packages(

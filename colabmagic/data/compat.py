@@ -496,3 +496,28 @@ def weakest(bases: tuple[str | None, ...]) -> str:
     """Return the weakest basis of several; what has no value does not count."""
     known = [basis for basis in bases if basis is not None]
     return max(known, key=BASES.index, default=BASES[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColabRuntime:
+    """An older runtime that Colab's menu offers.
+
+    Attributes
+    ----------
+    python
+        Tag of its Python, "cp311".
+    torch
+        Beginning of its PyTorch's version, "2.6".
+    """
+
+    name: str
+    python: str
+    torch: str
+    basis: str
+    source: str
+
+
+@cache
+def colab_runtimes() -> tuple[ColabRuntime, ...]:
+    """Return Colab's older runtimes, oldest first."""
+    return tuple(ColabRuntime(**row) for row in _table()["colab_runtimes"])

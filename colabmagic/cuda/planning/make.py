@@ -122,7 +122,7 @@ def _that_works(
     fix: tuple[str, ...], wanted: str, facts: MachineFacts
 ) -> tuple[str, ...]:
     """Return a fix whose command works on this machine, or what mends that first."""
-    if len(fix) != 1 or not fix[0].startswith("%cuda_install "):
+    if not fix or not fix[0].startswith("%cuda_install "):
         return fix
     version = fix[0].split()[1]
     if version == wanted:

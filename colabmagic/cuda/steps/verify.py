@@ -88,7 +88,7 @@ class Verify:
             )
         broken = ladder.broken or (ladder.rung("ext") if self.ext else None)
         if broken is not None and broken.failed:
-            raise error_of(broken, ladder)
+            raise error_of(broken)
         work.progress.finish(_summary(ladder))
 
     def undo(self) -> Sequence[Step]:
@@ -96,15 +96,13 @@ class Verify:
         return ()
 
 
-def error_of(rung: Rung, ladder: Ladder) -> CudaError:
+def error_of(rung: Rung) -> CudaError:
     """Return the error that a failed rung stands for.
 
     Parameters
     ----------
     rung
-        Of the ladder.
-    ladder
-        Whose build tells the version in what is to be typed.
+        Of a ladder.
     """
     from colabmagic.cuda import errors  # noqa: PLC0415 (when it is used)
 
@@ -114,11 +112,10 @@ def error_of(rung: Rung, ladder: Ladder) -> CudaError:
         if isinstance(each, type) and issubclass(each, errors.CudaError) and each.code
     }
     kind = classes.get(rung.code, errors.VerifyFailedError)
-    version = ".".join((ladder.build or "").split(".")[:2]) or "VERSION"
     return kind(
         f"The toolkit does not pass ({rung.title}): {rung.why}",
         seen=rung.seen or None,
-        hint=rung.fix.replace("VERSION", version) or f"%cuda_install {version}",
+        hint=rung.fix,
     )
 
 

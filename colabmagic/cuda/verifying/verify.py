@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,7 @@ def verify_toolkit(  # noqa: PLR0913 (each is a fact that the caller knows)
     Ladder
         Plain data; nothing is raised for a toolkit that fails.
     """
-    climb = _Climb(Path(root), until)
+    climb = _Climb(Path(root), build, until)
     climb.take("files", lambda: toolkit.check_files(climb.root, hashes=hashes))
     user = dict(os.environ if user is None else user)
     with _scratch(user) as (scratch, trouble):
@@ -97,8 +97,9 @@ def verify_toolkit(  # noqa: PLR0913 (each is a fact that the caller knows)
 class _Climb:
     """The rungs so far, and how far to go."""
 
-    def __init__(self, root: Path, until: str) -> None:
+    def __init__(self, root: Path, wanted: str | None, until: str) -> None:
         self.root = root
+        self._wanted = wanted
         self.build: str | None = None
         self._until = until
         self._rungs: list[Rung] = []
@@ -117,7 +118,12 @@ class _Climb:
 
     def ladder(self) -> Ladder:
         """Return what came out."""
-        return Ladder(root=str(self.root), build=self.build, rungs=tuple(self._rungs))
+        version = running.minor_of(self.build or self._wanted or "VERSION")
+        rungs = (
+            replace(rung, fix=rung.fix.replace("VERSION", version))
+            for rung in self._rungs
+        )
+        return Ladder(root=str(self.root), build=self.build, rungs=tuple(rungs))
 
 
 def _climb_toolkit(climb: _Climb, scene: Scene, wanted: str | None) -> None:

@@ -22,6 +22,8 @@ _TELLING: Final = re.compile(
     re.IGNORECASE,
 )
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+# Where an error came from, and the source line again.
+_ECHO: Final = re.compile(r"In file included from|from [^ ]+:\d+|\d* \| ")
 # It is never a fix: with it CUDA 11.2 and g++ 11 still do not compile.
 _BAD_ADVICE: Final = re.compile(r"\s*The nvcc flag '-allow-unsupported-compiler'.*")
 
@@ -130,7 +132,7 @@ def last_words(text: str, hide: Iterable[str] = ()) -> str:
         short = _BAD_ADVICE.sub("", line).strip()
         for folder in hide:
             short = short.replace(f"{folder}/", "")
-        if short and not short.startswith("In file included from"):
+        if short and not _ECHO.match(short):
             lines.append(short[:_LONGEST])
     telling = [line for line in lines if _TELLING.search(line)]
     return " / ".join(dict.fromkeys((telling or lines)[-_MOST_LINES:]))

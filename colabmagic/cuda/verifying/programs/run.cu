@@ -66,7 +66,7 @@ int main(void) {
   int runtime = 0, driver = 0, devices = 0;
   cudaRuntimeGetVersion(&runtime);
   cudaDriverGetVersion(&driver);
-  printf("runtime=%d\ndriver=%d\n", runtime, driver);
+  printf("headers=%d\nruntime=%d\ndriver=%d\n", CUDART_VERSION, runtime, driver);
   const cudaError_t counted = cudaGetDeviceCount(&devices);
   tell("count", counted);
   tell_libraries();

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 (types are read at run time)
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 

@@ -77,16 +77,21 @@ def _places(
         if name == "cuda" or name.startswith("cuda-"):
             yield local / name, "system"
     yield sysroot / _DISTRIBUTION, "distribution"
+    yield from _by_variables(env)
+    for folder in site_packages:
+        for name in _sorted_names(folder / "nvidia"):
+            if re.fullmatch(r"cu\d\d|cuda_nvcc", name):
+                yield folder / "nvidia" / name, "wheels"
+
+
+def _by_variables(env: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    """Yield what the environment names."""
     for variable in ("CUDA_HOME", "CUDA_PATH"):
         if env.get(variable):
             yield Path(env[variable]), "path"
     nvcc = shutil.which("nvcc", path=env.get("PATH", ""))
     if nvcc:
         yield _behind_script(Path(nvcc)).parent.parent, "path"
-    for folder in site_packages:
-        for name in _sorted_names(folder / "nvidia"):
-            if re.fullmatch(r"cu\d\d|cuda_nvcc", name):
-                yield folder / "nvidia" / name, "wheels"
 
 
 def _sorted_names(folder: Path) -> list[str]:

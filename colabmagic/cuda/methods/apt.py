@@ -156,8 +156,6 @@ def _refused(
             "E13",
             fix=("leave --system out: the toolkit then goes into your own folder",),
         )
-    if "apt-get" not in facts.tools:
-        return refuse(METHOD, "there is no apt-get here", "E02")
     if _KEYRING not in facts.keyrings:
         url = (
             "https://developer.download.nvidia.com/compute/cuda/repos/"

@@ -69,7 +69,7 @@ def compiler_steps(compiler: HostCompiler, facts: MachineFacts) -> tuple[Step, .
             suites=compiler.suites,
             keyring=compiler.keyring,
             arch=DEBIAN_ARCHES[facts.arch],
-            whole=all(each.kind != "gcc" for each in facts.compilers),
+            whole=compiler.is_whole,
         ),
     )
 
@@ -141,10 +141,11 @@ def make(  # noqa: PLR0913 (a recipe has as many figures)
         download, disk = download + COMPILER_DOWNLOAD, disk + COMPILER_DISK
         seconds = None if seconds is None else seconds + COMPILER_S
         bases = (*bases, compiler.basis)
+    problem = no_room(facts, download, disk)
     return Candidate(
         method=method,
-        why=why,
-        problem=no_room(facts, download, disk),
+        why=why if problem is None else f"{why}, but {problem.what}",
+        problem=problem,
         steps=steps,
         download_bytes=download,
         disk_bytes=disk,

@@ -31,6 +31,8 @@ class Archive:
         What its programs want.
     gcc
         Major versions of its g++-N.
+    isl
+        Version of the library (libisl) that its compilers load.
     basis
         How `gcc` is known.
     table_name
@@ -47,6 +49,7 @@ class Archive:
     components: tuple[str, ...]
     glibc: Pair
     gcc: tuple[int, ...]
+    isl: int
     basis: str
     table_name: str
     packages: tuple[str, ...]
@@ -77,6 +80,7 @@ ARCHIVES: Final = (
         components=_DEBIAN,
         glibc=(2, 41),
         gcc=(12, 13, 14),
+        isl=23,
         basis="memory",
         table_name="trixie non-free",
         packages=(_TOOLKIT, "libnvvm4"),
@@ -88,6 +92,7 @@ ARCHIVES: Final = (
         components=_DEBIAN,
         glibc=(2, 36),
         gcc=(11, 12),
+        isl=23,
         basis="measured",
         table_name="bookworm non-free",
         packages=(_TOOLKIT, "libnvvm4"),
@@ -99,6 +104,7 @@ ARCHIVES: Final = (
         components=_DEBIAN,
         glibc=(2, 31),
         gcc=(9, 10),
+        isl=23,
         basis="measured",
         table_name="bullseye non-free",
         packages=(_TOOLKIT, "libnvvm4", "nvidia-cuda-dev"),
@@ -110,6 +116,7 @@ ARCHIVES: Final = (
         components=_UBUNTU,
         glibc=(2, 39),
         gcc=(9, 10, 11, 12, 13, 14),
+        isl=23,
         basis="memory",
         table_name="ubuntu 24.04",
         packages=(_TOOLKIT, "libnvvm4"),
@@ -121,6 +128,7 @@ ARCHIVES: Final = (
         components=_UBUNTU,
         glibc=(2, 35),
         gcc=(9, 10, 11, 12),
+        isl=23,
         basis="memory",
         table_name="ubuntu 22.04",
         packages=(_TOOLKIT, "libnvvm4", "nvidia-cuda-dev"),
@@ -132,6 +140,7 @@ ARCHIVES: Final = (
         components=_UBUNTU,
         glibc=(2, 31),
         gcc=(7, 8, 9, 10),
+        isl=22,
         basis="memory",
         table_name="ubuntu 20.04",
         packages=(_TOOLKIT, "libnvvm3", "nvidia-cuda-dev"),
@@ -143,6 +152,7 @@ ARCHIVES: Final = (
         components=_UBUNTU,
         glibc=(2, 27),
         gcc=(5, 6, 7, 8),
+        isl=19,
         basis="memory",
         table_name="ubuntu 18.04 multiverse",
         packages=(_TOOLKIT, "libnvvm3", "nvidia-cuda-dev"),
@@ -154,6 +164,7 @@ ARCHIVES: Final = (
         components=_UBUNTU,
         glibc=(2, 26),
         gcc=(5, 6, 7),
+        isl=15,
         basis="memory",
         table_name="",
         packages=(),
@@ -176,16 +187,28 @@ def usable_archives(facts: MachineFacts) -> tuple[Archive, ...]:
     """
     if not _TOOLS <= set(facts.tools) or facts.glibc is None:
         return ()
-    own = (facts.os_id, facts.os_version)
+    own = own_archive(facts)
     fitting = [
         each
         for each in ARCHIVES
-        if each.glibc <= facts.glibc
-        and (not each.is_only_own or (each.os_id, each.version) == own)
+        if each.glibc <= facts.glibc  # noqa: SIM300 (both are values)
+        and (not each.is_only_own or each == own)
         and keyring_for(each, facts) is not None
         and source_line(each, facts) is not None
     ]
-    return tuple(sorted(fitting, key=lambda each: (each.os_id, each.version) != own))
+    return tuple(sorted(fitting, key=lambda each: each != own))
+
+
+def own_archive(facts: MachineFacts) -> Archive | None:
+    """Return the archive of the machine's own release; None: it is none of `ARCHIVES`.
+
+    Parameters
+    ----------
+    facts
+        The machine.
+    """
+    own = (facts.os_id, facts.os_version)
+    return next((each for each in ARCHIVES if (each.os_id, each.version) == own), None)
 
 
 def source_line(archive: Archive, facts: MachineFacts) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.cuda.planning.archives import (
-    ARCHIVES,
     keyring_for,
+    own_archive,
     source_line,
     usable_archives,
 )
@@ -79,8 +79,16 @@ def _bring(release: Release, facts: MachineFacts) -> HostCompiler | None:
                 keyring=keyring_for(archive, facts),
                 basis=archive.basis,
                 archive=archive.name,
+                is_whole=_is_whole(archive, facts),
             )
     return None
+
+
+def _is_whole(archive: Archive, facts: MachineFacts) -> bool:
+    """Tell whether the machine lacks what a compiler of an archive loads."""
+    own = own_archive(facts)
+    has_gcc = any(each.kind == "gcc" for each in facts.compilers)
+    return not has_gcc or own is None or own.isl != archive.isl
 
 
 def _majors(archive: Archive, release: Release) -> list[int]:
@@ -131,10 +139,10 @@ def install_commands(release: Release, facts: MachineFacts) -> list[str]:
     """
     top = release.gcc_max
     sudo = "" if facts.is_root else "sudo "
-    for archive in ARCHIVES:
-        if (archive.os_id, archive.version) == (facts.os_id, facts.os_version):
-            majors = _majors(archive, release)
-            return [f"!{sudo}apt-get install -y g++-{max(majors)}"] if majors else []
+    archive = own_archive(facts)
+    if archive is not None:
+        majors = _majors(archive, release)
+        return [f"!{sudo}apt-get install -y g++-{max(majors)}"] if majors else []
     if not facts.compilers and facts.os_id in _MANAGERS:
         return [f"!{sudo}{_MANAGERS[facts.os_id]}"]
     if facts.os_id in {"centos", "rhel", "rocky", "almalinux", "ol"}:

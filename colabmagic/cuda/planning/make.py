@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from colabmagic.data.compat import Release
 
 # Of several reasons why no way fits, the one that is told: the first of these.
+_OF_TORCH: Final = frozenset({"E07", "E14", "E18"})
 _OF_MACHINE: Final = frozenset({"no-driver", "E17"})
 _TOLD: Final = ("E08", "E04", "E05", "E13", "E02", "E16", "E09", "E23")
 
@@ -138,10 +139,11 @@ def _plan(
     compiler, no_compiler = choose_compiler(release, facts)
     limit = find_limit(release, facts) or _no_method(options)
     limit = limit or unknown_parts(options.parts) or _no_root(facts, options)
-    candidates = tuple(_candidates(release, facts, options, compiler, no_compiler))
-    chosen = None
-    if limit is None:
-        chosen = next((each for each in candidates if each.fits), None)
+    candidates = tuple(
+        each if limit is None else _refused(each, limit)
+        for each in _candidates(release, facts, options, compiler, no_compiler)
+    )
+    chosen = next((each for each in candidates if each.fits), None)
     problems: tuple[Problem, ...] = ()
     if limit is not None:
         problems = (_with_way_out(limit, release, facts, options),)
@@ -154,7 +156,8 @@ def _plan(
         warnings = tuple(each for each in warnings if each.code in _OF_MACHINE)
     if packages is not None:
         problems = (*problems, *_with_runtime(packages.problems, facts))
-        warnings = (*warnings, *packages.warnings)
+        kept = [each for each in warnings if _still_holds(each, packages)]
+        warnings = (*kept, *packages.warnings)
     return Plan(
         wanted=wanted,
         release=release,
@@ -169,6 +172,11 @@ def _plan(
     )
 
 
+def _still_holds(warning: Problem, packages: Any) -> bool:  # noqa: ANN401 (as below)
+    """Tell whether a warning holds where the cell brings a PyTorch of its own."""
+    return warning.code not in _OF_TORCH or packages.torch is None
+
+
 def _candidates(
     release: Release,
     facts: MachineFacts,
@@ -180,14 +188,21 @@ def _candidates(
     for method in METHODS:
         made = _method(method)(release, facts, options, compiler)
         # What is in our folder has its own compiler; all else needs one.
-        if no_compiler is not None and made.fits and method != "reuse":
-            made = replace(
-                made, why=f"{made.why}, but {no_compiler.what}", problem=no_compiler
-            )
+        if no_compiler is not None and method != "reuse":
+            made = _refused(made, no_compiler)
         if options.method not in {"auto", method}:
             asked = Problem(code="E21", what=f"--method {options.method} was asked for")
             made = replace(made, problem=made.problem or asked)
         yield made
+
+
+def _refused(candidate: Candidate, problem: Problem) -> Candidate:
+    """Return a candidate that would fit, if it were not for a problem."""
+    if not candidate.fits:
+        return candidate
+    return replace(
+        candidate, why=f"{candidate.why}, but {problem.what}", problem=problem
+    )
 
 
 def _method(

@@ -22,8 +22,12 @@ class Pair(NamedTuple):
 PAIRS = (
     # Ubuntu 17.10: the first tutorials. 9.2 wants driver 396.37.
     Pair("ubuntu1710_driver390", "9.2", "E03", "390.48 < 396.37", "%cuda_install 9.1"),
-    Pair("ubuntu1710_driver390", "9.1", "runfile", "390.46 <= 390.48, g++-6 is brought"),
-    Pair("ubuntu1710_driver390", "9.0", "runfile", "384.81 <= 390.48, g++-6 is brought"),
+    Pair(
+        "ubuntu1710_driver390", "9.1", "runfile", "390.46 <= 390.48, g++-6 is brought"
+    ),
+    Pair(
+        "ubuntu1710_driver390", "9.0", "runfile", "384.81 <= 390.48, g++-6 is brought"
+    ),
     Pair("ubuntu1710_driver390", "12.4", "E03", "12 wants 525", "%cuda_install 9.1"),
     Pair("ubuntu1710_driver390", "13.0", "E06", "no Pascal in 13", "%cuda_install 9.1"),
     Pair("ubuntu1710_driver390", "auto", "runfile", "9.1 is the newest for 390.48"),
@@ -37,7 +41,9 @@ PAIRS = (
     Pair("ubuntu1804_torch171", "11.8", "redist", "driver 460 runs all of 11"),
     Pair("ubuntu1804_torch171", "12.0", "E03", "12 wants 525", "%cuda_install 11.8"),
     # Colab of today: T4, driver 580, g++ 11.4, CUDA 12.8.
-    Pair("colab_t4", "9.2", "runfile", "sm_70 code runs on sm_75; g++-7 of Ubuntu 20.04"),
+    Pair(
+        "colab_t4", "9.2", "runfile", "sm_70 code runs on sm_75; g++-7 of Ubuntu 20.04"
+    ),
     Pair("colab_t4", "10.2", "runfile", "knows sm_75; g++-8 of Ubuntu 20.04"),
     Pair("colab_t4", "11.0", "redist", "g++-9 of Ubuntu 22.04 itself"),
     Pair("colab_t4", "11.1", "redist", "g++-10 of Ubuntu 22.04 itself"),
@@ -45,7 +51,9 @@ PAIRS = (
     Pair("colab_t4", "12.4", "redist", "wheels of 12 have no nvcc"),
     Pair("colab_t4", "12.8", "reuse", "it is in /usr/local/cuda-12.8"),
     Pair("colab_t4", "torch", "reuse", "torch is cu128, and 12.8 is there"),
-    Pair("colab_t4", "12.9", "redist", "newer than what is there, and no nvcc in wheels"),
+    Pair(
+        "colab_t4", "12.9", "redist", "newer than what is there, and no nvcc in wheels"
+    ),
     Pair("colab_t4", "13.0", "wheels", "driver 580 runs 13"),
     Pair("colab_t4", "13.4", "wheels", "driver 580 runs 13.4, without its PTX"),
     Pair("colab_t4", "auto", "wheels", "13.0 is what driver 580 knows"),
@@ -77,8 +85,12 @@ PAIRS = (
     Pair("kaggle_2xt4", "13.0", "E03", "560 < 580", "%cuda_install 12.9"),
     Pair("kaggle_2xt4", "torch", "redist", "cu128: driver 560 runs all of 12"),
     # RTX 5090.
-    Pair("rtx5090_desktop", "11.1", "E06", "Blackwell wants 12.8", "%cuda_install 12.8"),
-    Pair("rtx5090_desktop", "12.4", "E06", "Blackwell wants 12.8", "%cuda_install 12.8"),
+    Pair(
+        "rtx5090_desktop", "11.1", "E06", "Blackwell wants 12.8", "%cuda_install 12.8"
+    ),
+    Pair(
+        "rtx5090_desktop", "12.4", "E06", "Blackwell wants 12.8", "%cuda_install 12.8"
+    ),
     Pair("rtx5090_desktop", "12.8", "redist", "the first with sm_120; g++ 13 is fine"),
     Pair("rtx5090_desktop", "13.0", "E03", "575 < 580", "%cuda_install 12.9"),
     Pair("rtx5090_desktop", "auto", "redist", "12.9 is what driver 575 knows"),

@@ -53,16 +53,20 @@ def told(plan: Plan) -> str:
     ]
     if plan.can_run and plan.chosen is not None:
         chosen = plan.chosen
-        assert chosen.download_bytes is not None
-        assert chosen.disk_bytes is not None
         lines += [
-            f"-> {chosen.method}, {chosen.download_bytes // 10**6} MB, "
-            f"{chosen.disk_bytes // 10**6} MB on disk, {chosen.basis}",
+            f"-> {chosen.method}, {_mb(chosen.download_bytes)}, "
+            + f"{_mb(chosen.disk_bytes)} on disk, {chosen.basis}",
             *(f"   {line}" for line in plan.lines()),
         ]
     lines += _problems("Why", plan.problems)
     lines += _problems("Warning", plan.warnings)
     return "\n".join(lines)
+
+
+def _mb(size: int | None) -> str:
+    """Return bytes in words."""
+    assert size is not None
+    return f"{size // 10**6} MB"
 
 
 def _problems(word: str, problems: tuple[Problem, ...]) -> list[str]:

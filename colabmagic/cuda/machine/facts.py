@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 (types are read at run time)
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -42,12 +42,15 @@ class Toolkit:
         (``/usr/lib/nvidia-cuda-toolkit``), ``wheels`` (``site-packages/nvidia``), ``path``.
     has_compiler
         Whether ``bin/nvcc`` and the compilers behind it exist.
+    variables
+        What it wants in the environment, by pairs; of ours alone.
     """
 
     root: str
     build: str | Unknown
     origin: str
     has_compiler: bool = True
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def minor(self) -> str | None:
@@ -103,6 +106,8 @@ class MachineFacts:
         Programs that are here, of: apt-get, dpkg-deb, xz, zstd, uv, ldconfig.
     keyrings
         Files of keys that apt on this machine trusts.
+    apt_sources
+        Where apt gets packages: "http://… jammy" each.
     """
 
     os_id: str
@@ -125,6 +130,7 @@ class MachineFacts:
     disk_free: dict[str, int] = field(default_factory=dict)
     tools: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
+    apt_sources: tuple[str, ...] = ()
     library_path: str = ""  # LD_LIBRARY_PATH
 
     @property

@@ -34,7 +34,7 @@ DEADLINE_S: Final = 3.0
 _BROKE: Final = Unknown("asking broke")
 
 
-def probe_machine(
+def probe_machine(  # noqa: PLR0913 (what tests put in the place of the machine)
     home: Home | None = None,
     run: Callable[..., CommandOutcome] = run_command,
     *,
@@ -81,6 +81,7 @@ def probe_machine(
     tools = _guard(lambda: system.find_tools(env, root), ())
     imported = _guard(lambda: system.imported_packages(sys.modules), {})
     keyrings = _guard(lambda: system.find_keyrings(root), ())
+    sources = _guard(lambda: system.find_apt_sources(root), ())
     # Last, for the driver answers in its own thread meanwhile.
     here = GpusHere()
     if sys.platform != "darwin":
@@ -107,6 +108,7 @@ def probe_machine(
         disk_free=free,
         tools=tools,
         keyrings=keyrings,
+        apt_sources=sources,
         library_path=env.get("LD_LIBRARY_PATH", ""),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from colabmagic.host.system import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from colabmagic.cuda.machine.facts import Pair
 
@@ -27,6 +28,7 @@ _KEYRINGS: Final = (
     "etc/apt/trusted.gpg.d",
 )
 _KEYS: Final = frozenset({".gpg", ".asc"})
+_SOURCE: Final = re.compile(r"deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)")
 _NO_LINUX: Final = {"Windows": "windows", "Darwin": "macos"}
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
@@ -120,6 +122,51 @@ def find_keyrings(sysroot: Path) -> tuple[str, ...]:
             continue
         found += [f"/{folder}/{name}" for name in names if Path(name).suffix in _KEYS]
     return tuple(found)
+
+
+def find_apt_sources(sysroot: Path) -> tuple[str, ...]:
+    """Return where apt on this machine gets packages, each as "address suite".
+
+    Lines with a login in their address are left out.
+
+    Parameters
+    ----------
+    sysroot
+        The root of the file system.
+    """
+    files = [sysroot / "etc/apt/sources.list"]
+    folder = sysroot / "etc/apt/sources.list.d"
+    with contextlib.suppress(OSError):
+        files += [folder / name for name in sorted(os.listdir(folder))]  # noqa: PTH208
+    found: dict[str, None] = {}
+    for file in files:
+        text = read_text(file) or ""
+        pairs = _stanzas(text) if file.suffix == ".sources" else _lines(text)
+        for address, suite in pairs:
+            if "@" not in address:
+                found[f"{address.rstrip('/')} {suite}"] = None
+    return tuple(found)
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield address and suite of each line: ``deb [arch=…] http://… jammy main``."""
+    for line in text.splitlines():
+        found = _SOURCE.match(line.strip())
+        if found is not None:
+            yield found[1], found[2]
+
+
+def _stanzas(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the same of the newer form, with ``URIs:`` and ``Suites:``."""
+    for stanza in re.split(r"\n\s*\n", text):
+        fields = dict(re.findall(r"(?m)^(Types|URIs|Suites|Enabled):\s*(.+)$", stanza))
+        if "deb" not in fields.get("Types", "").split():
+            continue
+        if fields.get("Enabled", "yes").strip().lower() in {"no", "false"}:
+            continue
+        for address in fields.get("URIs", "").split():
+            for suite in fields.get("Suites", "").split():
+                yield address, suite
 
 
 def imported_packages(modules: Mapping[str, Any]) -> dict[str, str]:

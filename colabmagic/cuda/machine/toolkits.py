@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.cuda.machine.facts import Toolkit
+from colabmagic.cuda.store.inventory import read_card
 from colabmagic.host.system import read_text
 from colabmagic.report.model import Unknown
 
@@ -76,16 +77,21 @@ def _places(
         if name == "cuda" or name.startswith("cuda-"):
             yield local / name, "system"
     yield sysroot / _DISTRIBUTION, "distribution"
+    yield from _by_variables(env)
+    for folder in site_packages:
+        for name in _sorted_names(folder / "nvidia"):
+            if re.fullmatch(r"cu\d\d|cuda_nvcc", name):
+                yield folder / "nvidia" / name, "wheels"
+
+
+def _by_variables(env: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    """Yield what the environment names."""
     for variable in ("CUDA_HOME", "CUDA_PATH"):
         if env.get(variable):
             yield Path(env[variable]), "path"
     nvcc = shutil.which("nvcc", path=env.get("PATH", ""))
     if nvcc:
         yield _behind_script(Path(nvcc)).parent.parent, "path"
-    for folder in site_packages:
-        for name in _sorted_names(folder / "nvidia"):
-            if re.fullmatch(r"cu\d\d|cuda_nvcc", name):
-                yield folder / "nvidia" / name, "wheels"
 
 
 def _sorted_names(folder: Path) -> list[str]:
@@ -114,6 +120,7 @@ def _look(
             build=_build(nvcc, run),
             origin=origin,
             has_compiler=_has_compiler(root),
+            variables=_variables(root) if origin == "ours" else (),
         )
     if origin != "wheels":
         return None  # such as /usr/local/cuda with libraries only
@@ -123,6 +130,12 @@ def _look(
         origin=origin,
         has_compiler=False,
     )
+
+
+def _variables(root: Path) -> tuple[tuple[str, str], ...]:
+    """Return what a toolkit of ours wants in the environment, as its card says."""
+    card = read_card(root)
+    return () if card is None else tuple(sorted(card.variables().items()))
 
 
 def _has_compiler(root: Path) -> bool:

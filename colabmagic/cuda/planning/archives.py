@@ -31,10 +31,14 @@ class Archive:
         What its programs want.
     gcc
         Major versions of its g++-N.
+    isl
+        Version of the library (libisl) that its compilers load.
     basis
         How `gcc` is known.
     table_name
         Of its row in ``distro_nvcc``.
+    is_only_own
+        Whether usual mirrors have it no more, so that it serves its own machines alone.
     packages
         Those that hold the toolkit.
     """
@@ -45,14 +49,11 @@ class Archive:
     components: tuple[str, ...]
     glibc: Pair
     gcc: tuple[int, ...]
+    isl: int
     basis: str
     table_name: str
     packages: tuple[str, ...]
-
-    @property
-    def line(self) -> str:
-        """Return suite and components, as a line of apt's sources has them."""
-        return " ".join([self.suite, *self.components])
+    is_only_own: bool = False
 
     @property
     def name(self) -> str:
@@ -79,6 +80,7 @@ ARCHIVES: Final = (
         components=_DEBIAN,
         glibc=(2, 41),
         gcc=(12, 13, 14),
+        isl=23,
         basis="memory",
         table_name="trixie non-free",
         packages=(_TOOLKIT, "libnvvm4"),
@@ -90,6 +92,7 @@ ARCHIVES: Final = (
         components=_DEBIAN,
         glibc=(2, 36),
         gcc=(11, 12),
+        isl=23,
         basis="measured",
         table_name="bookworm non-free",
         packages=(_TOOLKIT, "libnvvm4"),
@@ -101,6 +104,7 @@ ARCHIVES: Final = (
         components=_DEBIAN,
         glibc=(2, 31),
         gcc=(9, 10),
+        isl=23,
         basis="measured",
         table_name="bullseye non-free",
         packages=(_TOOLKIT, "libnvvm4", "nvidia-cuda-dev"),
@@ -112,6 +116,7 @@ ARCHIVES: Final = (
         components=_UBUNTU,
         glibc=(2, 39),
         gcc=(9, 10, 11, 12, 13, 14),
+        isl=23,
         basis="memory",
         table_name="ubuntu 24.04",
         packages=(_TOOLKIT, "libnvvm4"),
@@ -123,6 +128,7 @@ ARCHIVES: Final = (
         components=_UBUNTU,
         glibc=(2, 35),
         gcc=(9, 10, 11, 12),
+        isl=23,
         basis="memory",
         table_name="ubuntu 22.04",
         packages=(_TOOLKIT, "libnvvm4", "nvidia-cuda-dev"),
@@ -134,6 +140,7 @@ ARCHIVES: Final = (
         components=_UBUNTU,
         glibc=(2, 31),
         gcc=(7, 8, 9, 10),
+        isl=22,
         basis="memory",
         table_name="ubuntu 20.04",
         packages=(_TOOLKIT, "libnvvm3", "nvidia-cuda-dev"),
@@ -145,9 +152,23 @@ ARCHIVES: Final = (
         components=_UBUNTU,
         glibc=(2, 27),
         gcc=(5, 6, 7, 8),
+        isl=19,
         basis="memory",
         table_name="ubuntu 18.04 multiverse",
         packages=(_TOOLKIT, "libnvvm3", "nvidia-cuda-dev"),
+    ),
+    Archive(
+        os_id="ubuntu",
+        version="17.10",
+        suite="artful",
+        components=_UBUNTU,
+        glibc=(2, 26),
+        gcc=(5, 6, 7),
+        isl=15,
+        basis="memory",
+        table_name="",
+        packages=(),
+        is_only_own=True,
     ),
 )
 
@@ -166,13 +187,54 @@ def usable_archives(facts: MachineFacts) -> tuple[Archive, ...]:
     """
     if not _TOOLS <= set(facts.tools) or facts.glibc is None:
         return ()
+    own = own_archive(facts)
     fitting = [
         each
         for each in ARCHIVES
-        if each.glibc <= facts.glibc and keyring_for(each, facts) is not None
+        if each.glibc <= facts.glibc  # noqa: SIM300 (both are values)
+        and (not each.is_only_own or each == own)
+        and keyring_for(each, facts) is not None
+        and source_line(each, facts) is not None
     ]
+    return tuple(sorted(fitting, key=lambda each: each != own))
+
+
+def own_archive(facts: MachineFacts) -> Archive | None:
+    """Return the archive of the machine's own release; None: it is none of `ARCHIVES`.
+
+    Parameters
+    ----------
+    facts
+        The machine.
+    """
     own = (facts.os_id, facts.os_version)
-    return tuple(sorted(fitting, key=lambda each: (each.os_id, each.version) != own))
+    return next((each for each in ARCHIVES if (each.os_id, each.version) == own), None)
+
+
+def source_line(archive: Archive, facts: MachineFacts) -> str | None:
+    """Return an archive as a line of apt's sources, from the machine's own mirror.
+
+    Parameters
+    ----------
+    archive
+        One of `ARCHIVES`.
+    facts
+        The machine.
+
+    Returns
+    -------
+    str or None
+        ``URL suite component …``; None: apt here knows no mirror of the distribution.
+    """
+    suites = {each.suite for each in ARCHIVES if each.os_id == archive.os_id}
+    suites |= {"stable"} if archive.os_id == "debian" else set()
+    for line in facts.apt_sources:
+        address, _, suite = line.partition(" ")
+        # Repositories of others use the same names of suites.
+        is_own = address.rstrip("/").rpartition("/")[2].startswith(archive.os_id)
+        if is_own and suite in suites:
+            return " ".join([address, archive.suite, *archive.components])
+    return None
 
 
 def keyring_for(archive: Archive, facts: MachineFacts) -> str | None:

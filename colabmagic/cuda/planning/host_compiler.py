@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.cuda.planning.archives import keyring_for, usable_archives
+from colabmagic.cuda.planning.archives import (
+    keyring_for,
+    own_archive,
+    source_line,
+    usable_archives,
+)
 from colabmagic.cuda.planning.plan import HostCompiler, Problem
 
 if TYPE_CHECKING:
@@ -12,6 +17,15 @@ if TYPE_CHECKING:
     from colabmagic.cuda.planning.archives import Archive
     from colabmagic.data.compat import Release
 
+# What brings the distribution's own g++, whose version nobody knows beforehand.
+_MANAGERS: Final = {
+    "fedora": "dnf install -y gcc-c++",
+    "rhel": "dnf install -y gcc-c++",
+    "rocky": "dnf install -y gcc-c++",
+    "almalinux": "dnf install -y gcc-c++",
+    "arch": "pacman -S --noconfirm gcc",
+    "opensuse-leap": "zypper install -y gcc-c++",
+}
 NONE: Final = HostCompiler(here=None)
 # Oldest gcc; from memory of NVIDIA's tables: 11.x was made for CentOS 7 with its 4.8.
 _OLDEST: Final = ((12, (6,)), (0, (4, 8)))
@@ -48,12 +62,6 @@ def oldest(release: Release) -> tuple[int, ...]:
     return next(version for major, version in _OLDEST if release.major >= major)
 
 
-def is_default(compiler: Compiler, facts: MachineFacts) -> bool:
-    """Tell whether nvcc would take this compiler without being told: it is ``g++``."""
-    gcc = [each for each in facts.compilers if each.kind == "gcc"]
-    return len(gcc) == 1 and compiler.path.rpartition("/")[2] == "g++"
-
-
 def _fits(compiler: Compiler, release: Release) -> bool:
     """Tell whether nvcc takes a compiler."""
     return compiler.major <= release.gcc_max and compiler.version >= oldest(release)
@@ -62,17 +70,25 @@ def _fits(compiler: Compiler, release: Release) -> bool:
 def _bring(release: Release, facts: MachineFacts) -> HostCompiler | None:
     """Return the newest g++ that can be brought; the machine's own archive first."""
     for archive in usable_archives(facts):
-        majors = _majors(archive, release)
-        if majors:
+        majors, line = _majors(archive, release), source_line(archive, facts)
+        if majors and line is not None:
             return HostCompiler(
                 here=None,
                 bring=max(majors),
-                suites=(archive.line,),
+                suites=(line,),
                 keyring=keyring_for(archive, facts),
                 basis=archive.basis,
                 archive=archive.name,
+                is_whole=_is_whole(archive, facts),
             )
     return None
+
+
+def _is_whole(archive: Archive, facts: MachineFacts) -> bool:
+    """Tell whether the machine lacks what a compiler of an archive loads."""
+    own = own_archive(facts)
+    has_gcc = any(each.kind == "gcc" for each in facts.compilers)
+    return not has_gcc or own is None or own.isl != archive.isl
 
 
 def _majors(archive: Archive, release: Release) -> list[int]:
@@ -88,7 +104,7 @@ def _problem(release: Release, facts: MachineFacts, gcc: list[Compiler]) -> Prob
     """Return why there is none."""
     seen = ", ".join(f"g++ {_dotted(each.version)}" for each in gcc) or "no g++"
     top, low = release.gcc_max, _dotted(oldest(release))
-    fix = (install_command(release, facts),)
+    fix = tuple(install_commands(release, facts))
     if not gcc:
         return Problem(
             code="E05",
@@ -111,21 +127,27 @@ def _problem(release: Release, facts: MachineFacts, gcc: list[Compiler]) -> Prob
     )
 
 
-def install_command(release: Release, facts: MachineFacts) -> str:
-    """Return what installs a compiler that nvcc takes, by the system's own means."""
+def install_commands(release: Release, facts: MachineFacts) -> list[str]:
+    """Return what gives the machine a compiler that nvcc takes; perhaps nothing does.
+
+    Parameters
+    ----------
+    release
+        The toolkit.
+    facts
+        The machine.
+    """
     top = release.gcc_max
     sudo = "" if facts.is_root else "sudo "
-    if "apt-get" in facts.tools or facts.os_id in {"debian", "ubuntu"}:
-        return f"!{sudo}apt-get install -y g++-{top}   then run this cell again"
+    archive = own_archive(facts)
+    if archive is not None:
+        majors = _majors(archive, release)
+        return [f"!{sudo}apt-get install -y g++-{max(majors)}"] if majors else []
+    if not facts.compilers and facts.os_id in _MANAGERS:
+        return [f"!{sudo}{_MANAGERS[facts.os_id]}"]
     if facts.os_id in {"centos", "rhel", "rocky", "almalinux", "ol"}:
-        name = "devtoolset-10" if facts.os_version.startswith("7") else "gcc-toolset-12"
-        return (
-            f"{sudo}yum install {name}-gcc-c++, or on a cluster: module load gcc/{top}; "
-            "then start the kernel from that shell"
-        )
-    if facts.os_id in {"fedora", "arch", "opensuse-leap", "alpine"}:
-        return f"install g++ {top} or older by the system's package manager"
-    return f"put g++ {top} or older on PATH and start the kernel from that shell"
+        return [f"module load gcc/{top}   on a cluster; then start the kernel there"]
+    return [f"put g++ {top} or older on PATH, then start the kernel from that shell"]
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from colabmagic.cuda.machine.facts import Gpu, MachineFacts
     from colabmagic.data.compat import Release
 
+GPU_RUNTIME: Final = "Runtime > Change runtime type > T4 GPU"  # in Colab's menu
 OLDEST_GLIBC: Final = (2, 17)  # of NVIDIA's archives and wheels
 ARCHES: Final = {"x86_64": "x86_64", "aarch64": "sbsa", "arm64": "sbsa"}
 _FIRST_ARM: Final = (11, 0)
+_CARDS: Final = {72: 70, 87: 86}  # a board's code, and the card's before it
 _MANAGED: Final = frozenset(
     {"colab", "kaggle", "lightning", "studio-lab", "sagemaker", "paperspace"}
 )
@@ -42,6 +44,18 @@ def find_limit(release: Release, facts: MachineFacts) -> Problem | None:
     return None
 
 
+def system_limit(facts: MachineFacts) -> Problem | None:
+    """Return why no toolkit at all can be had on this system, if so.
+
+    Parameters
+    ----------
+    facts
+        The machine.
+    """
+    newest = compat.releases()[-1]
+    return _system(newest, facts) or _libc(newest, facts)
+
+
 def is_managed(facts: MachineFacts) -> bool:
     """Tell whether somebody else runs the machine and its driver."""
     return facts.host in _MANAGED
@@ -62,7 +76,7 @@ def _system(release: Release, facts: MachineFacts) -> Problem | None:
             code="E02",
             what=f"there is no CUDA {release.minor} for macOS",
             seen=seen,
-            fix=("open the notebook on Colab: Runtime > Change runtime type > T4 GPU",),
+            fix=(f"open the notebook on Colab: {GPU_RUNTIME}",),
         )
     if facts.arch not in ARCHES:
         return Problem(
@@ -112,25 +126,28 @@ def _driver(release: Release, facts: MachineFacts) -> Problem | None:
     runs = ""
     if isinstance(facts.driver_cuda, tuple):
         runs = f", which runs CUDA up to {facts.driver_cuda[0]}.{facts.driver_cuda[1]}"
-    fix: tuple[str, ...] = ()
-    if facts.container is None and not is_managed(facts):
-        fix = (f"update this computer's driver to {release.driver_min} or newer",)
-    elif facts.host == "colab":
-        fix = ("the driver is Colab's own and cannot be changed from a notebook",)
-    elif facts.container is not None:
-        fix = (f"update the driver of the host, to {release.driver_min} or newer",)
     return Problem(
         code="E03",
         what=f"the driver is too old for CUDA {release.minor}",
         seen=f"driver {driver}{runs}; wanted {release.driver_min} or newer",
-        fix=fix,
+        fix=_newer_driver(release, facts),
     )
+
+
+def _newer_driver(release: Release, facts: MachineFacts) -> tuple[str, ...]:
+    """Return who can change the driver; in a notebook of others nobody can."""
+    if is_managed(facts):
+        return ()
+    if facts.is_wsl:
+        return ("update NVIDIA's driver in Windows, not in WSL",)
+    whose = "this computer's driver" if facts.container is None else "the host's driver"
+    return (f"update {whose} to {release.driver_min} or newer",)
 
 
 def _gpu(release: Release, facts: MachineFacts) -> Problem | None:
     """Refuse a toolkit that makes code for none of the GPUs here."""
     known = known_gpus(facts)
-    if not known or any(release.code_for(each) is not None for _, each in known):
+    if not known or any(code_for(release, each) is not None for _, each in known):
         return None
     gpu, capability = known[0]
     return no_code(release, gpu.name, capability)
@@ -158,6 +175,26 @@ def no_code(release: Release, name: str, capability: tuple[int, int]) -> Problem
     )
 
 
+def code_for(release: Release, capability: tuple[int, int]) -> int | None:
+    """Return the code that this toolkit makes for a GPU: its own, or an older that runs.
+
+    Parameters
+    ----------
+    release
+        The toolkit.
+    capability
+        (7, 5).
+    """
+    code = release.code_for(capability)
+    if code is None and not release.sm:
+        # Where there is no list, the newest may be a small board's: 72 is Xavier.
+        card = _CARDS.get(release.sm_max)
+        own = capability[0] * 10 + capability[1]
+        if card is not None and card <= own and card // 10 == capability[0]:
+            return card
+    return code
+
+
 def known_gpus(facts: MachineFacts) -> list[tuple[Gpu, tuple[int, int]]]:
     """Return the GPUs that tell their compute capability, with it."""
     return [
@@ -170,6 +207,6 @@ def known_gpus(facts: MachineFacts) -> list[tuple[Gpu, tuple[int, int]]]:
 _CHECKS: Final[tuple[Callable[[Release, MachineFacts], Problem | None], ...]] = (
     _system,
     _libc,
+    _gpu,  # before the driver: a newer one would not help
     _driver,
-    _gpu,
 )

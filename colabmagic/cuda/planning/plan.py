@@ -114,6 +114,8 @@ class HostCompiler:
         In words: "Ubuntu 22.04".
     basis
         How it is known that it is there.
+    is_whole
+        Whether what it loads and links with has to be brought too.
     """
 
     here: Compiler | None
@@ -122,6 +124,7 @@ class HostCompiler:
     keyring: str | None = None
     archive: str = ""
     basis: str = "measured"
+    is_whole: bool = False
 
     @property
     def is_there(self) -> bool:

@@ -10,11 +10,7 @@ from colabmagic.cuda.errors import NoCompilerInPackageError
 from colabmagic.cuda.rooting.layouts import TAKE
 from colabmagic.cuda.rooting.manifest import write_manifest
 from colabmagic.cuda.rooting.merge import remove_tree
-from colabmagic.cuda.rooting.profile import (
-    SHARED_FLAGS,
-    lacks_static_runtime,
-    write_profile,
-)
+from colabmagic.cuda.rooting.profile import append_flags, write_profile
 from colabmagic.cuda.rooting.shadow import link_foreign
 from colabmagic.cuda.rooting.stub import write_stub
 from colabmagic.cuda.rooting.tidy import (
@@ -102,9 +98,11 @@ def assemble(
     write_stub(root, platform.machine())
     remove_tree(parts)
     manifest = write_manifest(root)
-    flags = {"NVCC_APPEND_FLAGS": SHARED_FLAGS} if lacks_static_runtime(root) else {}
+    flags = append_flags(root)
     return Assembled(
-        environment=flags, files=len(manifest.files), size_bytes=manifest.size_bytes
+        environment={"NVCC_APPEND_FLAGS": flags} if flags else {},
+        files=len(manifest.files),
+        size_bytes=manifest.size_bytes,
     )
 
 

@@ -99,8 +99,9 @@ def keep_licenses(parts: Path, root: Path) -> None:
         Of the toolkit.
     """
     for place, name in _files_named(parts, _LICENSES):
-        part = place.relative_to(parts).parts
-        target = root / "licenses" / f"{part[0] if part else 'toolkit'}.txt"
+        names = [each for each in place.relative_to(parts).parts if each != "licenses"]
+        part = names[-1].removesuffix(".dist-info") if names else "toolkit"
+        target = root / "licenses" / f"{part}.txt"
         target.parent.mkdir(exist_ok=True)
         if not target.exists() and not (place / name).is_symlink():
             (place / name).replace(target)

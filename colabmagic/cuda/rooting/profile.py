@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-# `+=` puts before, `=+` puts behind: nvcc's own words. The run path is there for the
-# runtime as a library: without it a program that was just built does not start.
+# `+=` puts before, `=+` puts behind: nvcc's own words.
 _PROFILE: Final = """\
 TOP = $(_HERE_)/..
 
@@ -19,25 +18,29 @@ PATH += $(TOP)/nvvm/bin:$(_HERE_):
 
 INCLUDES += "-I$(TOP)/include" $(_SPACE_)
 
-LIBRARIES =+ $(_SPACE_) "-L$(TOP)/lib64/stubs" "-L$(TOP)/lib64"{run_path}
+LIBRARIES =+ $(_SPACE_) "-L$(TOP)/lib64/stubs" "-L$(TOP)/lib64"
 
 CUDAFE_FLAGS +=
 PTXAS_FLAGS +=
 """
-_RUN_PATH: Final = ' "-Wl,-rpath,$(TOP)/lib64"'
-
-SHARED_FLAGS: Final = "-cudart=shared -cudadevrt=none"
 
 
-def lacks_static_runtime(root: Path) -> bool:
-    """Tell whether programs can only be linked to the runtime as a shared library.
+def append_flags(root: Path) -> str:
+    """Return what nvcc must be told besides, for ``NVCC_APPEND_FLAGS``; mostly nothing.
+
+    The runtime wheels before 12.9 hold no static library. Programs are then linked to the
+    shared one, with its folder as run path: without it they do not start.
 
     Parameters
     ----------
     root
         Of the toolkit.
     """
-    return not (root / "lib64" / "libcudart_static.a").exists()
+    library = root / "lib64"
+    if (library / "libcudart_static.a").exists():
+        return ""
+    folder = f'"{library}"' if " " in str(library) else str(library)
+    return f"-cudart=shared -cudadevrt=none -Xlinker -rpath -Xlinker {folder}"
 
 
 def write_profile(root: Path) -> None:
@@ -48,6 +51,4 @@ def write_profile(root: Path) -> None:
     root
         Of the toolkit.
     """
-    run_path = _RUN_PATH if lacks_static_runtime(root) else ""
-    text = _PROFILE.replace("{run_path}", run_path)
-    (root / "bin" / "nvcc.profile").write_text(text, encoding="utf-8")
+    (root / "bin" / "nvcc.profile").write_text(_PROFILE, encoding="utf-8")

@@ -43,7 +43,9 @@ class Verify:
     def lines(self) -> Sequence[str]:
         """Return what a person sees in the plan."""
         arch = "a common GPU" if self.capability is None else f"sm_{self.capability}"
-        told = f"verify: nvcc --version tells {self.build}, compile for {arch}, link, run"
+        told = (
+            f"verify: nvcc --version tells {self.build}, compile for {arch}, link, run"
+        )
         return (told, "build and call a PyTorch extension") if self.ext else (told,)
 
     def to_dict(self) -> Mapping[str, Any]:

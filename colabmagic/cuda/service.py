@@ -216,7 +216,7 @@ def verify(
         There is none.
     """
     from colabmagic.cuda.machine.probe import probe_machine  # noqa: PLC0415 (lazy)
-    from colabmagic.cuda.verifying.ladder import verify_toolkit  # noqa: PLC0415 (lazy)
+    from colabmagic.cuda.verifying import verify_toolkit  # noqa: PLC0415 (lazy)
 
     if version is None:
         root, build, variables = _in_use()
@@ -228,7 +228,7 @@ def verify(
         root,
         build=build,
         capability=_capability(facts),
-        variables=variables,
+        own=variables,
         run=run,
         ext=ext,
     )

@@ -165,7 +165,8 @@ def finish_compiler(folder: Path, major: int, triplet: Triplet) -> Path:
         launcher = launchers / f"{name}-{major}"
         launcher.write_text(
             _LAUNCHER.format(
-                program=f"{triplet.folder}-{name}-{major}", flags=_WHOLE if whole else ""
+                program=f"{triplet.folder}-{name}-{major}",
+                flags=_WHOLE if whole else "",
             ),
             encoding="utf-8",
         )

@@ -67,7 +67,10 @@ def write_manifest(root: Path) -> Manifest:
     files, links = _entries(root)
     with ThreadPoolExecutor(_WORKERS) as pool:
         hashes = pool.map(_sha256, [root / name for name in files])
-        found = {name: (files[name], digest) for name, digest in zip(files, hashes, strict=True)}
+        found = {
+            name: (files[name], digest)
+            for name, digest in zip(files, hashes, strict=True)
+        }
     manifest = Manifest(files=found, links=links)
     partial = root / f"{NAME}.part"
     with partial.open("w", encoding="utf-8") as file:
@@ -161,7 +164,9 @@ def _link_difference(root: Path, name: str, target: str) -> Difference | None:
     """Compare a link; it must lead somewhere."""
     path = root / name
     if not path.is_symlink():
-        return Difference(path=name, what="is gone" if not path.exists() else "is no link now")
+        return Difference(
+            path=name, what="is gone" if not path.exists() else "is no link now"
+        )
     now = os.readlink(path)  # noqa: PTH115 (the text as it stands)
     if now != target:
         return Difference(path=name, what=f"leads to {now} now")

@@ -134,9 +134,7 @@ def remove_tree(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _files_named(
-    parent: Path, names: tuple[str, ...]
-) -> Iterator[tuple[Path, str]]:
+def _files_named(parent: Path, names: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
     """Yield the folder and the name of files."""
     found = []
     for place, _, files in _walk(parent):

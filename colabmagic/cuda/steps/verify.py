@@ -82,6 +82,7 @@ class Verify:
             torch=self.ext,
             hashes=False,  # they were taken a moment ago, or it is another's
         )
+        work.ladder = ladder
         if self.root is None:
             (root / VERIFIED).write_text(
                 json.dumps(ladder.to_dict(), indent=1), encoding="utf-8"

@@ -33,7 +33,7 @@ def capability_of(data: bytes) -> int:
         message = f"no ELF file: {len(data)} bytes that begin with {data[:6]!r}"
         raise NotCubinError(message)
     header = _HEADER.unpack_from(data)
-    machine, sections_at, flags = header[2], header[6], header[7]
+    machine, sections_at, flags = header[2], header[6], int(header[7])
     if machine != MACHINE:
         message = f"an ELF file for machine {machine}, not for CUDA ({MACHINE})"
         raise NotCubinError(message)

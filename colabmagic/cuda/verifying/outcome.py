@@ -44,9 +44,7 @@ def failed(why: str, *, code: str = "E20", seen: str = "", fix: str) -> Result:
     return Result(verdict=FAILED, why=why, code=code, seen=seen, fix=fix)
 
 
-def program_failed(
-    scene: Scene, outcome: ProcessOutcome, program: str
-) -> Result:
+def program_failed(scene: Scene, outcome: ProcessOutcome, program: str) -> Result:
     """Return that a program failed, with its cause and its last words.
 
     Parameters

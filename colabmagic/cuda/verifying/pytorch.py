@@ -14,7 +14,6 @@ from colabmagic.cuda.verifying.outcome import (
     failed,
     no_driver,
     passed,
-    program_failed,
     skipped,
 )
 from colabmagic.cuda.verifying.targets import dotted
@@ -71,7 +70,22 @@ def _judge(scene: Scene, build: str, told: dict[str, Any]) -> Result:
         if scene.capability is None:
             return skipped(why, code="E14", fix=fix)
         return failed(why, code="E14", seen="torch.version.cuda is None", fix=fix)
-    if cuda.split(".")[0] != build.split(".")[0]:
+    misfit = _misfit(scene, build, told)
+    if misfit is not None:
+        return misfit
+    if told["product"] is None:
+        return no_driver(f"PyTorch {version} of CUDA {cuda}; it sees no GPU.")
+    if told["product"] != "right":
+        why = f"PyTorch {version} cannot multiply on the GPU."
+        fix = "%gpu_check --deep tells more"
+        return failed(why, seen=told["product"], fix=fix)
+    return passed(f"PyTorch {version} of CUDA {cuda}; one product on the GPU, right.")
+
+
+def _misfit(scene: Scene, build: str, told: dict[str, Any]) -> Result | None:
+    """Return what of PyTorch does not fit to the toolkit or the GPU, if anything."""
+    version, cuda = told["version"], told["cuda"]
+    if cuda.partition(".")[0] != build.partition(".")[0]:
         return failed(
             f"PyTorch {version} is of CUDA {cuda}, the toolkit of {build}:"
             " extensions cannot be built.",
@@ -91,13 +105,7 @@ def _judge(scene: Scene, build: str, told: dict[str, Any]) -> Result:
             seen=f"it has {' '.join(archs)}",
             fix="%%cuda_install torch (with the line: torch) chooses a build that has",
         )
-    if told["product"] is None:
-        return no_driver(f"PyTorch {version} of CUDA {cuda}; it sees no GPU.")
-    if told["product"] != "right":
-        why = f"PyTorch {version} cannot multiply on the GPU."
-        fix = "%gpu_check --deep tells more"
-        return failed(why, seen=told["product"], fix=fix)
-    return passed(f"PyTorch {version} of CUDA {cuda}; one product on the GPU, right.")
+    return None
 
 
 def check_ext(scene: Scene, told: dict[str, Any], python: str) -> Result:
@@ -156,7 +164,9 @@ def covers(archs: list[str], capability: int) -> bool:
 def _build_environment(scene: Scene) -> dict[str, str]:
     """Return what a build of PyTorch's needs: the toolkit first, the rest as the user has."""
     env = {**scene.user, **scene.own, "CUDA_HOME": str(scene.root)}
-    env["PATH"] = f"{scene.root}/bin:{Path(sys.executable).parent}:{env.get('PATH', '')}"
+    env["PATH"] = (
+        f"{scene.root}/bin:{Path(sys.executable).parent}:{env.get('PATH', '')}"
+    )
     env["TMPDIR"] = str(scene.scratch)
     if scene.compiler is not None:
         env["CXX"] = scene.compiler

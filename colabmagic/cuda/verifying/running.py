@@ -140,21 +140,26 @@ def _judge(scene: Scene, started: CommandOutcome, told: Told, build: str) -> Res
             why = f"The program that was built has {what} of another CUDA."
             seen = f"{what} {version_text(number)}, toolkit {build}"
             return failed(why, seen=seen, fix=REINSTALL)
+    return _judge_driver(told, build)
+
+
+def _judge_driver(told: Told, build: str) -> Result:
+    """Judge what the driver answers to a program that is right."""
     words = f"Built, linked and started; numbers right, CUDA {minor_of(build)}"
     code, name = told.count or (-1, "no answer")
     if code == 0:
         return passed(f"{words}.")
     if code in {_INSUFFICIENT_DRIVER, _NO_DEVICE, _STUB} and not told.driver:
         return no_driver(f"{words}; no driver is here ({name}).")
+    if code == _NO_DEVICE:
+        return no_driver(f"{words}; the driver shows no GPU ({name}).")
     if code == _INSUFFICIENT_DRIVER:
         has = version_text(told.driver or 0)
         why = f"The driver is too old: it runs CUDA {has}, this is {minor_of(build)}."
         fix = f"%cuda_install {has}"
-        return failed(why, code="E03", seen=f"{code} {name}", fix=fix)
-    if code == _NO_DEVICE:
-        return no_driver(f"{words}; the driver shows no GPU ({name}).")
-    why = f"{words}, but the driver refuses: {name}."
-    fix = "%gpu_check tells what is wrong with the GPU"
+    else:
+        why = f"{words}, but the driver refuses: {name}."
+        fix = "%gpu_check tells what is wrong with the GPU"
     return failed(why, code="E03", seen=f"{code} {name}", fix=fix)
 
 

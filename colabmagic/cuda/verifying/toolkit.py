@@ -114,7 +114,9 @@ def check_version(scene: Scene, wanted: str | None) -> tuple[Result, str | None]
         why = f"nvcc is of CUDA {build}, not {wanted}."
         return failed(why, seen=f"release {build}", fix=REINSTALL), build
     for name in ("ptxas", "nvlink", "fatbinary"):
-        helper = ask([str(scene.root / "bin" / name), "--version"], timeout_s=ASK_S, env=env)
+        helper = ask(
+            [str(scene.root / "bin" / name), "--version"], timeout_s=ASK_S, env=env
+        )
         other = build_of(helper)
         if not helper.ok:
             return program_failed(scene, helper, name), build
@@ -152,12 +154,12 @@ def check_cubin(scene: Scene) -> tuple[Result, int | None]:
     if not outcome.ok:
         return program_failed(scene, outcome, "nvcc"), target
     try:
-        seen = capability_of(made.read_bytes())
+        found = capability_of(made.read_bytes())
     except (OSError, NotCubinError) as error:
         why = "nvcc reports success and makes no code for a GPU."
         return failed(why, seen=str(error), fix=REINSTALL), target
-    if seen != target:
-        why = f"nvcc makes code for sm_{seen}, not for sm_{target}."
-        return failed(why, seen=f"sm_{seen} in the cubin", fix=REINSTALL), target
+    if found != target:
+        why = f"nvcc makes code for sm_{found}, not for sm_{target}."
+        return failed(why, seen=f"sm_{found} in the cubin", fix=REINSTALL), target
     whose = "this GPU" if scene.capability is not None else "a common GPU"
     return passed(f"Code for sm_{target} ({whose})."), target

@@ -69,8 +69,7 @@ _CAUSES: Final = (
         "%cuda_install VERSION brings a g++ beside the toolkit",
     ),
     (
-        r"Unsupported gpu architecture '\w+_(\d+\w*)'"
-        r"|Value '\w+_(\d+\w*)' is not defined for option 'gpu-architecture'",
+        r"(?:Unsupported gpu architecture|Value) '\w+_(\d+\w*)'",
         "E06",
         "This toolkit makes no code for sm_{1}.",
         "%cuda_install auto chooses a toolkit for this GPU",
@@ -82,8 +81,7 @@ _CAUSES: Final = (
         "%env TMPDIR=/some/folder that can be written",
     ),
     (
-        r"(\S+): not found\s*$|(\S+): No such file or directory\s*\n"
-        r"nvcc fatal\s*:\s*Failed to preprocess",
+        r"(\S+): (?:not found\s*$|No such file or directory\s*\nnvcc fatal)",
         "",  # decided by the name
         "",
         "",
@@ -107,14 +105,15 @@ _CAUSES: Final = (
         _REINSTALL,
     ),
     (
-        r"cannot find -l(\S+)|/([\w.+-]+\.(?:a|so)[\w.]*): .*"
-        r"(?:too short|truncated|malformed|not recognized|error adding)",
+        r"cannot find -l([^\s:]+)|/([\w.+-]+\.(?:a|so)[\w.]*): .*(?:short|truncated|malf|recogn)",
         "E20",
         "A library is missing or damaged: {1}.",
         _REINSTALL,
     ),
 )
-_HOST_COMPILERS: Final = re.compile(r"(?:^|/)(?:[\w.-]*(?:gcc|g\+\+|clang(?:\+\+)?|cc1plus|c\+\+)[\w.-]*)$")
+_HOST_COMPILERS: Final = re.compile(
+    r"(?:^|/)(?:[\w.-]*(?:gcc|g\+\+|clang(?:\+\+)?|cc1plus|c\+\+)[\w.-]*)$"
+)
 
 
 def last_words(text: str, hide: Iterable[str] = ()) -> str:
@@ -149,7 +148,9 @@ def cause_of(outcome: CommandOutcome | ProcessOutcome, program: str) -> Cause:
         Its name, for a person.
     """
     if outcome.timed_out:
-        what = f"{program} did not end within {outcome.elapsed_s:.0f} s and was stopped."
+        what = (
+            f"{program} did not end within {outcome.elapsed_s:.0f} s and was stopped."
+        )
         return Cause(code="E20", what=what, fix=_REINSTALL)
     if outcome.error is not None:
         return _not_started(outcome.error, program)

@@ -88,7 +88,7 @@ def candidate(
         ),
         *((FetchWheels(requirements=wheels),) if wheels else ()),
         Unpack(format="deb"),
-        *((Unpack(format="wheel"),) if wheels else ()),
+        *((Unpack(format="wheels"),) if wheels else ()),
         Assemble(layout="deb", build=build),
         *compiler_steps(compiler, facts),
         *finish(release, facts, options, build=build, method=METHOD),

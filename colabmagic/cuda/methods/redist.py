@@ -78,7 +78,7 @@ def candidate(
         ),
         *((FetchWheels(requirements=tuple(wheels)),) if wheels else ()),
         Unpack(format="redist"),
-        *((Unpack(format="wheel"),) if wheels else ()),
+        *((Unpack(format="wheels"),) if wheels else ()),
         Assemble(layout="redist", build=release.minor),
         *compiler_steps(compiler, facts),
         *finish(release, facts, options, build=release.minor, method=METHOD),

@@ -78,7 +78,7 @@ def candidate(
             FetchRunfile(url=mirrored(url, options)),
             *((FetchWheels(requirements=tuple(wheels)),) if wheels else ()),
             Unpack(format="runfile"),
-            *((Unpack(format="wheel"),) if wheels else ()),
+            *((Unpack(format="wheels"),) if wheels else ()),
             Assemble(layout="runfile", build=build_of(release)),
             *compiler_steps(compiler, facts),
             *finish(release, facts, options, build=build_of(release), method=METHOD),

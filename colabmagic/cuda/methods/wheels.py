@@ -79,7 +79,7 @@ def candidate(
         _why(release, torch_root),
         (
             FetchWheels(requirements=tuple(requirements)),
-            Unpack(format="wheel"),
+            Unpack(format="wheels"),
             Assemble(
                 layout="shadow" if torch_root is not None else "wheels",
                 build=release.minor,

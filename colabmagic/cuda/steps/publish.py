@@ -76,7 +76,7 @@ class Publish:
             staging,
             Installed(
                 name=self.name,
-                build=self.build,
+                build=getattr(work.ladder, "build", None) or self.build,
                 method=self.method,
                 installed=time.time(),
                 environment=environment,

@@ -206,19 +206,15 @@ class _Run:
             pip.write(pip_run.FOUND, pip_run.exact(rows))
         frozen = pip.freeze()
         names = {each.name for each in changes}
-        write_record(
-            self.work.home,
-            step.token,
-            Record(
-                before=tuple(
-                    scrub(line) for name, line in frozen.items() if name in names
-                ),
-                changes=tuple(changes),
-                restart=restart,
-            ),
+        record = Record(
+            before=tuple(scrub(line) for name, line in frozen.items() if name in names),
+            changes=tuple(changes),
+            restart=restart,
         )
+        write_record(self.work.home, step.token, record)
         progress.start("pip install", len(changes))
         pip.install(step.command_options, self._advance)
+        self.work.packages = record
         progress.finish(_summary(changes))
 
     def _missing(self, before: dict[str, str]) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ _UNSURE: Final = {
     "inferred": "by a rule, not tried",
     "read": "as documented, not tried",
 }
+_ANOTHER_WAY: Final = ("%", "!uv venv", "Runtime > ")
 _TYPED: Final = ("%", "!", "uv ", "python ", "nvcc ", "apt-get ", "sudo ")
 _RUN: Final = (*_TYPED, "dpkg", "ln ", "mv ", "add-apt")
 _BITS: Final = 2
@@ -111,8 +112,16 @@ def finding(problem: Problem, severity: Severity) -> Finding:
         severity=severity,
         title=problem.what,
         evidence=(problem.seen,) if problem.seen else (),
-        fix=tuple(line for each in problem.fix for line in typed(each)),
+        fix=tuple(_choices(problem.fix)),
     )
+
+
+def _choices(fixes: Iterable[str]) -> Iterable[str]:
+    """Yield the lines of fixes; what is another way, and no further step, says so."""
+    for number, fix in enumerate(fixes):
+        if number and fix.startswith(_ANOTHER_WAY):
+            yield "or"
+        yield from typed(fix)
 
 
 def typed(text: str) -> Iterable[str]:
@@ -174,7 +183,12 @@ def _line(step: Step, line: str) -> str:
 
 
 def _ways(plan: Plan) -> tuple[Table, ...]:
-    """Return all ways, and why one was chosen; a reason that is told above is left out."""
+    """Return all ways, and why one was chosen; a reason that is told above is left out.
+
+    Where a way fits and the whole does not, the cell's packages are why: no way matters.
+    """
+    if not plan.can_run and any(each.fits for each in plan.candidates):
+        return ()
     told = {each.what for each in plan.problems}
     rows = [
         _way(each, plan)
@@ -195,6 +209,8 @@ def _way(candidate: Candidate, plan: Plan) -> tuple[str, ...]:
     basis = _UNSURE.get(candidate.basis) if candidate.fits else None
     size = candidate.download_bytes if candidate.fits else None
     why = candidate.why + (f" ({basis})" if basis else "")
+    if candidate.problem is not None and candidate.problem.what not in why:
+        why = f"{why}, but {candidate.problem.what}"
     return (candidate.method, verdict, in_words(size) if size else "", why)
 
 

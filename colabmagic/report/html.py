@@ -26,7 +26,7 @@ _BOX = f"{_PLAIN};border:1px solid currentColor;padding:0.5em 0.8em;max-width:60
 _TABLE = f"{_PLAIN};border-collapse:collapse;margin:0.2em 0 0.5em"
 _CELL = f"{_PLAIN};border:1px solid currentColor;padding:0.2em 0.6em;text-align:left"
 _HEADLINE = f"{_PLAIN};margin:0;font-size:1.15em"
-_LINES = f"{_PLAIN};white-space:pre;overflow-x:auto;margin:0.2em 0 0.5em 1em"
+_LINES = f"{_PLAIN};white-space:pre;overflow-x:auto;margin:0.2em 0 0.3em 1em;padding-bottom:0.3em"
 _LINE = f"{_PLAIN};margin:0.5em 0 0"
 
 

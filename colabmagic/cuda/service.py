@@ -22,7 +22,7 @@ from colabmagic.cuda.planning.plan import Options, Plan
 from colabmagic.cuda.steps.base import Work
 from colabmagic.cuda.steps.remove import Remove
 from colabmagic.cuda.store.apply import Store
-from colabmagic.cuda.store.inventory import installed, size_of
+from colabmagic.cuda.store.inventory import installed, read_card, size_of
 from colabmagic.cuda.store.layout import Home, home_folder
 from colabmagic.cuda.switching import environment
 from colabmagic.errors import interrupted
@@ -270,20 +270,23 @@ def rollback(*, progress: Progress = SILENT) -> Done:
     NotInstalledError
         There is nothing, or it cannot be taken back.
     """
+    used = environment.active_root()
     progress.start("taking back")
     try:
         change = _store(Options(), progress=progress).take_back_last()
     finally:
         progress.finish()
-    root = environment.active_root()
-    if root is not None and not root.exists():
-        environment.deactivate()
     if change is None:
         raise NotInstalledError(
             "there is nothing to take back",
             seen=f"{_home().journal} tells of no change",
             hint="%cuda_install --list",
         )
+    if used is not None and not used.exists():
+        environment.deactivate()
+    elif used is not None and str(used) != change.details.get("root"):
+        card = read_card(used)  # another toolkit than that stays in use
+        environment.activate(used, card.variables() if card is not None else {})
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(change.began))
     return Done(
         title="CUDA",

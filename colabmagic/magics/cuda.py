@@ -67,7 +67,7 @@ class CudaMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     )
     @argument(
         "--verify",
-        metavar="VERSION|ext",
+        metavar="VERSION",
         nargs="?",
         const="",
         help="prove one anew; ext: also build and call a PyTorch extension",

@@ -128,9 +128,15 @@ def find_build(version: str, cuda: str | None) -> Build | None:
 
 
 def distance(build: Build, cuda: str) -> tuple[int, int]:
-    """Return how far a build is from a CUDA: major version first, then minor."""
+    """Return how far a build is from a CUDA: in major versions, then in releases."""
     mine, wanted = compat.numbers(build.cuda), compat.numbers(cuda)
-    return abs(mine[0] - wanted[0]), abs(mine[1] - wanted[1])
+    return abs(mine[0] - wanted[0]), abs(_place(build.cuda) - _place(cuda))
+
+
+def _place(cuda: str) -> int:
+    """Return where a minor version of CUDA stands among all."""
+    wanted = compat.numbers(cuda)
+    return sum(compat.numbers(each) < wanted for each in compat.minors())
 
 
 def is_same_major(build: Build, cuda: str) -> bool:

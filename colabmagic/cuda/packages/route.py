@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from colabmagic.cuda.machine.facts import MachineFacts
-    from colabmagic.cuda.packages.body import Body, Option, Wish
+    from colabmagic.cuda.packages.body import Body
+    from colabmagic.cuda.packages.wish import Option, Wish
     from colabmagic.cuda.planning.plan import Options
     from colabmagic.cuda.steps.base import Step
     from colabmagic.data.compat import Release

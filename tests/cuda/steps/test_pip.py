@@ -336,9 +336,11 @@ def test_a_build_that_is_not_there(index: WheelIndex, place: Place, work: Work) 
     [
         (
             "nonesuch",
-            "pip finds no package nonesuch | seen: the index has none of this name for "
-            "this Python | try: check its name; the one to type is on the package's "
-            "own page",
+            (
+                "pip finds no package nonesuch | seen: the index has none of this name for "
+                "this Python | try: check its name; the one to type is on the package's "
+                "own page"
+            ),
         ),
         (
             "tinydep==7",
@@ -407,12 +409,16 @@ def test_the_plan_shows_what_runs(place: Place, index: WheelIndex) -> None:
     """The lines of a step are its commands, with the files that they name."""
     lines = step_of(index, place, "timm").lines()
     assert lines == [
-        f"{place.python} -m pip install --no-input --progress-bar=off "
-        "--find-links=torch-wheels.html --dry-run --report=report.json "
-        "--requirement=requirements.txt",
-        f"{place.python} -m pip install --no-input --progress-bar=off "
-        "--find-links=torch-wheels.html --constraint=found.txt "
-        "--requirement=requirements.txt",
+        (
+            f"{place.python} -m pip install --no-input --progress-bar=off "
+            "--find-links=torch-wheels.html --dry-run --report=report.json "
+            "--requirement=requirements.txt"
+        ),
+        (
+            f"{place.python} -m pip install --no-input --progress-bar=off "
+            "--find-links=torch-wheels.html --constraint=found.txt "
+            "--requirement=requirements.txt"
+        ),
         f"with requirements.txt: {PIN}; {VISION_PIN}; timm",
         "with found.txt: the versions that the first command finds",
         f"with torch-wheels.html: {PIN}, {VISION_PIN} from {index.url}/whl/cu118 alone",

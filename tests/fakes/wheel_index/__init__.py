@@ -10,7 +10,7 @@ import threading
 import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class WheelIndex:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
         )
 
-    def __enter__(self) -> WheelIndex:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

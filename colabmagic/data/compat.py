@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +289,7 @@ class NvccBuild:
     sm: tuple[str, ...]
 
 
+@lru_cache(maxsize=2048)
 def numbers(version: str) -> tuple[int, ...]:
     """Return (12, 4, 1) of "12.4.1"; what is no number ends it."""
     found = re.match(r"\d+(?:\.\d+)*", version)

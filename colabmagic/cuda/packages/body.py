@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from dataclasses import dataclass
@@ -123,7 +124,8 @@ def _included(
     path = Path(name.removeprefix("file://")).expanduser()
     if where and not path.is_absolute():
         path = Path(where).parent / path
-    if str(path) in above or len(above) >= _DEEPEST:
+    real = os.path.realpath(path)
+    if real in above or len(above) >= _DEEPEST:
         raise NoRequirement("the files name each other", "# take this line out")
     try:
         text = read(str(path))
@@ -132,7 +134,7 @@ def _included(
         raise NoRequirement(
             f"{path} cannot be read: {reason}", f"!ls -l {shlex.quote(str(path))}"
         ) from None
-    return _parse(text, str(path), read, (*above, str(path)))
+    return _parse(text, str(path), read, (*above, real))
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:

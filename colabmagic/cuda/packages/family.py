@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from colabmagic.data import compat
@@ -101,6 +102,7 @@ class Build:
         return row is not None and all(row.runs_on(each) for each in capabilities)
 
 
+@cache
 def all_builds() -> tuple[Build, ...]:
     """Return all builds of all releases, oldest release first."""
     return tuple(
@@ -133,6 +135,7 @@ def distance(build: Build, cuda: str) -> tuple[int, int]:
     return abs(mine[0] - wanted[0]), abs(_place(build.cuda) - _place(cuda))
 
 
+@cache
 def _place(cuda: str) -> int:
     """Return where a minor version of CUDA stands among all."""
     wanted = compat.numbers(cuda)

@@ -257,7 +257,7 @@ REFUSED = [
         "with torch 2.8.0 goes torchvision 0.23.0",
         (
             "%%cuda_install 12.8\ntorch==2.8.0\ntorchvision==0.23.0",
-            "%%cuda_install 12.9\ntorch==2.8.0\ntorchvision==0.23.0",
+            "%%cuda_install 12.6\ntorch==2.8.0\ntorchvision==0.23.0",
         ),
     ),
     # A build for the CPU is no use here.
@@ -284,7 +284,7 @@ REFUSED = [
         "with torch 2.15.0 goes no torchaudio that is known",
         (
             "%%cuda_install 13.0\ntorch==2.11.0\ntorchaudio==2.11.0",
-            "%%cuda_install 12.6\ntorch==2.11.0\ntorchaudio==2.11.0",
+            "%%cuda_install 12.9\ntorch==2.11.0\ntorchaudio==2.11.0",
         ),
     ),
 ]

@@ -96,7 +96,7 @@ def _parse(
         wishes += found
         for option in its_options:
             if option.name != "--requirement":
-                options.append(option)
+                options.append(_anchored(option, where))
                 continue
             try:
                 more = _included(option.value or "", where, read, above)
@@ -111,6 +111,20 @@ def _parse(
     )
 
 
+def _anchored(option: Option, where: str) -> Option:
+    """Return an option whose file is found from anywhere: pip gets another folder."""
+    name = option.value or ""
+    if option.name != "--constraint" or SCHEME.match(name):
+        return option
+    return Option(name=option.name, value=str(_path(name, where).resolve()))
+
+
+def _path(name: str, where: str) -> Path:
+    """Return the file that a line names: beside the file that the line stands in."""
+    path = Path(name.removeprefix("file://")).expanduser()
+    return Path(where).parent / path if where else path
+
+
 def _included(
     name: str, where: str, read: Callable[[str], str], above: tuple[str, ...]
 ) -> Body:
@@ -121,9 +135,7 @@ def _included(
             f"!curl -fLO {shlex.quote(scrub(name))}",
             f"-r {name.rstrip('/').rpartition('/')[2]}",
         )
-    path = Path(name.removeprefix("file://")).expanduser()
-    if where and not path.is_absolute():
-        path = Path(where).parent / path
+    path = _path(name, where)
     real = os.path.realpath(path)
     if real in above or len(above) >= _DEEPEST:
         raise NoRequirement("the files name each other", "# take this line out")

@@ -45,6 +45,18 @@ _CAUSES: tuple[tuple[re.Pattern[str], type[CudaError], str, str], ...] = (
         "%pip install -U pip",
     ),
     (
+        re.compile("No module named pip"),
+        RequirementError,
+        "this Python has no pip",
+        "!python -m ensurepip --upgrade",
+    ),
+    (
+        re.compile("externally-managed-environment"),
+        NeedsRootError,
+        "this Python belongs to the system, which keeps its packages by itself",
+        "use a kernel of an environment of your own",
+    ),
+    (
         re.compile("Permission denied"),
         NeedsRootError,
         "pip may not write where this Python keeps its packages",

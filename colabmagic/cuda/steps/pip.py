@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import shlex
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.cuda.errors import PackageInUseError
 from colabmagic.cuda.packages.record import (
+    PROCESS,
     Record,
     read_record,
     token_of,
@@ -214,7 +216,10 @@ class _Run:
             ),
         )
         progress.start("pip install", len(changes))
-        pip.install(step.command_options, self._advance)
+        try:
+            pip.install(step.command_options, self._advance)
+        finally:
+            importlib.invalidate_caches()  # so that this kernel finds what is new
         progress.finish(_summary(changes))
 
     def _missing(self, before: dict[str, str]) -> tuple[str, ...]:
@@ -271,5 +276,11 @@ def _summary(changes: Sequence[Change]) -> str:
 
 
 def outcome_of(step: PipInstall, home: Home) -> Record | None:
-    """Return what a step has changed, and what must be restarted; None: nothing."""
-    return read_record(home, step.token)
+    """Return what a step has changed, and what must be restarted; None: nothing.
+
+    A kernel that has restarted since has nothing left to restart for.
+    """
+    record = read_record(home, step.token)
+    if record is None or record.process == PROCESS:
+        return record
+    return replace(record, restart=())

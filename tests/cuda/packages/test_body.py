@@ -57,7 +57,7 @@ def test_a_requirement(line: str, name: str | None, text: str | None) -> None:
         ("--pre --no-index", ["--pre", "--no-index"]),
         ("--no-binary :all:", ["--no-binary :all:"]),
         ("-U", ["--upgrade"]),
-        ("-c pins.txt", ["--constraint pins.txt"]),
+        ("-c https://h/pins.txt", ["--constraint https://h/pins.txt"]),
     ],
 )
 def test_options(line: str, options: list[str]) -> None:
@@ -170,6 +170,20 @@ def test_files_are_followed(tmp_path: Path) -> None:
         f"line 3 of {tmp_path}/a.txt is no requirement of pip: bad line here"
     )
     assert len(body.problems) >= 2
+
+
+def test_constraints_are_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pip reads its lines in another folder than that of the kernel."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.txt").write_text("-c pins.txt\n")
+    body = parse_body("-c pins.txt\n-r sub/a.txt")
+    assert [each.value for each in body.options] == [
+        f"{tmp_path}/pins.txt",
+        f"{tmp_path}/sub/pins.txt",
+    ]
 
 
 def test_passwords_are_not_shown() -> None:

@@ -49,6 +49,16 @@ def outcome(stderr: str, **changes: object) -> CommandOutcome:
             "pip may not write where this Python keeps its packages",
         ),
         (
+            "/usr/bin/python3: No module named pip",
+            RequirementError,
+            "this Python has no pip",
+        ),
+        (
+            "error: externally-managed-environment",
+            NeedsRootError,
+            "this Python belongs to the system, which keeps its packages by itself",
+        ),
+        (
             "no such option: --report",
             RequirementError,
             "pip here is too old for a dry run",

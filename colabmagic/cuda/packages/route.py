@@ -6,7 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.cuda.errors import NoTorchWheelError, PackageInUseError
+from colabmagic.cuda.errors import (
+    NoTorchWheelError,
+    PackageInUseError,
+    RequirementError,
+)
 from colabmagic.cuda.packages.choose import Choice, choose_torch
 from colabmagic.cuda.packages.family import FAMILY, Build, find_build
 from colabmagic.cuda.packages.options import COMMAND_OPTIONS
@@ -225,7 +229,7 @@ def _for_this_machine(
             continue
         notes.append(
             Problem(
-                code="",
+                code=RequirementError.code,
                 what=f"line {wish.number} is not for this machine: {wish.shown}",
                 seen=f"Python {python}, {facts.arch}",
             )
@@ -253,7 +257,7 @@ def _options(
         label = ours[1] or label
         warnings.append(
             Problem(
-                code="",
+                code=RequirementError.code,
                 what=f"{each.shown} is used for PyTorch alone",
                 seen="everything else comes from pip's own index",
             )

@@ -142,7 +142,7 @@ class PipInstall:
         }
 
     def do(self, work: Work) -> None:
-        """Find out what would change, and change it.
+        """Find out what would change, and change it; `Work.packages` tells what.
 
         Raises
         ------
@@ -198,29 +198,31 @@ class _Run:
         changes = pip_run.changes_of(rows, before)
         progress.finish(_summary(changes))
         if not changes:
+            self.work.packages = self._still_to_restart()
             return
         restart = self._check_use(changes)
         if not any("--hash" in each for each in step.requirements):
             pip.write(pip_run.FOUND, pip_run.exact(rows))
         frozen = pip.freeze()
         names = {each.name for each in changes}
-        write_record(
-            self.work.home,
-            step.token,
-            Record(
-                before=tuple(
-                    scrub(line) for name, line in frozen.items() if name in names
-                ),
-                changes=tuple(changes),
-                restart=restart,
-            ),
+        record = Record(
+            before=tuple(scrub(line) for name, line in frozen.items() if name in names),
+            changes=tuple(changes),
+            restart=restart,
         )
+        write_record(self.work.home, step.token, record)
         progress.start("pip install", len(changes))
         try:
             pip.install(step.command_options, self._advance)
         finally:
             importlib.invalidate_caches()  # so that this kernel finds what is new
         progress.finish(_summary(changes))
+        self.work.packages = record
+
+    def _still_to_restart(self) -> Record:
+        """Return that nothing changes, and what an earlier run left to be restarted."""
+        last = outcome_of(self.step, self.work.home)
+        return Record(before=(), changes=(), restart=last.restart if last else ())
 
     def _missing(self, before: dict[str, str]) -> tuple[str, ...]:
         """Return the pins of the family that are not installed yet."""

@@ -14,8 +14,8 @@ from colabmagic.cuda.packages.record import (
     name_of,
     read_record,
 )
-from colabmagic.cuda.packages.scrub import scrub
-from colabmagic.cuda.packages.sources import Source
+from colabmagic.cuda.packages.scrub import HIDDEN, scrub
+from colabmagic.cuda.packages.sources import Source, official_root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,12 +132,16 @@ class PipRestore:
         """Return the wheels of PyTorch's builds among some lines of ``pip freeze``."""
         from colabmagic.cuda.packages.wheel_pages import find_links  # noqa: PLC0415
 
+        # A mirror's password is not in the journal: PyTorch itself has the wheels too.
+        is_lost = not self.root or HIDDEN in self.root
+        root = official_root() if is_lost else self.root
+        is_flat = self.is_flat and not is_lost
         found: list[Link] = []
         for line in lines:
             name, _, version = line.partition("==")
             label = version.partition("+")[2]
             if not label.startswith("cu"):
                 continue
-            source = Source(url=f"{self.root}/{label}", is_flat=self.is_flat)
+            source = Source(url=f"{root}/{label}", is_flat=is_flat)
             found += find_links(work, source, [f"{name}=={version}"])
         return found

@@ -18,6 +18,7 @@ from colabmagic.cuda.errors import (
 )
 from colabmagic.cuda.packages.sources import Source
 from colabmagic.cuda.steps.pip import Family, PipInstall, outcome_of
+from colabmagic.cuda.steps.registry import step_from_dict
 from tests.fakes.wheel_index import WheelIndex, make_wheel
 
 if TYPE_CHECKING:
@@ -190,6 +191,9 @@ def test_an_imported_package_is_not_changed(
     assert place.versions() == {"tinydep": "1.0", "wants-old": "1.0"}
     assert outcome is not None
     assert outcome.restart == ("tinydep",)
+    assert work.packages == outcome
+    willing.do(work)  # nothing is left to change, but the kernel still has the old one
+    assert (work.packages.changes, work.packages.restart) == ((), ("tinydep",))
 
 
 def test_passwords_are_used_and_never_shown(
@@ -460,3 +464,4 @@ def test_a_step_is_plain_data(index: WheelIndex, place: Place) -> None:
     (undo,) = step.undo()
     assert json.loads(json.dumps(undo.to_dict()))["token"] == step.token
     assert undo.undo() == ()
+    assert step_from_dict(json.loads(json.dumps(undo.to_dict()))) == undo

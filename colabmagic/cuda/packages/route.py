@@ -155,6 +155,8 @@ def _plan(  # noqa: PLR0913, PLR0917 (all that was found out)
         groups[DEFAULT] = (*groups.get(DEFAULT, ()), *others)
     changes = _known_changes(build, rest, facts)
     problems = () if options.yes else _in_use(changes, release)
+    if build is not None and any(name == "torch" for name, *_ in changes):
+        warnings = [*warnings, *_left_behind(build, family, facts)]
     return PackagesPlan(
         requirements=step.shown_requirements,
         groups=groups,
@@ -323,6 +325,30 @@ def _known_changes(
         if pins and not wish.requirement.specifier.contains(before, prereleases=True):
             changes.append((wish.name or "", before, pins[0], True))
     return changes
+
+
+def _left_behind(
+    build: Build, family: list[Wish], facts: MachineFacts
+) -> tuple[Problem, ...]:
+    """Warn of companions that would stay as they are, built against another PyTorch."""
+    names = {wish.name for wish in family}
+    missing = [
+        name
+        for name in FAMILY
+        if name != "torch" and name not in names and build.version_of(name)
+    ]
+    if not missing or facts.torch is None:
+        return ()
+    return (
+        Problem(
+            code=NoTorchWheelError.code,
+            what=f"an installed {' or '.join(missing)} stays as it is, and goes with "
+            "the PyTorch of before",
+            seen=f"torch {facts.torch.version} → {build.version}; to change it too, "
+            "write into the cell:",
+            fix=tuple(missing),
+        ),
+    )
 
 
 def _in_use(

@@ -74,12 +74,21 @@ def outcome(stderr: str, **changes: object) -> CommandOutcome:
                 "'NewConnectionError'\nERROR: No matching distribution found for x"
             ),
             SourceUnreachableError,
-            "a package index does not answer",
+            "a server that pip asks does not answer",
         ),
         (
             "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
             ChecksumError,
             "a wheel is not what its index announces; nothing was installed",
+        ),
+        (
+            (
+                "  error: subprocess-exited-with-error\n  fatal: unable to access "
+                "'https://h/x/': Could not resolve host: h\nnote: This error originates "
+                "from a subprocess, and is likely not a problem with pip."
+            ),
+            SourceUnreachableError,
+            "a server that pip asks does not answer",
         ),
         (
             "ERROR: Failed building wheel for x",

@@ -382,6 +382,21 @@ def test_an_imported_torch_is_not_replaced_unasked() -> None:
     assert willing.changes == ("torch 2.11.0+cu128 → 2.7.1+cu118",)
 
 
+def test_companions_that_stay_behind_are_named() -> None:
+    """A torchvision of the PyTorch of before does not load with the new one."""
+    here = TorchHere(version="2.11.0+cu128", cuda="12.8")
+    facts = machine("3.13", "T4", torch=here)
+    found = plan("11.8", facts, "torch\ntorchvision")
+    assert found.warnings[-1].what == (
+        "an installed torchaudio stays as it is, and goes with the PyTorch of before"
+    )
+    assert found.warnings[-1].fix == ("torchaudio",)
+    all_of_them = plan("11.8", facts, "torch\ntorchvision\ntorchaudio")
+    assert not any("stays as it is" in each.what for each in all_of_them.warnings)
+    unchanged = plan("12.8", facts, "torch")
+    assert not any("stays as it is" in each.what for each in unchanged.warnings)
+
+
 def test_an_imported_numpy_is_not_replaced_unasked() -> None:
     """A pin that differs from what is imported is refused at once."""
     facts = machine("3.13", "T4", imported={"numpy": "2.1.0"})

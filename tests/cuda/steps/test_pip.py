@@ -322,7 +322,7 @@ def test_servers_that_are_gone(
     index.stop()
     with pytest.raises(SourceUnreachableError) as caught:
         PipInstall(requirements=("timm",), python=place.python).do(work)
-    assert caught.value.what == "a package index does not answer"
+    assert caught.value.what == "a server that pip asks does not answer"
     assert place.versions() == {}
 
 

@@ -78,6 +78,7 @@ def _errors(text: str) -> list[str]:
         match[1].strip()
         for line in lines
         if (match := re.match(r"(?:ERROR|error|fatal):\s*(\S.*)", line))
+        and "subprocess-exited-with-error" not in line  # what it said stands above
     ]
     rest = [line for line in lines if line and not line.startswith(("note:", "hint:"))]
     return found or rest[-1:]

@@ -115,6 +115,20 @@ def test_a_pip_that_is_not_there_or_does_not_end() -> None:
     assert slow.seen == "Downloading x"
 
 
+def test_what_git_says_is_quoted() -> None:
+    """Not pip's own note that something has failed."""
+    error = explain(
+        outcome(
+            "  error: subprocess-exited-with-error\n  fatal: unable to access "
+            "'https://me:s3cr3t@h/x/': Could not resolve host: h\n"
+            "error: subprocess-exited-with-error"
+        )
+    )
+    assert error.seen == (
+        "unable to access 'https://****@h/x/': Could not resolve host: h"
+    )
+
+
 def test_passwords_in_pip_s_words_are_hidden() -> None:
     """Also where pip itself would show them."""
     error = explain(outcome("ERROR: Could not fetch https://me:s3cr3t@h/x/"))

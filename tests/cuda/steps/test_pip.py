@@ -326,6 +326,18 @@ def test_servers_that_are_gone(
     assert place.versions() == {}
 
 
+def test_a_download_that_is_cut(index: WheelIndex, place: Place, work: Work) -> None:
+    """Half a wheel is no wheel, and nothing is half installed."""
+    fill(index)
+    index.fault(TORCH, "whl/cu118", "cut")
+    place.pip("tinydep==1.5")
+    before = place.files()
+    with pytest.raises((SourceUnreachableError, ChecksumError)) as caught:
+        step_of(index, place, "timm").do(work)
+    assert caught.value.seen
+    assert place.files() == before
+
+
 def test_a_build_that_is_not_there(index: WheelIndex, place: Place, work: Work) -> None:
     """The index answers and has no such wheel for this Python."""
     index.add("whl/cu118", make_wheel("torch", "2.7.1+cu118", tag="cp27-none-any"))

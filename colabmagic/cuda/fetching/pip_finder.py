@@ -45,7 +45,7 @@ def find(requirements: list[str]) -> list[dict[str, Any]]:
             if wanted.url or wanted.extras or wanted.marker:
                 raise LookupError(text)
             answer = finder.find_best_candidate(wanted.name, wanted.specifier)
-            known = getattr(answer, "iter_applicable_candidates", None)
+            known = getattr(answer, "iter_applicable", None)
             fitting = list(known() if known else answer.applicable_candidates)
             # Of equal ones in two places, pip's resolver takes the last.
             link = fitting[-1].link if fitting else None

@@ -363,10 +363,8 @@ def new_session() -> Any:  # noqa: ANN401 (requests publishes no types)
     """Return a session that says who we are; proxies are those of the environment."""
     import requests
 
-    from colabmagic import __version__  # noqa: PLC0415 (not at import)
-
     session = requests.Session()
-    session.headers["User-Agent"] = f"colabmagic/{__version__}"
+    session.headers["User-Agent"] = f"colabmagic requests/{requests.__version__}"
     return session
 
 

@@ -63,5 +63,6 @@ def _by_program(
             shutil.copyfileobj(stream, out)
         outcome = run([program, "-q", "-d", packed, "-o", plain], timeout_s=_TIMEOUT_S)
         if not outcome.ok:
-            raise ValueError(outcome.stderr.strip() or "zstd fails")
+            said = outcome.stderr.strip().rpartition(" : ")[2]  # before it: our path
+            raise ValueError(f"zstd: {said or outcome.error}")
         return open(plain, "rb")  # noqa: PTH123 (read on when the folder is gone)

@@ -271,6 +271,21 @@ def test_a_redirect_to_another_host_is_followed_without_the_login(
     assert second.headers["Host"].startswith("localhost")
 
 
+def test_the_proxy_of_the_environment_is_used(
+    publish: Callable[..., Wanted],
+    downloader: Downloader,
+    server: FileServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As behind the walls of a company; a name that only the proxy knows is no matter."""
+    wanted = replace(publish(), url="http://nvidia.invalid/a.bin")
+    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", server.url)
+    assert downloader.fetch(wanted).read_bytes() == content_of(server, wanted)
+    assert server.requests[0].headers["Host"] == "nvidia.invalid"
+
+
 @pytest.mark.parametrize("to", ["ftp://127.0.0.1/a", "file:///etc/passwd"])
 def test_a_redirect_to_something_else_is_refused(
     to: str, publish: Callable[..., Wanted], downloader: Downloader, server: FileServer
@@ -340,4 +355,4 @@ def test_the_session_names_us() -> None:
     """A server can tell who asks."""
     with new_session() as session:
         assert isinstance(session, requests.Session)
-        assert session.headers["User-Agent"].startswith("colabmagic/")
+        assert session.headers["User-Agent"].startswith("colabmagic ")

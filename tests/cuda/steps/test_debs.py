@@ -138,6 +138,22 @@ def test_nothing_of_this_machine_is_touched(step: FetchDebs, tmp_path: Path) -> 
     assert f'Dir::State::lists "{state}/lists";' in settings
 
 
+def test_apt_uses_the_proxy_of_the_environment(
+    step: FetchDebs,
+    nvidia: FileServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And so do the downloads."""
+    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", nvidia.url)
+    work = make_work(tmp_path)
+    replace(step, suites=(f"http://nvidia.invalid/{REPO} ./",)).do(work)
+    assert len(work.files) == 2
+    assert {each.headers["Host"] for each in nvidia.requests} == {"nvidia.invalid"}
+
+
 def test_without_apt_it_says_so(
     step: FetchDebs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,9 @@ def nvidia() -> Iterator[FileServer]:
 def compiles(root: Path, tmp_path: Path, release: str) -> None:
     """Compile a kernel with what was unpacked, and look at what it says of itself."""
     nvcc = root / "bin" / "nvcc"
-    assert f"release {release}" in subprocess.check_output([nvcc, "--version"], text=True)
+    assert f"release {release}" in subprocess.check_output(
+        [nvcc, "--version"], text=True
+    )
     source, cubin = tmp_path / "k.cu", tmp_path / "k.cubin"
     source.write_text("__global__ void k(float *x) { x[0] = 1; }\n", "utf-8")
     subprocess.run(

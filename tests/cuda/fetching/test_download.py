@@ -246,6 +246,20 @@ def test_without_an_announced_hash_the_address_is_remembered(
     assert downloader.fetch(wanted).read_bytes() == b"new"
 
 
+def test_what_an_address_brought_is_used_while_its_server_is_away(
+    publish: Callable[..., Wanted], downloader: Downloader, server: FileServer
+) -> None:
+    """An address of NVIDIA's has a version in it; a 404 is an answer, though."""
+    wanted = publish(sha256=False)
+    path = downloader.fetch(wanted)
+    server.fail("status", times=-1, code=503)
+    assert downloader.fetch(wanted) == path
+    server.faults.clear()
+    server.fail("status", times=-1, code=404)
+    with pytest.raises(SourceUnreachableError):
+        downloader.fetch(wanted)
+
+
 def test_a_damaged_file_in_the_cache_is_fetched_again(
     publish: Callable[..., Wanted], downloader: Downloader, server: FileServer
 ) -> None:

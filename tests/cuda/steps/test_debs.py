@@ -16,7 +16,13 @@ from colabmagic.cuda.errors import (
 from colabmagic.cuda.steps.debs import FetchDebs
 from colabmagic.cuda.steps.fetch import Unpack
 from tests.cuda.steps.working import make_work, parts_of
-from tests.fakes.nvidia.archive import REPO, Archive, make_archive, missing_tools
+from tests.fakes.nvidia.archive import (
+    REPO,
+    Archive,
+    make_archive,
+    make_deb,
+    missing_tools,
+)
 from tests.fakes.nvidia.server import FileServer
 from tests.fakes.nvidia.trees import tiny_trees
 
@@ -82,6 +88,25 @@ def test_the_lists_are_fetched_once(
     other = replace(step, packages=("cuda-thrust-11-1",))
     with pytest.raises(SourceUnreachableError, match="missing: cuda-thrust-11-1"):
         other.do(make_work(tmp_path, offline=True))
+
+
+def test_a_package_that_was_replaced_meanwhile_is_found(
+    step: FetchDebs, made: tuple[Path, Archive], tmp_path: Path
+) -> None:
+    """A mirror deletes old ones at once, and our list is up to an hour old."""
+    step = replace(step, packages=("build-essential",))
+    step.do(make_work(tmp_path / "other"))
+    work = make_work(tmp_path)
+    step.do(work)
+    for path in work.files.values():
+        path.unlink()
+    folder, archive = made[0] / REPO, made[1]
+    (folder / "build-essential_12.9_amd64.deb").unlink()
+    make_deb(folder, "build-essential", "12.10", {})
+    archive.sign()
+    work = make_work(tmp_path)
+    step.do(work)
+    assert list(work.files) == ["build-essential_12.10_amd64.deb"]
 
 
 def test_a_key_that_is_not_trusted_is_one_error(

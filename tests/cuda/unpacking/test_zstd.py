@@ -33,6 +33,7 @@ def no_module(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def take() -> None:
         monkeypatch.setattr(zstd, "_MODULES", ("no_such_module_of_zstd",))
+        monkeypatch.setattr(zstd, "_OTHER", "no_such_module_either")
 
     return take
 
@@ -58,7 +59,9 @@ def test_without_both_it_says_what_to_install(
 ) -> None:
     """One line."""
     no_module()
+    assert zstd.is_readable() == (shutil.which("zstd") is not None)
     monkeypatch.setenv("PATH", "")
+    assert not zstd.is_readable()
     with pytest.raises(CudaError) as caught:
         zstd.open_zstd(io.BytesIO(b""))
     assert caught.value.hint == "%pip install backports.zstd"

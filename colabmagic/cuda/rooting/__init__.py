@@ -1,1 +1,1 @@
-"""Make a CUDA root out of parts: links, stubs, the profile of nvcc."""
+"""Make a CUDA root out of unpacked parts; `colabmagic.cuda.rooting.assemble` is the entry."""

@@ -1,1 +1,6 @@
-"""Prove a toolkit: files, version, a cubin, a program, a GPU, torch."""
+"""Prove that a toolkit works: `verify_toolkit` climbs the ladder."""
+
+from colabmagic.cuda.verifying.ladder import Ladder, Rung
+from colabmagic.cuda.verifying.verify import verify_toolkit
+
+__all__ = ["Ladder", "Rung", "verify_toolkit"]

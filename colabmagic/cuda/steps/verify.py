@@ -1,0 +1,128 @@
+"""The step that proves by compiling that the toolkit works, before it gets its name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from colabmagic.cuda.errors import CudaError
+    from colabmagic.cuda.steps.base import Step, Work
+    from colabmagic.cuda.verifying.ladder import Ladder, Rung
+
+VERIFIED: Final = "verified.json"  # beside the toolkit's card: the whole ladder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Climb the ladder up to link and run, and on the GPU where there is one.
+
+    Attributes
+    ----------
+    build
+        What nvcc shall say: "13.0.88", or "13.0".
+    capability
+        Of the GPU: 75 for 7.5; None: none is here.
+    ext
+        Whether a PyTorch extension is built as well.
+    root
+        Of a toolkit that is there already; None: the one that is being made.
+    variables
+        What a toolkit that is there already wants in the environment, by pairs.
+    """
+
+    kind: ClassVar[str] = "verify"
+
+    build: str
+    capability: int | None = None
+    ext: bool = False
+    root: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """Return that nothing changes outside of our folder."""
+        return ()
+
+    def lines(self) -> Sequence[str]:
+        """Return what a person sees in the plan."""
+        arch = "a common GPU" if self.capability is None else f"sm_{self.capability}"
+        where = f" of {self.root}" if self.root is not None else ""
+        told = f"verify{where}: nvcc --version tells {self.build}, compile for {arch}, link, run"
+        return (told, "build and call a PyTorch extension") if self.ext else (told,)
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """Return plain data."""
+        return {"kind": self.kind, **asdict(self)}
+
+    def do(self, work: Work) -> None:
+        """Carry it out; the ladder stays in ``verified.json``.
+
+        Raises
+        ------
+        CudaError
+            A rung of the toolkit itself failed; the class is that of its code.
+        """
+        import json  # noqa: PLC0415 (when it is used)
+
+        from colabmagic.cuda.verifying import verify_toolkit  # noqa: PLC0415
+
+        root = work.staging if self.root is None else Path(self.root)
+        work.progress.start("verifying by compiling")
+        ladder = verify_toolkit(
+            root,
+            build=self.build,
+            capability=self.capability,
+            run=work.run,
+            own={**work.environment, **dict(self.variables)},
+            ext=self.ext,
+            torch=self.ext,
+            hashes=False,  # they were taken a moment ago, or it is another's
+        )
+        work.ladder = ladder
+        if self.root is None:
+            (root / VERIFIED).write_text(
+                json.dumps(ladder.to_dict(), indent=1), encoding="utf-8"
+            )
+        broken = ladder.broken or (ladder.rung("ext") if self.ext else None)
+        if broken is not None and broken.failed:
+            raise error_of(broken)
+        work.progress.finish(_summary(ladder))
+
+    def undo(self) -> Sequence[Step]:
+        """Return nothing: it changes nothing."""
+        return ()
+
+
+def error_of(rung: Rung) -> CudaError:
+    """Return the error that a failed rung stands for.
+
+    Parameters
+    ----------
+    rung
+        Of a ladder.
+    """
+    from colabmagic.cuda import errors  # noqa: PLC0415 (when it is used)
+
+    classes = {
+        each.code: each
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, errors.CudaError) and each.code
+    }
+    kind = classes.get(rung.code, errors.VerifyFailedError)
+    return kind(
+        f"The toolkit does not pass ({rung.title}): {rung.why}",
+        seen=rung.seen or None,
+        hint=rung.fix,
+    )
+
+
+def _summary(ladder: Ladder) -> str:
+    """Return how it ended, in one line."""
+    run = ladder.rung("run")
+    warned = [rung for rung in ladder.rungs if rung.failed]
+    words = run.why if run is not None else "compiled"
+    return " ".join([words, *(f"But: {rung.why}" for rung in warned)])

@@ -173,7 +173,7 @@ def check_library(scene: Scene, objects: str, build: str) -> Result:
     if not (library / "libcudart.so").exists():
         return skipped("This toolkit has no shared runtime.")
     made = str(scene.scratch / "shared")
-    run_path = ("-Xlinker", "-rpath", "-Xlinker", str(library))
+    run_path = ("-Xlinker", "-rpath", "-Xlinker", f'"{library}"')  # it splits at spaces
     outcome = scene.compile("-cudart=shared", objects, *run_path, "-o", made)
     if not outcome.ok:
         return program_failed(scene, outcome, "nvcc")
@@ -181,16 +181,24 @@ def check_library(scene: Scene, objects: str, build: str) -> Result:
     told = read_told(started.stdout)
     loaded = [each for each in told.libraries if "libcudart" in each]
     if not started.ok or not loaded:
-        return program_failed(scene, started, "The program that was built")
+        broken = program_failed(scene, started, "The program that was built")
+        if not _start(scene, made, scene.driver_path()).ok:
+            return broken
+        return _shadowed(scene, broken.seen)
     if _same_file(loaded[0], library / "libcudart.so"):
         return passed(f"Programs load {loaded[0].removeprefix(f'{scene.root}/')}.")
     version = version_text(told.runtime) if told.runtime else "unknown"
     if version == minor_of(build):
         return passed(f"Programs load {loaded[0]}, of the same CUDA.")
+    return _shadowed(scene, f"{loaded[0]} (CUDA {version})")
+
+
+def _shadowed(scene: Scene, seen: str) -> Result:
+    """Return that the user's folders of libraries come before the toolkit's."""
     return failed(
         "LD_LIBRARY_PATH puts another CUDA runtime before the toolkit's.",
         code="E17",
-        seen=f"{loaded[0]} (CUDA {version})",
+        seen=seen,
         fix=f"%env LD_LIBRARY_PATH={scene.driver_path()}",
     )
 

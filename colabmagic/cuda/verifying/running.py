@@ -184,13 +184,20 @@ def check_library(scene: Scene, objects: str, build: str) -> Result:
         broken = program_failed(scene, started, "The program that was built")
         if not _start(scene, made, scene.driver_path()).ok:
             return broken
-        return _shadowed(scene, broken.seen)
+        return _shadowed(scene, f"{_first_runtime(scene)}: {broken.seen}")
     if _same_file(loaded[0], library / "libcudart.so"):
         return passed(f"Programs load {loaded[0].removeprefix(f'{scene.root}/')}.")
     version = version_text(told.runtime) if told.runtime else "unknown"
     if version == minor_of(build):
         return passed(f"Programs load {loaded[0]}, of the same CUDA.")
     return _shadowed(scene, f"{loaded[0]} (CUDA {version})")
+
+
+def _first_runtime(scene: Scene) -> str:
+    """Return which file the user's folders of libraries offer as CUDA's runtime."""
+    folders = [Path(each) for each in scene.library_path().split(":") if each]
+    found = (file for folder in folders for file in sorted(folder.glob("libcudart.so*")))
+    return str(next(found, scene.library_path()))
 
 
 def _shadowed(scene: Scene, seen: str) -> Result:
@@ -240,7 +247,8 @@ def check_gpu(told: Told) -> Result:
     told
         By the program that has passed on the host.
     """
-    code, name = told.device or told.count or (-1, "no answer")
+    refused = told.count if told.count is not None and told.count[0] else None
+    code, name = told.device or refused or (-1, "no answer")
     versions = (
         f"runtime {version_text(told.runtime or 0)},"
         f" driver for CUDA {version_text(told.driver or 0)}"

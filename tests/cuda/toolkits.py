@@ -106,7 +106,9 @@ def debian(suite: str) -> str:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         for file in files:
             text = file.read_text(encoding="utf-8", errors="replace")
-            found = re.search(r"(?:^URIs:|^deb .*?)\s*(https?://\S+/debian)/?\s", text, re.M)
+            found = re.search(
+                r"(?:^URIs:|^deb .*?)\s*(https?://\S+/debian)/?\s", text, re.MULTILINE
+            )
             if found:
                 return f"{found[1]} {suite} main non-free"
     message = "no Debian mirror in /etc/apt"

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from colabmagic.cuda.verifying.ladder import Ladder, Rung
 
 VERIFIED: Final = "verified.json"  # beside the toolkit's card: the whole ladder
+_AGAIN: Final = (
+    "run the cell again, or --method NAME for another way: all was taken back"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +110,7 @@ def error_of(rung: Rung) -> CudaError:
     return kind(
         f"The toolkit does not pass ({rung.title}): {rung.why}",
         seen=rung.seen or None,
-        hint=rung.fix,
+        hint=_AGAIN if "--uninstall" in rung.fix else rung.fix,
     )
 
 

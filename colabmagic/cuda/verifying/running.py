@@ -16,7 +16,7 @@ from colabmagic.cuda.verifying.outcome import (
 )
 from colabmagic.cuda.verifying.programs import program
 from colabmagic.cuda.verifying.scene import RUN_S
-from colabmagic.cuda.verifying.toolkit import REINSTALL
+from colabmagic.cuda.verifying.words import REINSTALL
 
 if TYPE_CHECKING:
     from colabmagic.cuda.verifying.scene import Scene
@@ -179,24 +179,31 @@ def check_library(scene: Scene, objects: str, build: str) -> Result:
         return program_failed(scene, outcome, "nvcc")
     started = _start(scene, made, scene.library_path())
     told = read_told(started.stdout)
-    loaded = [each for each in told.libraries if "libcudart" in each]
-    if not started.ok or not loaded:
-        broken = program_failed(scene, started, "The program that was built")
-        if not _start(scene, made, scene.driver_path()).ok:
-            return broken
-        return _shadowed(scene, f"{_first_runtime(scene)}: {broken.seen}")
-    if _same_file(loaded[0], library / "libcudart.so"):
-        return passed(f"Programs load {loaded[0].removeprefix(f'{scene.root}/')}.")
+    loaded = next((each for each in told.libraries if "libcudart" in each), None)
+    if started.ok and loaded is not None:
+        return _judge_loaded(scene, loaded, told, build)
+    broken = program_failed(scene, started, "The program that was built")
+    if not _start(scene, made, scene.driver_path()).ok:
+        return broken
+    return _shadowed(scene, f"{_first_runtime(scene)}: {broken.seen}")
+
+
+def _judge_loaded(scene: Scene, loaded: str, told: Told, build: str) -> Result:
+    """Judge which file came as CUDA's runtime."""
+    if _same_file(loaded, scene.root / "lib64" / "libcudart.so"):
+        return passed(f"Programs load {loaded.removeprefix(f'{scene.root}/')}.")
     version = version_text(told.runtime) if told.runtime else "unknown"
     if version == minor_of(build):
-        return passed(f"Programs load {loaded[0]}, of the same CUDA.")
-    return _shadowed(scene, f"{loaded[0]} (CUDA {version})")
+        return passed(f"Programs load {loaded}, of the same CUDA.")
+    return _shadowed(scene, f"{loaded} (CUDA {version})")
 
 
 def _first_runtime(scene: Scene) -> str:
     """Return which file the user's folders of libraries offer as CUDA's runtime."""
     folders = [Path(each) for each in scene.library_path().split(":") if each]
-    found = (file for folder in folders for file in sorted(folder.glob("libcudart.so*")))
+    found = (
+        file for folder in folders for file in sorted(folder.glob("libcudart.so*"))
+    )
     return str(next(found, scene.library_path()))
 
 

@@ -17,6 +17,7 @@ from colabmagic.cuda.verifying.outcome import (
 from colabmagic.cuda.verifying.programs import program
 from colabmagic.cuda.verifying.scene import ASK_S
 from colabmagic.cuda.verifying.targets import choose_target, dotted, known_targets
+from colabmagic.cuda.verifying.words import REINSTALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from colabmagic.cuda.verifying.scene import Scene
     from colabmagic.host.command import CommandOutcome
 
-REINSTALL: Final = "%cuda_install --uninstall VERSION, then %cuda_install VERSION"
 _RELEASE: Final = re.compile(r"release \d+\.\d+, V(\d+(?:\.\d+)+)")
 _LARGEST_PATCH: Final = 9  # the third number of a release; that of a build is larger
 _NAMED: Final = 3  # differences that are told one by one

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +11,9 @@ from colabmagic.cuda.errors import NoCompilerInPackageError
 from colabmagic.cuda.rooting.assemble import assemble
 from colabmagic.cuda.rooting.manifest import differences, read_manifest
 from tests.cuda.rooting.trees import compiler, fill, hybrid, links, wheels
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -35,7 +38,9 @@ def test_wheels(root: Path) -> None:
         "lib64/stubs/libcuda.so.1": "libcuda.so",
         "nvvm/lib64/libnvvm.so": "../../lib64/libnvvm.so",
     }
-    assert (root / "licenses" / "nvidia_cuda_nvcc-13.0.88.txt").read_text("utf-8") == "EULA"
+    assert (root / "licenses" / "nvidia_cuda_nvcc-13.0.88.txt").read_text(
+        "utf-8"
+    ) == "EULA"
     assert (root / "bin" / "nvcc.profile").read_text("utf-8") == "TOP = $(_HERE_)/..\n"
     assert not list(root.rglob("__init__.py"))
 
@@ -59,13 +64,17 @@ def test_it_can_be_moved(root: Path, tmp_path: Path) -> None:
     final = tmp_path / "13.0.3"
     root.rename(final)
     staging = os.fsencode(str(root))
-    assert not [p for p in final.rglob("*") if p.is_file() and staging in p.read_bytes()]
+    assert not [
+        p for p in final.rglob("*") if p.is_file() and staging in p.read_bytes()
+    ]
     manifest = read_manifest(final)
     assert manifest is not None
     assert differences(final, manifest, hashes=True) == []
 
 
-@pytest.mark.parametrize("prefix", ["redist", "redist/cuda_nvcc-linux-x86_64-11.8.89-archive"])
+@pytest.mark.parametrize(
+    "prefix", ["redist", "redist/cuda_nvcc-linux-x86_64-11.8.89-archive"]
+)
 def test_archives(root: Path, prefix: str) -> None:
     """NVIDIA's archives, with and without their top folder; documents are left out."""
     parts = fill(root / "parts" / prefix, compiler("lib"))
@@ -125,7 +134,11 @@ def test_debian(root: Path) -> None:
     assert (root / "bin" / "ptxas").read_text("utf-8") == "of Debian"
     assert not (root / "bin" / "g++").exists()
     assert "$(TOP)/nvvm/bin" in (root / "bin" / "nvcc.profile").read_text("utf-8")
-    for name in ("include/cub/cub.cuh", "include/crt/host_config.h", "bin/crt/link.stub"):
+    for name in (
+        "include/cub/cub.cuh",
+        "include/crt/host_config.h",
+        "bin/crt/link.stub",
+    ):
         assert (root / name).is_file(), name
     assert not list(root.rglob("libsanitizer.so"))
     assert (root / "nvvm" / "lib64" / "libnvvm.so").exists()
@@ -163,7 +176,9 @@ def test_a_shadow(root: Path, tmp_path: Path) -> None:
     manifest = read_manifest(root)
     assert manifest is not None
     changed = [str(each) for each in differences(root, manifest, hashes=False)]
-    assert changed[0].startswith("lib64/libcublas.so leads to libcublas.so.13, which is gone")
+    assert changed[0].startswith(
+        "lib64/libcublas.so leads to libcublas.so.13, which is gone"
+    )
 
 
 def test_packages_without_a_compiler(root: Path) -> None:
@@ -173,8 +188,10 @@ def test_packages_without_a_compiler(root: Path) -> None:
         assemble(root / "parts", root, "wheels")
     assert caught.value.render() == [
         "NoCompilerInPackageError: These packages install and bring no working compiler.",
-        "  seen: bin/nvcc, bin/cudafe++, bin/fatbinary, bin/nvlink, nvvm/bin/cicc,"
-        " nvvm/libdevice/libdevice.10.bc, include/cuda_runtime.h missing in wheels",
+        (
+            "  seen: bin/nvcc, bin/cudafe++, bin/fatbinary, bin/nvlink, nvvm/bin/cicc,"
+            " nvvm/libdevice/libdevice.10.bc, include/cuda_runtime.h missing in wheels"
+        ),
         "  try:  %cuda_install --method auto chooses packages that bring one",
     ]
 
@@ -185,7 +202,9 @@ def test_no_part_at_all(root: Path) -> None:
         assemble(root / "parts", root, "wheels")
 
 
-@pytest.mark.parametrize(("layout", "foreign"), [("conda", False), ("shadow", False), ("wheels", True)])
+@pytest.mark.parametrize(
+    ("layout", "foreign"), [("conda", False), ("shadow", False), ("wheels", True)]
+)
 def test_no_such_layout(root: Path, layout: str, *, foreign: bool) -> None:
     """A mistake of the caller is no error of the user."""
     with pytest.raises(ValueError, match="no layout"):

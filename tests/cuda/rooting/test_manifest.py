@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from colabmagic.cuda.rooting.manifest import (
     write_manifest,
 )
 from tests.cuda.rooting.trees import fill
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -62,7 +65,9 @@ def test_each_change_is_named(root: Path) -> None:
     assert "lib is no link now" in changed(root)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"files": {"a": 1}, "links": {}}', '{"files": 1}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"files": {"a": 1}, "links": {}}', '{"files": 1}']
+)
 def test_a_list_that_cannot_be_read(root: Path, text: str) -> None:
     """It counts as none."""
     (root / NAME).write_text(text, "utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from colabmagic.cuda.rooting.merge import (
     folders_named,
@@ -14,11 +14,16 @@ from colabmagic.cuda.rooting.merge import (
 )
 from tests.cuda.rooting.trees import fill
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def test_a_folder_is_merged(tmp_path: Path) -> None:
     """Files of both stay, and of one name the later."""
     target = fill(tmp_path / "target", {"a/x": "old", "a/y": "kept", "link": "->a"})
-    move_tree(fill(tmp_path / "source", {"a/x": "new", "b/z": "z", "link/w": "w"}), target)
+    move_tree(
+        fill(tmp_path / "source", {"a/x": "new", "b/z": "z", "link/w": "w"}), target
+    )
     assert (target / "a" / "x").read_text("utf-8") == "new"
     assert (target / "a" / "y").read_text("utf-8") == "kept"
     assert (target / "b" / "z").is_file()
@@ -44,7 +49,9 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 
 def test_named_files_only(tmp_path: Path) -> None:
     """What is not named stays, and so do links."""
-    source = fill(tmp_path / "source", {"nvcc": "n", "crt/a": "a", "g++": "->/usr/bin/g++"})
+    source = fill(
+        tmp_path / "source", {"nvcc": "n", "crt/a": "a", "g++": "->/usr/bin/g++"}
+    )
     move_files(source, tmp_path / "bin", ("nvcc", "crt", "g++", "missing"))
     assert sorted(path.name for path in (tmp_path / "bin").iterdir()) == ["crt", "nvcc"]
 
@@ -59,14 +66,19 @@ def test_licences(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     keep_licenses(parts, root)
-    found = {path.name: path.read_text("utf-8") for path in (root / "licenses").iterdir()}
+    found = {
+        path.name: path.read_text("utf-8") for path in (root / "licenses").iterdir()
+    }
     assert found == {"a-1.txt": "a", "b.txt": "b", "redist.txt": "c"}
 
 
 def test_folders_named(tmp_path: Path) -> None:
     """They are found where parts have them, and not at the bottom of a deep tree."""
     fill(tmp_path, {"a/nvidia/x": "", "nvidia/y": "", "1/2/3/4/5/6/7/8/nvidia/z": ""})
-    assert folders_named(tmp_path, "nvidia") == [tmp_path / "a" / "nvidia", tmp_path / "nvidia"]
+    assert folders_named(tmp_path, "nvidia") == [
+        tmp_path / "a" / "nvidia",
+        tmp_path / "nvidia",
+    ]
 
 
 def test_a_tree_is_removed(tmp_path: Path) -> None:

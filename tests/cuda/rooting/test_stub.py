@@ -6,12 +6,15 @@ import ctypes
 import platform
 import shutil
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from colabmagic.cuda.rooting.stub import function_names, shared_library, write_stub
 from tests.cuda.rooting.trees import HEADER, fill
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc here")
 
@@ -37,12 +40,23 @@ def test_it_loads_and_answers(tmp_path: Path) -> None:
 @needs_gcc
 def test_programs_link_and_ask_for_the_driver(tmp_path: Path) -> None:
     """A program that was linked to it wants ``libcuda.so.1`` when it starts."""
-    fill(tmp_path, {"include/cuda.h": HEADER, "a.c": "int cuInit(int); int main(void) { return cuInit(0); }"})
+    fill(
+        tmp_path,
+        {
+            "include/cuda.h": HEADER,
+            "a.c": "int cuInit(int); int main(void) { return cuInit(0); }",
+        },
+    )
     assert write_stub(tmp_path, platform.machine())
     stubs = tmp_path / "lib64" / "stubs"
     program = tmp_path / "program"
-    subprocess.run(["gcc", tmp_path / "a.c", "-o", program, f"-L{stubs}", "-lcuda"], check=True)  # noqa: S607
-    alone = subprocess.run([program], env={}, capture_output=True, text=True, check=False)
+    subprocess.run(
+        ["gcc", tmp_path / "a.c", "-o", program, f"-L{stubs}", "-lcuda"],  # noqa: S607 (the user's)
+        check=True,
+    )
+    alone = subprocess.run(
+        [program], env={}, capture_output=True, text=True, check=False
+    )
     assert "libcuda.so.1" in alone.stderr
     found = subprocess.run([program], env={"LD_LIBRARY_PATH": str(stubs)}, check=False)
     assert found.returncode == 34

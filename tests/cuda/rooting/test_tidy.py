@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from colabmagic.cuda.rooting.tidy import (
     link_library_folder,
@@ -11,6 +11,9 @@ from colabmagic.cuda.rooting.tidy import (
     name_libraries,
 )
 from tests.cuda.rooting.trees import fill, links
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_names_without_versions(tmp_path: Path) -> None:
@@ -61,8 +64,15 @@ def test_links(tmp_path: Path) -> None:
 
 def test_modes(tmp_path: Path) -> None:
     """Programs can be run, nothing can be written by others."""
-    fill(tmp_path, {"bin/p": "\x7fELF", "bin/s": "#!/bin/sh", "bin/t": "text", "include/h": ""})
+    fill(
+        tmp_path,
+        {"bin/p": "\x7fELF", "bin/s": "#!/bin/sh", "bin/t": "text", "include/h": ""},
+    )
     (tmp_path / "include" / "h").chmod(0o666)
     mend_entries(tmp_path)
-    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
+    modes = {
+        path.name: path.stat().st_mode & 0o777
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
     assert modes == {"p": 0o755, "s": 0o755, "t": 0o644, "h": 0o644}

@@ -49,7 +49,9 @@ def compiler(lib: str = "lib64") -> dict[str, str]:
 
 def wheels(parts: Path) -> Path:
     """Write what 13.x wheels unpack to."""
-    files = {f"wheels/nvidia/cu13/{name}": text for name, text in compiler("lib").items()}
+    files = {
+        f"wheels/nvidia/cu13/{name}": text for name, text in compiler("lib").items()
+    }
     licence = "wheels/nvidia_cuda_nvcc-13.0.88.dist-info/licenses/License.txt"
     return fill(parts, {**files, "wheels/nvidia/__init__.py": "", licence: "EULA",
                         "wheels/nvidia/cu13/include/__init__.py": ""})  # fmt: skip
@@ -84,7 +86,7 @@ def hybrid(parts: Path) -> Path:
 def links(root: Path) -> dict[str, str]:
     """Return where all links below a folder lead."""
     return {
-        path.relative_to(root).as_posix(): os.readlink(path)
+        path.relative_to(root).as_posix(): os.readlink(path)  # noqa: PTH115 (the text as it stands)
         for path in root.rglob("*")
         if path.is_symlink()
     }

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,10 +15,15 @@ from colabmagic.cuda.verifying.scene import Scene
 from colabmagic.host import command
 from colabmagic.host.command import CommandOutcome
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 ARCHS = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
 
 
-def scene(tmp_path: Path, outcome: CommandOutcome | None = None, capability: int | None = None) -> Scene:
+def scene(
+    tmp_path: Path, outcome: CommandOutcome | None = None, capability: int | None = None
+) -> Scene:
     """Return a toolkit beside a PyTorch that answers so; without an answer, the real one."""
     return Scene(
         root=tmp_path,
@@ -30,7 +34,7 @@ def scene(tmp_path: Path, outcome: CommandOutcome | None = None, capability: int
     )
 
 
-def answer(**facts: Any) -> CommandOutcome:
+def answer(**facts: object) -> CommandOutcome:
     """Return how a child ends that tells these facts."""
     told = {
         "version": "2.14.0+cu130",
@@ -55,7 +59,13 @@ def answer(**facts: Any) -> CommandOutcome:
     [
         ({}, None, NO_DRIVER, "", "it sees no GPU"),
         ({"capability": [7, 5], "product": "right"}, 75, OK, "", "right"),
-        ({"capability": [7, 5], "product": "wrong"}, 75, FAILED, "E20", "cannot multiply"),
+        (
+            {"capability": [7, 5], "product": "wrong"},
+            75,
+            FAILED,
+            "E20",
+            "cannot multiply",
+        ),
         ({"cuda": None}, None, SKIPPED, "E14", "built for the CPU"),
         ({"cuda": None}, 75, FAILED, "E14", "built for the CPU"),
         ({"cuda": "12.8"}, None, FAILED, "E18", "of CUDA 12.8, the toolkit of 13.0.88"),
@@ -63,7 +73,7 @@ def answer(**facts: Any) -> CommandOutcome:
         ({"capability": [6, 1]}, None, FAILED, "E07", "compute capability 6.1"),
     ],
 )
-def test_judgement(  # noqa: PLR0913 (a table)
+def test_judgement(  # noqa: PLR0913, PLR0917 (a table)
     tmp_path: Path,
     facts: dict[str, Any],
     capability: int | None,
@@ -105,14 +115,18 @@ def test_the_real_pytorch_answers(tmp_path: Path) -> None:
     if told["cuda"] is None:
         refused = pytorch.check_ext(made, told, sys.executable)
         assert refused.verdict == SKIPPED
-        assert refused.why == "PyTorch is built for the CPU: it refuses to build for CUDA."
+        assert (
+            refused.why == "PyTorch is built for the CPU: it refuses to build for CUDA."
+        )
 
 
 def test_a_pytorch_that_does_not_import(tmp_path: Path) -> None:
     """Its own last words are told, and what installs it anew."""
     package = tmp_path / "torch"
     package.mkdir()
-    (package / "__init__.py").write_text("raise OSError('libc10.so: cannot open')", "utf-8")
+    (package / "__init__.py").write_text(
+        "raise OSError('libc10.so: cannot open')", "utf-8"
+    )
     made = Scene(
         root=tmp_path,
         scratch=tmp_path,
@@ -145,7 +159,13 @@ def test_a_pytorch_that_hangs(tmp_path: Path) -> None:
 def test_an_extension(tmp_path: Path, built: dict[str, Any], verdict: str) -> None:
     """Its numbers are checked, on the GPU where there is one."""
     outcome = CommandOutcome(
-        returncode=0, stdout=json.dumps(built), stderr="", timed_out=False, elapsed_s=90.0
+        returncode=0,
+        stdout=json.dumps(built),
+        stderr="",
+        timed_out=False,
+        elapsed_s=90.0,
     )
-    result = pytorch.check_ext(scene(tmp_path, outcome), {"cuda": "13.0"}, sys.executable)
+    result = pytorch.check_ext(
+        scene(tmp_path, outcome), {"cuda": "13.0"}, sys.executable
+    )
     assert result.verdict == verdict

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +11,9 @@ from colabmagic.cuda.verifying import running
 from colabmagic.cuda.verifying.ladder import FAILED, NO_DRIVER, OK
 from colabmagic.cuda.verifying.scene import Scene
 from colabmagic.host.command import CommandOutcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GOOD = f"host={running.EXPECTED}\nheaders=12040\nruntime=12040\n"
 ON_GPU = "driver=12040\ncount=0 cudaSuccess\n"
@@ -35,7 +38,9 @@ def scene(tmp_path: Path, answers: str = "") -> Scene:
 
 def test_a_program_that_died_in_the_middle() -> None:
     """What it told until then counts, and that it did not end."""
-    found = running.read_told("host=12\nlibrary=/a\nlibrary=/a\nruntime=x\ncount=35 cuda")
+    found = running.read_told(
+        "host=12\nlibrary=/a\nlibrary=/a\nruntime=x\ncount=35 cuda"
+    )
     assert (found.host, found.runtime, found.count) == (12, None, (35, "cuda"))
     assert found.libraries == ("/a",)
     assert not found.ended
@@ -44,15 +49,40 @@ def test_a_program_that_died_in_the_middle() -> None:
 @pytest.mark.parametrize(
     ("text", "verdict", "code", "word"),
     [
-        (f"{GOOD}driver=0\ncount=35 cudaErrorInsufficientDriver\n", NO_DRIVER, "", "no driver"),
-        (f"{GOOD}driver=0\ncount=34 cudaErrorStubLibrary\n", NO_DRIVER, "", "no driver"),
+        (
+            f"{GOOD}driver=0\ncount=35 cudaErrorInsufficientDriver\n",
+            NO_DRIVER,
+            "",
+            "no driver",
+        ),
+        (
+            f"{GOOD}driver=0\ncount=34 cudaErrorStubLibrary\n",
+            NO_DRIVER,
+            "",
+            "no driver",
+        ),
         (f"{GOOD}driver=12040\ncount=100 cudaErrorNoDevice\n", NO_DRIVER, "", "no GPU"),
-        (f"{GOOD}driver=11040\ncount=35 X\n", FAILED, "E03", "it runs CUDA 11.4, this is 12.4"),
+        (
+            f"{GOOD}driver=11040\ncount=35 X\n",
+            FAILED,
+            "E03",
+            "it runs CUDA 11.4, this is 12.4",
+        ),
         (f"{GOOD}{ON_GPU}", OK, "", "numbers right"),
         (f"{GOOD}driver=12040\ncount=46 X\n", OK, "", "numbers right"),
         ("host=1\nheaders=12040\n", FAILED, "E20", "computes wrongly"),
-        (GOOD.replace("runtime=12040", "runtime=12080"), FAILED, "E20", "runtime of another"),
-        (GOOD.replace("headers=12040", "headers=11080"), FAILED, "E20", "headers of another"),
+        (
+            GOOD.replace("runtime=12040", "runtime=12080"),
+            FAILED,
+            "E20",
+            "runtime of another",
+        ),
+        (
+            GOOD.replace("headers=12040", "headers=11080"),
+            FAILED,
+            "E20",
+            "headers of another",
+        ),
         (
             GOOD.replace("runtime=12040", "runtime=0") + "driver=0\ncount=35 X\n",
             NO_DRIVER,
@@ -82,7 +112,12 @@ def test_a_program_that_crashes(tmp_path: Path) -> None:
         (f"device=0 cudaSuccess\nsum={running.EXPECTED}\n", OK, "", "4096 sums"),
         ("device=0 cudaSuccess\nsum=7\n", FAILED, "E20", "computes wrongly"),
         ("device=209 cudaErrorNoKernelImageForDevice\n", FAILED, "E06", "no code"),
-        ("device=2 cudaErrorMemoryAllocation\n", FAILED, "E20", "cudaErrorMemoryAllocation"),
+        (
+            "device=2 cudaErrorMemoryAllocation\n",
+            FAILED,
+            "E20",
+            "cudaErrorMemoryAllocation",
+        ),
         ("", FAILED, "E20", "The GPU fails: no answer."),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +10,9 @@ from colabmagic.cuda.rooting.manifest import write_manifest
 from colabmagic.cuda.verifying.ladder import FAILED, OK, SKIPPED
 from colabmagic.cuda.verifying.toolkit import build_of, check_files, same_build
 from colabmagic.host.command import CommandOutcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,9 @@ def test_a_gpu_that_it_does_not_know(cuda_13: Path) -> None:
     """CUDA 13 makes no code for a P100, and says so before it compiles."""
     rung = climb(cuda_13, capability=60).rungs[-1]
     assert (rung.name, rung.verdict, rung.code) == ("cubin", "failed", "E06")
-    assert rung.why == "This toolkit makes no code for this GPU (compute capability 6.0)."
+    assert (
+        rung.why == "This toolkit makes no code for this GPU (compute capability 6.0)."
+    )
 
 
 def test_another_version_than_the_plan(cuda_13: Path) -> None:
@@ -277,9 +279,7 @@ def test_flags_of_the_user_that_break_the_build(cuda_13: Path) -> None:
     assert ladder.failed.why == (
         "Your flags break the build: NVCC_APPEND_FLAGS='-arch=sm_30'."
     )
-    assert ladder.failed.fix == (
-        "import os; os.environ.pop('NVCC_APPEND_FLAGS', None)"
-    )
+    assert ladder.failed.fix == ("import os; os.environ.pop('NVCC_APPEND_FLAGS', None)")
 
 
 def test_flags_of_the_toolkit_itself_are_not_the_users(cuda_13: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_runtime_that_shadows_ours(
     folder.mkdir()
     library = folder / "libcudart.so.13"
     subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-Wl,-soname,libcudart.so.13",  # noqa: S607 (as nvcc finds it)
+        ["gcc", "-shared", "-fPIC", "-Wl,-soname,libcudart.so.13",  # noqa: S607 (the user's)
          f"-Wl,--version-script={script}", source, "-o", library],
         check=True,
     )  # fmt: skip
@@ -335,8 +335,13 @@ def test_a_runtime_that_shadows_ours(
         ("t4", 13000, "ok", "failed"),
     ],
 )
-def test_drivers(
-    cuda_13: Path, tmp_path: Path, profile: str, cuda: int | None, run: str, gpu: str | None
+def test_drivers(  # noqa: PLR0913, PLR0917 (a table)
+    cuda_13: Path,
+    tmp_path: Path,
+    profile: str,
+    cuda: int | None,
+    run: str,
+    gpu: str | None,
 ) -> None:
     """No GPU, a driver that is too old, and one that fails are told apart."""
     try:
@@ -352,7 +357,10 @@ def test_drivers(
     if profile == "old_driver":
         assert ladder.code == "E03"
         assert ladder.failed is not None
-        assert ladder.failed.why == "The driver is too old: it runs CUDA 11.0, this is 13.0."
+        assert (
+            ladder.failed.why
+            == "The driver is too old: it runs CUDA 11.0, this is 13.0."
+        )
         assert ladder.failed.fix == "%cuda_install 11.0"
 
 
@@ -360,7 +368,9 @@ def test_an_interrupt_ends_the_compiler(broken: Path, tmp_path: Path) -> None:
     """Ctrl-C leaves neither a process nor a temporary folder."""
     pid, scratch = tmp_path / "pid", tmp_path / "scratch"
     scratch.mkdir()
-    program(broken / "bin" / "nvcc", f"echo $$ >{pid}.new; mv {pid}.new {pid}; sleep 600")
+    program(
+        broken / "bin" / "nvcc", f"echo $$ >{pid}.new; mv {pid}.new {pid}; sleep 600"
+    )
     code = (
         "import sys; from pathlib import Path\n"
         "from colabmagic.cuda.verifying import verify_toolkit\n"

@@ -35,7 +35,11 @@ def ended(text: str, returncode: int | None = 1, **how: object) -> CommandOutcom
 @pytest.mark.parametrize(
     ("text", "code", "what"),
     [
-        (GCC_TOO_NEW, "E04", "The host compiler is too new: this nvcc takes g++ up to 11."),
+        (
+            GCC_TOO_NEW,
+            "E04",
+            "The host compiler is too new: this nvcc takes g++ up to 11.",
+        ),
         (
             "unsupported clang version! clang version must be less than 20 and greater",
             "E04",
@@ -43,7 +47,11 @@ def ended(text: str, returncode: int | None = 1, **how: object) -> CommandOutcom
         ),
         (NO_SPACE, "E08", "The disk is full."),
         (NO_GCC, "E05", "There is no host compiler: gcc is not found."),
-        ("sh: 1: cudafe++: not found", "E20", "A part of the toolkit is missing: cudafe++."),
+        (
+            "sh: 1: cudafe++: not found",
+            "E20",
+            "A part of the toolkit is missing: cudafe++.",
+        ),
         (
             "sh: 1: /x/bin/../nvvm/bin/cicc: not found",
             "E20",
@@ -70,8 +78,10 @@ def ended(text: str, returncode: int | None = 1, **how: object) -> CommandOutcom
             "nvcc cannot write its temporary files to /nowhere.",
         ),
         (
-            "ptxas /t/a.ptx, line 9; fatal   : Unsupported .version 9.0; current version"
-            " is '7.8'",
+            (
+                "ptxas /t/a.ptx, line 9; fatal   : Unsupported .version 9.0; current version"
+                " is '7.8'"
+            ),
             "E20",
             "ptxas is of another toolkit than nvcc: it reads PTX 7.8, not 9.0.",
         ),
@@ -125,7 +135,9 @@ def test_the_last_telling_lines() -> None:
 
 def test_no_more_than_three_lines() -> None:
     """However much is written, little is shown, and nothing that steers a terminal."""
-    text = "\n".join(f"a.cu({n}): error: \x1b[31m{'x' * 1000}\x1b[0m" for n in range(50))
+    text = "\n".join(
+        f"a.cu({n}): error: \x1b[31m{'x' * 1000}\x1b[0m" for n in range(50)
+    )
     words = last_words(text)
     assert words.count(" / ") == 2
     assert len(words) < 800

@@ -30,9 +30,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from colabmagic.errors import ColabMagicError
+
+if TYPE_CHECKING:
+    from colabmagic.cuda.planning.plan import Problem
 
 
 class CudaError(ColabMagicError, RuntimeError):
@@ -183,3 +186,16 @@ class NotInstalledError(CudaError, LookupError):
     """There is no such toolkit in our folder."""
 
     code = "E23"
+
+
+def error_of(problem: Problem) -> CudaError:
+    """Return the error for what stands against a plan.
+
+    Parameters
+    ----------
+    problem
+        Of the plan; its code names the class.
+    """
+    kinds = {kind.code: kind for kind in CudaError.__subclasses__()}
+    kind = kinds.get(problem.code, CudaError)
+    return kind(problem.what, seen=problem.seen or None, hint="\n".join(problem.fix))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # One row a magic: its name, and the class that has a method of that name.
 MAGICS: Final[dict[str, str]] = {
+    "cuda_install": "colabmagic.magics.cuda:CudaMagics",
     "gpu_check": "colabmagic.magics.gpu:GpuMagics",
     "gpu_memory": "colabmagic.magics.memory:MemoryMagics",
     "mount_drive": "colabmagic.magics.drive:DriveMagics",
@@ -24,8 +25,12 @@ MAGICS: Final[dict[str, str]] = {
 
 # Those of them that run the user's cell, and the function that opens a session.
 CELL_MAGICS: Final[dict[str, str]] = {
+    "cuda_install": "colabmagic.magics.cuda:CudaMagics",
     "train_on": "colabmagic.magics.train:open_session",
 }
+
+# Those whose body is text for the magic itself, such as lines for pip.
+BODY_MAGICS: Final = frozenset({"cuda_install"})
 
 _LOADED: weakref.WeakKeyDictionary[InteractiveShell, Extension] = (
     weakref.WeakKeyDictionary()
@@ -45,7 +50,7 @@ def register(shell: InteractiveShell) -> None:
     from colabmagic.magics._extension import Extension  # noqa: PLC0415 (lazy)
 
     extension = Extension(shell)
-    extension.load(MAGICS, CELL_MAGICS)
+    extension.load(MAGICS, CELL_MAGICS, BODY_MAGICS)
     _LOADED[shell] = extension
 
 

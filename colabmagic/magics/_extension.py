@@ -13,7 +13,7 @@ from colabmagic.magics._explain import Explainer
 from colabmagic.magics._lazy import LazyMagic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -37,7 +37,12 @@ class Extension:
         self._ast_transformer = _front.CellTransformer(shell)
         self.explainer = Explainer(shell)
 
-    def load(self, magics: Mapping[str, str], cell_magics: Mapping[str, str]) -> None:
+    def load(
+        self,
+        magics: Mapping[str, str],
+        cell_magics: Mapping[str, str],
+        body_magics: Collection[str] = (),
+    ) -> None:
         """Add magics, the two transformers, completion, settings and hooks.
 
         Parameters
@@ -46,15 +51,19 @@ class Extension:
             Names of magics, each with the path of its class.
         cell_magics
             Those that run the user's cell, each with the path of its opener.
+        body_magics
+            Those that take a body which is no code.
         """
         for name, path in magics.items():
             magic = self._magics[name] = LazyMagic(self._shell, name, path)
             # Both kinds where there is a body: `%name?` finds line magics only.
-            kinds = ("line", "cell") if name in cell_magics else ("line",)
+            has_body = name in cell_magics or name in body_magics
+            kinds = ("line", "cell") if has_body else ("line",)
             for kind in kinds:
                 self._put(kind, name, magic)
         for name, opener in cell_magics.items():
             _front.OPENERS.setdefault(name, opener)
+        _front.BODIES.update(body_magics)
         # Before IPython's own `cell_magic`, and not among the clean-up transforms: a
         # terminal runs those to see whether more lines will come.
         transforms = self._shell.input_transformer_manager.line_transforms

@@ -23,6 +23,8 @@ CELLS: Final = "colabmagic.magics.cells"
 
 # Names of cell magics that run code; each with its opener, or with the opener's path.
 OPENERS: Final[dict[str, Any]] = {}
+# Names of cell magics whose body is text for the magic itself.
+BODIES: Final[set[str]] = set()
 # The shells in which every cell opens a session without asking for it, each with the
 # name of the magic that was turned on there, and with its opener.
 STANDING: Final[weakref.WeakKeyDictionary[InteractiveShell, tuple[str, Any]]] = (
@@ -57,6 +59,13 @@ def open_front_door(lines: list[str]) -> list[str]:
     if first is None or not lines[first].startswith("%%"):
         return lines
     name, _, arguments = lines[first][2:].strip().partition(" ")
+    if name in BODIES:
+        # IPython refuses a body that is empty, and a magic below a remark.
+        body = "".join(lines[first + 1 :]) or "\n"
+        call = (
+            f"get_ipython().run_cell_magic({name!r}, {arguments.strip()!r}, {body!r})\n"
+        )
+        return [*lines[:first], call]
     if name not in OPENERS:  # also `%%name?`, which asks for help
         return lines
     cells = f"__import__({CELLS!r}, fromlist=['*'])"

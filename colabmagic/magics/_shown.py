@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from IPython import get_ipython
 from IPython.display import display
+
+if TYPE_CHECKING:
+    from colabmagic.report.document import Document
 
 
 class ShownOnce:
@@ -26,6 +31,27 @@ class ShownOnce:
         if getattr(self, "_shown_in", None) != cell_number():
             self.hide()
             display(self._repr_mimebundle_(), raw=True)
+
+
+def once(report: Document) -> Any:  # noqa: ANN401 (of its class, and one more)
+    """Return the same report, to be shown once in the cell that made it.
+
+    Parameters
+    ----------
+    report
+        A frozen dataclass; one that is shown once already is returned as it is.
+    """
+    if isinstance(report, ShownOnce):
+        return report
+    fields = dataclasses.fields(report)  # type: ignore[arg-type]
+    values = {each.name: getattr(report, each.name) for each in fields}
+    return _kind_shown_once(type(report))(**values)
+
+
+@cache
+def _kind_shown_once(kind: type[Document]) -> type[Any]:
+    """Return the class of a report that is shown once."""
+    return type(f"Notebook{kind.__name__}", (ShownOnce, kind), {})
 
 
 def cell_number() -> int:

@@ -58,6 +58,7 @@ def run_with_fault(
     chance = random.Random(f"{case.name} {seed}")  # noqa: S311 (nothing secret)
     problems: list[str] = []
     struck = False
+    notebook.workers = 0  # a mode of an earlier case may have set it
     notebook.restart(extension=True)
     before = witness.entry_points()
     free = fake.stats(device)["current"]

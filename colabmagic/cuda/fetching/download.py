@@ -215,6 +215,8 @@ class Downloader:
         same = partial.validator and partial.url == shown(wanted.url)
         if partial.size and wanted.sha256 is None and not same:
             partial.restart(shown(wanted.url), Validator())
+        if wanted.size is not None:
+            self._refuse_full(wanted.name, partial, wanted.size)
         self.on_bytes(partial.size)
         failures = 0
         while True:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 from colabmagic.cuda.errors import (
     CudaError,
@@ -18,15 +21,19 @@ from colabmagic.cuda.fetching.address import name_of, scrub
 from colabmagic.cuda.fetching.download import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from colabmagic.host.command import CommandOutcome
 
 _TIMEOUT_S: Final = 300.0
+_LOGIN: Final = re.compile(r"https?://([^\s/@'\"]+)@([^\s/'\"]+)")
 _NO_VERSION: Final = "No matching distribution found"
+_NOTHING: Final = "(from versions: none)"
 _NO_NETWORK: Final = (
     "NewConnectionError", "Max retries exceeded", "ConnectTimeoutError", "ReadTimeout",
-    "NameResolutionError", "Could not fetch URL", "ProxyError", "HTTP error",
+    "NameResolutionError", "ProxyError", ": connection error:", "confirming the ssl",
+    "not a trusted or secure host", "401 Client Error", "403 Client Error",
+    "Server Error",
 )  # fmt: skip
 
 
@@ -70,9 +77,13 @@ def resolve(
     """
     with tempfile.TemporaryDirectory(prefix="colabmagic-pip-") as folder:
         report = Path(folder) / "report.json"
-        outcome = run(pip_argv(requirements, str(report)), timeout_s=_TIMEOUT_S)
+        argv = pip_argv(requirements, str(report))
+        outcome = run(argv, timeout_s=_TIMEOUT_S)
         if not outcome.ok:
-            raise _failure(requirements, outcome)
+            said = outcome.stderr
+            if _NOTHING in said:  # of an index, or because there is no index
+                said += run([*argv, "-vvv"], timeout_s=_TIMEOUT_S).stdout
+            raise _failure(requirements, outcome, said)
         try:
             rows = json.loads(report.read_text(encoding="utf-8"))["install"]
             return tuple(_wanted(row) for row in rows)
@@ -94,8 +105,48 @@ def _wanted(row: dict[str, Any]) -> Wanted:
     return Wanted(url=info["url"], name=name_of(info["url"]), sha256=sha256)
 
 
-def _failure(requirements: Sequence[str], outcome: CommandOutcome) -> CudaError:
-    """Return the error for what pip said."""
+def with_logins(
+    wanted: Sequence[Wanted], *, run: Callable[..., CommandOutcome]
+) -> tuple[Wanted, ...]:
+    """Return files with the logins that pip's configuration has for their servers.
+
+    Pip's report leaves them out, as it may be read by others.
+
+    Parameters
+    ----------
+    wanted
+        What `resolve` found.
+    run
+        Runs programs.
+    """
+    argv = [
+        sys.executable,
+        "-m",
+        "pip",
+        "config",
+        "list",
+        "--disable-pip-version-check",
+    ]
+    logins: dict[str, str] = {}
+    for login, host in _LOGIN.findall(run(argv, timeout_s=_TIMEOUT_S).stdout):
+        logins.setdefault(host, login)
+    return tuple(_with_login(each, logins) for each in wanted)
+
+
+def _with_login(wanted: Wanted, logins: Mapping[str, str]) -> Wanted:
+    """Return a file with the login for its server, where there is one."""
+    parts = urlsplit(wanted.url)
+    login = logins.get(parts.netloc)
+    if login is None:
+        return wanted
+    url = urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc}"))
+    return replace(wanted, url=url)
+
+
+def _failure(
+    requirements: Sequence[str], outcome: CommandOutcome, text: str
+) -> CudaError:
+    """Return the error for what pip said; `text` may have more than its errors."""
     said = [line for line in outcome.stderr.splitlines() if line.strip()]
     errors = [line for line in said if line.startswith("ERROR")] or said
     last = (
@@ -115,7 +166,7 @@ def _failure(requirements: Sequence[str], outcome: CommandOutcome) -> CudaError:
             seen=seen,
             hint=f"{sys.executable} -m ensurepip",
         )
-    if any(word in outcome.stderr for word in _NO_NETWORK):
+    if any(word in text for word in _NO_NETWORK):
         return SourceUnreachableError(
             f"the package index does not answer for {asked}",
             seen=seen,

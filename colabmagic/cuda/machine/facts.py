@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping  # noqa: TC003 (types are read at run time)
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 # At run time: captured machines are read by these types.
 from colabmagic.report.model import Unknown
+from colabmagic.report.plain import from_plain, to_plain
 
 Pair = tuple[int, int]
 
@@ -39,12 +42,15 @@ class Toolkit:
         (``/usr/lib/nvidia-cuda-toolkit``), ``wheels`` (``site-packages/nvidia``), ``path``.
     has_compiler
         Whether ``bin/nvcc`` and the compilers behind it exist.
+    variables
+        What it wants in the environment, by pairs; of ours alone.
     """
 
     root: str
     build: str | Unknown
     origin: str
     has_compiler: bool = True
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def minor(self) -> str | None:
@@ -69,6 +75,7 @@ class TorchHere:
     version: str  # "2.11.0+cu128"
     cuda: str | None  # "12.8"; None: built for the CPU
     is_imported: bool = False
+    archs: tuple[str, ...] = ()  # ("sm_75", …, "compute_120"); empty: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +106,8 @@ class MachineFacts:
         Programs that are here, of: apt-get, dpkg-deb, xz, zstd, uv, ldconfig.
     keyrings
         Files of keys that apt on this machine trusts.
+    apt_sources
+        Where apt gets packages: "http://… jammy" each.
     """
 
     os_id: str
@@ -121,9 +130,41 @@ class MachineFacts:
     disk_free: dict[str, int] = field(default_factory=dict)
     tools: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
+    apt_sources: tuple[str, ...] = ()
     library_path: str = ""  # LD_LIBRARY_PATH
 
     @property
     def python_tag(self) -> str:
         """Return "cp313"."""
         return f"cp{self.python[0]}{self.python[1]}"
+
+    @property
+    def capabilities(self) -> tuple[Pair, ...]:
+        """Return the compute capabilities of the GPUs that tell theirs."""
+        return tuple(
+            gpu.capability
+            for gpu in self.gpus
+            if not isinstance(gpu.capability, Unknown)
+        )
+
+
+_DICTS: Final = ("imported", "disk_free")  # which `from_plain` does not know
+
+
+def facts_to_dict(facts: MachineFacts) -> dict[str, Any]:
+    """Return plain data that JSON can hold."""
+    plain: dict[str, Any] = to_plain(facts)
+    return plain
+
+
+def facts_from_dict(data: Mapping[str, Any]) -> MachineFacts:
+    """Return what `facts_to_dict` gave as facts; fields with a default may be absent.
+
+    Raises
+    ------
+    ValueError
+        The data does not fit.
+    """
+    dicts = {name: dict(data.get(name) or {}) for name in _DICTS}
+    rest = {name: value for name, value in data.items() if name not in _DICTS}
+    return replace(from_plain(MachineFacts, rest), **dicts)

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from colabmagic.report.document import Document
+from colabmagic.report.plain import to_plain
 
 if TYPE_CHECKING:
     from colabmagic.cuda.machine.facts import Compiler, MachineFacts
     from colabmagic.cuda.steps.base import Step
     from colabmagic.data.compat import Release
+    from colabmagic.report.model import Report
 
 METHODS = ("reuse", "wheels", "redist", "deb", "apt", "runfile")  # in this order
 
@@ -106,10 +108,28 @@ class HostCompiler:
         One of this machine; None: `packages` bring one, or there is none.
     bring
         Major version of a g++ that is unpacked beside the toolkit; None: none is.
+    suites, keyring
+        Where it comes from ("jammy main universe multiverse") and what checks it.
+    archive
+        In words: "Ubuntu 22.04".
+    basis
+        How it is known that it is there.
+    is_whole
+        Whether what it loads and links with has to be brought too.
     """
 
     here: Compiler | None
     bring: int | None = None
+    suites: tuple[str, ...] = ()
+    keyring: str | None = None
+    archive: str = ""
+    basis: str = "measured"
+    is_whole: bool = False
+
+    @property
+    def is_there(self) -> bool:
+        """Tell whether there will be one."""
+        return self.here is not None or self.bring is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +171,60 @@ class Plan(Document):
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
+    def view(self) -> Report:
+        """Return what a person sees."""
+        from colabmagic.cuda.report import plan_view  # noqa: PLC0415 (not by scripts)
+
+        return plan_view(self)
+
+    @property
+    def basis(self) -> str | None:
+        """Return how surely the chosen way is known to work."""
+        return self.chosen.basis if self.chosen is not None else None
+
+    @property
+    def rejected(self) -> tuple[Candidate, ...]:
+        """Return the ways that are not taken."""
+        return tuple(each for each in self.candidates if each is not self.chosen)
+
+    def lines(self) -> tuple[str, ...]:
+        """Return what will be run, a line each."""
+        return tuple(line for step in self.steps for line in step.lines())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data.
+
+        Returns
+        -------
+        dict
+            ``can_run``, ``wanted``, ``release`` (its version), ``method``, ``steps``,
+            ``outside``, ``candidates``, ``compiler``, ``problems``, ``warnings``,
+            ``packages``, ``options``, and ``machine``, from which the facts can be
+            made again.
+        """
+        from colabmagic.cuda.machine.facts import facts_to_dict  # noqa: PLC0415 (rare)
+
+        packages = self.packages
+        if packages is not None:
+            packages = packages.to_dict()
+        return {
+            "schema": 1,
+            "can_run": self.can_run,
+            "wanted": self.wanted,
+            "release": self.release.version if self.release is not None else None,
+            "method": self.chosen.method if self.chosen is not None else None,
+            "basis": self.basis,
+            "steps": [_step(step) for step in self.steps],
+            "outside": list(self.outside),
+            "problems": [to_plain(each) for each in self.problems],
+            "warnings": [to_plain(each) for each in self.warnings],
+            "candidates": [_candidate(each) for each in self.candidates],
+            "compiler": to_plain(self.compiler),
+            "packages": packages,
+            "options": to_plain(self.options),
+            "machine": facts_to_dict(self.facts),
+        }
+
     @property
     def can_run(self) -> bool:
         """Tell whether the plan ends well, as far as anybody can know."""
@@ -168,3 +242,23 @@ class Plan(Document):
         return tuple(
             dict.fromkeys(each for step in self.steps for each in step.outside)
         )
+
+
+def _step(step: Step) -> dict[str, Any]:
+    """Return a step as plain data, with the lines that a person sees."""
+    return {**step.to_dict(), "lines": list(step.lines())}
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    """Return a candidate as plain data; its steps by their lines."""
+    return {
+        "method": candidate.method,
+        "fits": candidate.fits,
+        "why": candidate.why,
+        "problem": to_plain(candidate.problem),
+        "download_bytes": candidate.download_bytes,
+        "disk_bytes": candidate.disk_bytes,
+        "seconds": candidate.seconds,
+        "basis": candidate.basis,
+        "lines": [line for step in candidate.steps for line in step.lines()],
+    }

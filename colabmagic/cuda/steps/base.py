@@ -40,6 +40,14 @@ class Work:
     environment
         What the finished toolkit wants in the environment: name → value; paths that lie
         in `staging` are rewritten when it gets its final name.
+    root
+        The finished toolkit's folder, from `publish` on.
+    ladder
+        What `verify` found: a `colabmagic.cuda.verifying.ladder.Ladder`.
+    packages
+        What pip changed.
+    fetched_bytes
+        That came over the net so far.
     """
 
     home: Home
@@ -51,6 +59,10 @@ class Work:
     offline: bool = False
     files: dict[str, Path] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    root: Path | None = None
+    ladder: Any = None
+    packages: Any = None
+    fetched_bytes: int = 0
 
 
 class Step(Protocol):

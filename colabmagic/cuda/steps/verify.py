@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ class Verify:
         Of the GPU: 75 for 7.5; None: none is here.
     ext
         Whether a PyTorch extension is built as well.
+    root
+        Of a toolkit that is there already; None: the one that is being made.
+    variables
+        What a toolkit that is there already wants in the environment, by pairs.
     """
 
     kind: ClassVar[str] = "verify"
@@ -37,6 +42,8 @@ class Verify:
     build: str
     capability: int | None = None
     ext: bool = False
+    root: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def outside(self) -> tuple[str, ...]:
@@ -46,9 +53,8 @@ class Verify:
     def lines(self) -> Sequence[str]:
         """Return what a person sees in the plan."""
         arch = "a common GPU" if self.capability is None else f"sm_{self.capability}"
-        told = (
-            f"verify: nvcc --version tells {self.build}, compile for {arch}, link, run"
-        )
+        where = f" of {self.root}" if self.root is not None else ""
+        told = f"verify{where}: nvcc --version tells {self.build}, compile for {arch}, link, run"
         return (told, "build and call a PyTorch extension") if self.ext else (told,)
 
     def to_dict(self) -> Mapping[str, Any]:
@@ -67,20 +73,23 @@ class Verify:
 
         from colabmagic.cuda.verifying import verify_toolkit  # noqa: PLC0415
 
+        root = work.staging if self.root is None else Path(self.root)
         work.progress.start("verifying by compiling")
         ladder = verify_toolkit(
-            work.staging,
+            root,
             build=self.build,
             capability=self.capability,
             run=work.run,
-            own=work.environment,
+            own={**work.environment, **dict(self.variables)},
             ext=self.ext,
             torch=self.ext,
-            hashes=False,  # they were taken a moment ago
+            hashes=False,  # they were taken a moment ago, or it is another's
         )
-        (work.staging / VERIFIED).write_text(
-            json.dumps(ladder.to_dict(), indent=1), encoding="utf-8"
-        )
+        work.ladder = ladder
+        if self.root is None:
+            (root / VERIFIED).write_text(
+                json.dumps(ladder.to_dict(), indent=1), encoding="utf-8"
+            )
         broken = ladder.broken or (ladder.rung("ext") if self.ext else None)
         if broken is not None and broken.failed:
             raise error_of(broken)

@@ -43,7 +43,17 @@ class FetchWheels(InFolder):
 
     def do(self, work: Work) -> None:
         """Fetch them; `Work.files` has each wheel's path under its name then."""
-        fetch_into(work, self._resolved(work))
+        from colabmagic.cuda.errors import SourceUnreachableError  # noqa: PLC0415 (lazy)
+        from colabmagic.cuda.fetching.pip_resolver import with_logins  # noqa: PLC0415 (lazy)
+
+        found = self._resolved(work)
+        try:
+            fetch_into(work, found)
+        except SourceUnreachableError:
+            private = () if work.offline else with_logins(found, run=work.run)
+            if tuple(found) == private or not private:
+                raise
+            fetch_into(work, private)
 
     def _resolved(self, work: Work) -> list[Wanted]:
         """Ask pip; without a network, remember what it said."""

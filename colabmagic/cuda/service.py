@@ -1,0 +1,387 @@
+"""What can be done with toolkits: plan, install, use, verify, take back, take away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from colabmagic.cuda.errors import (
+    CudaError,
+    NeedsRootError,
+    NotInstalledError,
+    error_of,
+)
+from colabmagic.cuda.fetching.cache import Cache
+from colabmagic.cuda.outcome import Outcome
+from colabmagic.cuda.planning.plan import Options, Plan
+from colabmagic.cuda.report import Done, Toolkits, Verified
+from colabmagic.cuda.steps.base import Work
+from colabmagic.cuda.steps.remove import Remove
+from colabmagic.cuda.store.apply import Store
+from colabmagic.cuda.store.inventory import (
+    Installed,
+    find,
+    installed,
+    read_card,
+    size_of,
+)
+from colabmagic.cuda.store.layout import Home, home_folder
+from colabmagic.cuda.switching import environment
+from colabmagic.host.command import run as run_program
+from colabmagic.report.progress import SILENT
+from colabmagic.report.size import in_words
+from colabmagic.report.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from colabmagic.cuda.machine.facts import MachineFacts
+    from colabmagic.host.command import CommandOutcome
+    from colabmagic.report.progress import Progress
+
+
+def plan(
+    version: str = "torch",
+    requirements: str | Iterable[str] = (),
+    facts: MachineFacts | None = None,
+    options: Options | None = None,
+) -> Plan:
+    """Say what would be done to have a toolkit; nothing is done.
+
+    Parameters
+    ----------
+    version
+        "12.4", "12.4.1", "12", "cu118", "auto" (the newest that fits), or "torch" (the
+        CUDA that PyTorch was built with).
+    requirements
+        What pip shall install with it, in pip's syntax: lines, or one text.
+    facts
+        The machine; this one where left out.
+    options
+        Defaults to `Options()`.
+
+    Returns
+    -------
+    Plan
+        With ``can_run``; where it cannot be, ``problems`` say why and what can.
+
+    Raises
+    ------
+    BadVersionError
+        There is no such CUDA.
+    RequirementError
+        A line is no requirement.
+    """
+    from colabmagic.cuda.machine.probe import probe_machine  # noqa: PLC0415 (lazy)
+    from colabmagic.cuda.planning.make import make_plan  # noqa: PLC0415 (lazy)
+
+    body = requirements if isinstance(requirements, str) else "\n".join(requirements)
+    if facts is None:
+        facts = probe_machine(_home())
+    return make_plan(version, body, facts, options or Options())
+
+
+def install(
+    plan: Plan,
+    *,
+    progress: Progress = SILENT,
+    run: Callable[..., CommandOutcome] = run_program,
+    session: Any = None,  # noqa: ANN401 (a requests.Session, which has no types)
+) -> Outcome:
+    """Carry a plan out; after any failure everything is as it was.
+
+    Parameters
+    ----------
+    plan
+        Of `plan`.
+    progress
+        Told what goes on.
+    run
+        Runs programs.
+    session
+        A ``requests.Session``; None: one is made where it is needed.
+
+    Returns
+    -------
+    Outcome
+        What was done, and what proves it.
+
+    Raises
+    ------
+    CudaError
+        It cannot be done (the plan's first problem), or it failed and was taken back.
+    """
+    began = time.monotonic()
+    _refuse(plan)
+    assert plan.release is not None
+    store = _store(plan.options, progress=progress, run=run, session=session)
+    work = store.carry_out(
+        f"install CUDA {plan.release.version}",
+        plan.steps,
+        details=lambda work: {
+            "name": plan.release.version if plan.release else "",
+            "root": str(work.root),
+        },
+    )
+    return Outcome(
+        plan=plan,
+        root=work.root,
+        ladder=work.ladder,
+        variables=dict(work.environment),
+        packages=work.packages,
+        fetched_bytes=work.fetched_bytes,
+        seconds=time.monotonic() - began,
+    )
+
+
+def overview(facts: MachineFacts | None = None) -> Toolkits:
+    """Return what is here: toolkits of ours and of others, and the cache.
+
+    Parameters
+    ----------
+    facts
+        The machine; this one where left out.
+    """
+    from colabmagic.cuda.machine.probe import probe_machine  # noqa: PLC0415 (lazy)
+
+    home = _home()
+    facts = facts or probe_machine(home)
+    root = environment.active_root()
+    return Toolkits(
+        ours=tuple(installed(home)),
+        others=tuple(each for each in facts.toolkits if each.origin != "ours"),
+        active=None if root is None else str(root),
+        cache_bytes=size_of(home.cache),
+        folder=str(home.root),
+    )
+
+
+def use(version: str) -> Done:
+    """Let this kernel use a toolkit of ours.
+
+    Parameters
+    ----------
+    version
+        "12.4", "12.4.1", "12"; or "none": what was before us is used again.
+
+    Raises
+    ------
+    NotInstalledError
+        It is not in our folder.
+    """
+    if version.strip().lower() == "none":
+        environment.deactivate()
+        home = os.environ.get("CUDA_HOME")
+        return Done(
+            title="CUDA",
+            verdict="this kernel uses what it used before",
+            summary=f"CUDA_HOME is {home}" if home else "CUDA_HOME is not set",
+        )
+    toolkit = _found(version)
+    environment.activate(Path(toolkit.root), toolkit.variables())
+    return Done(
+        title=f"CUDA {toolkit.name}",
+        verdict="this kernel uses it",
+        summary=toolkit.root,
+        typed=("!nvcc --version",),
+    )
+
+
+def verify(
+    version: str | None = None,
+    *,
+    ext: bool = False,
+    facts: MachineFacts | None = None,
+    run: Callable[..., CommandOutcome] = run_program,
+) -> Verified:
+    """Prove a toolkit anew.
+
+    Parameters
+    ----------
+    version
+        One of ours; None: the one that this kernel uses.
+    ext
+        Also build and call an extension of PyTorch.
+    facts
+        The machine; this one where left out.
+    run
+        Runs programs.
+
+    Raises
+    ------
+    NotInstalledError
+        There is none.
+    """
+    from colabmagic.cuda.machine.probe import probe_machine  # noqa: PLC0415 (lazy)
+    from colabmagic.cuda.verifying import verify_toolkit  # noqa: PLC0415 (lazy)
+
+    if version is None:
+        root, build, variables = _in_use()
+    else:
+        toolkit = _found(version)
+        root, build, variables = Path(toolkit.root), toolkit.build, toolkit.variables()
+    facts = facts or probe_machine(_home())
+    ladder = verify_toolkit(
+        root,
+        build=build,
+        capability=_capability(facts),
+        own=variables,
+        run=run,
+        ext=ext,
+    )
+    return Verified(ladder=ladder)
+
+
+def rollback() -> Done:
+    """Take the newest change back: the toolkit, links, packages.
+
+    Raises
+    ------
+    NotInstalledError
+        There is nothing, or it cannot be taken back.
+    """
+    change = _store(Options()).take_back_last()
+    root = environment.active_root()
+    if root is not None and not root.exists():
+        environment.deactivate()
+    if change is None:
+        raise NotInstalledError(
+            "there is nothing to take back",
+            seen=f"{_home().journal} tells of no change",
+            hint="%cuda_install --list",
+        )
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(change.began))
+    return Done(
+        title="CUDA",
+        verdict=f"taken back: {change.what}",
+        summary=f"of {when}; what was fetched is still in the cache",
+        typed=("%cuda_install --list",),
+    )
+
+
+def uninstall(version: str) -> Done:
+    """Take a toolkit of ours away.
+
+    Parameters
+    ----------
+    version
+        As `use`.
+
+    Raises
+    ------
+    NotInstalledError
+        It is not in our folder.
+    """
+    toolkit = _found(version)
+    if environment.active_root() == Path(toolkit.root):
+        environment.deactivate()
+    _store(Options()).carry_out(
+        f"uninstall CUDA {toolkit.name}",
+        (Remove(name=toolkit.name),),
+        details=lambda _: {"name": toolkit.name, "reversible": False},
+    )
+    return Done(
+        title=f"CUDA {toolkit.name}",
+        verdict="is gone",
+        summary=f"{in_words(toolkit.size_bytes)} freed; a later install takes it from "
+        "the cache",
+        typed=(f"%cuda_install {toolkit.name}",),
+    )
+
+
+def _home() -> Home:
+    """Return our folder."""
+    return Home(home_folder())
+
+
+def _store(
+    options: Options,
+    *,
+    progress: Progress = SILENT,
+    run: Callable[..., CommandOutcome] = run_program,
+    session: Any = None,  # noqa: ANN401 (as above)
+) -> Store:
+    """Return who changes our folder."""
+    home = _home()
+    cache = Cache(Path(options.cache).expanduser() if options.cache else home.cache)
+
+    def make_work(staging: Path) -> Work:
+        return Work(
+            home=home,
+            staging=staging,
+            cache=cache,
+            run=run,
+            progress=progress,
+            session=session,
+            offline=options.offline,
+        )
+
+    return Store(home, make_work)
+
+
+def _refuse(plan: Plan) -> None:
+    """Raise what stands against a plan, if anything does."""
+    if plan.problems:
+        raise error_of(plan.problems[0])
+    if plan.chosen is None or plan.release is None:
+        first = next((each.problem for each in plan.candidates if each.problem), None)
+        if first is not None:
+            raise error_of(first)
+        raise CudaError(
+            f"CUDA {clean(plan.wanted)} cannot be had here",
+            hint=f"%cuda_install --plan {clean(plan.wanted)}   says why",
+        )
+    if plan.outside and not plan.options.yes:
+        raise NeedsRootError(
+            "this changes more than our own folder",
+            seen="; ".join(plan.outside),
+            hint="add --yes to allow that, or leave --system out",
+        )
+
+
+def _found(version: str) -> Installed:
+    """Return a toolkit of ours."""
+    toolkit = find(_home(), version.strip().removeprefix("v"))
+    if toolkit is None:
+        here = ", ".join(each.name for each in installed(_home())) or "none yet"
+        raise NotInstalledError(
+            f"CUDA {clean(version)} is not installed",
+            seen=f"in our folder: {here}",
+            hint=f"%cuda_install {clean(version)}",
+        )
+    return toolkit
+
+
+def _in_use() -> tuple[Path, str | None, dict[str, str]]:
+    """Return the toolkit that this kernel uses, its build, and its variables."""
+    root = environment.active_root()
+    nvcc = shutil.which("nvcc")
+    if root is None and os.environ.get("CUDA_HOME"):
+        root = Path(os.environ["CUDA_HOME"])
+    if root is None and nvcc is not None:
+        root = Path(nvcc).resolve().parent.parent
+    if root is None:
+        newest = next(iter(installed(_home())), None)
+        if newest is None:
+            raise NotInstalledError(
+                "there is no CUDA toolkit to verify",
+                seen="CUDA_HOME is not set, nvcc is not on PATH, our folder is empty",
+                hint="%cuda_install auto",
+            )
+        return Path(newest.root), newest.build, newest.variables()
+    card = read_card(root)
+    if card is None:
+        return root, None, {}
+    return root, card.build, card.variables()
+
+
+def _capability(facts: MachineFacts) -> int | None:
+    """Return the compute capability of the first GPU as 75; None: there is none."""
+    for gpu in facts.gpus:
+        if isinstance(gpu.capability, tuple):
+            major, minor = gpu.capability
+            return major * 10 + minor
+    return None

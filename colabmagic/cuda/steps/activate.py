@@ -1,0 +1,103 @@
+"""Let this kernel use the toolkit."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from colabmagic.cuda.switching import environment
+
+if TYPE_CHECKING:
+    from colabmagic.cuda.steps.base import Step, Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activate:
+    """Set the environment of this kernel, for ``!nvcc`` and for builds.
+
+    Attributes
+    ----------
+    root
+        Of the toolkit; None: the one that this plan has made.
+    variables
+        What it wants beside the usual ones, by pairs.
+    """
+
+    root: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Return the name of the step."""
+        return "activate"
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """Return what changes elsewhere: nothing that outlives this kernel."""
+        return ()
+
+    def lines(self) -> tuple[str, ...]:
+        """Return what a person sees."""
+        root = self.root or "<the new toolkit>"
+        more = (f"{name}={value}" for name, value in self.variables)
+        return (f"CUDA_HOME={root}", "PATH=$CUDA_HOME/bin:$PATH", *more)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"kind": self.kind, **asdict(self)}
+
+    def undo(self) -> tuple[Step, ...]:
+        """Return the inverse, for this process alone."""
+        return (Deactivate(pid=os.getpid()),)
+
+    def do(self, work: Work) -> None:
+        """Set it."""
+        root = Path(self.root) if self.root is not None else work.root
+        assert root is not None, "publish comes before activate"
+        work.root = root
+        work.environment = environment.activate(
+            root, {**work.environment, **dict(self.variables)}
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deactivate:
+    """Set the environment back, in the process whose it is.
+
+    Attributes
+    ----------
+    pid
+        Of that process.
+    """
+
+    pid: int
+
+    @property
+    def kind(self) -> str:
+        """Return the name of the step."""
+        return "deactivate"
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """Return what changes elsewhere."""
+        return ()
+
+    def lines(self) -> tuple[str, ...]:
+        """Return what a person sees."""
+        return ("CUDA_HOME and PATH as they were",)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"kind": self.kind, **asdict(self)}
+
+    def undo(self) -> tuple[Step, ...]:
+        """Return the inverse: there is none."""
+        return ()
+
+    def do(self, work: Work) -> None:
+        """Set it back; another process has an environment of its own."""
+        del work
+        if self.pid == os.getpid():
+            environment.deactivate()

@@ -1,0 +1,194 @@
+"""Carry out steps so that they are done as a whole, or leave nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from colabmagic.cuda.errors import CudaError, NotInstalledError
+from colabmagic.cuda.steps.registry import step_from_dict
+from colabmagic.cuda.store.journal import Change, Journal
+from colabmagic.cuda.store.lock import locked
+from colabmagic.cuda.store.trouble import unwritable
+from colabmagic.interrupts import deferred_interrupts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from colabmagic.cuda.steps.base import Step, Work
+    from colabmagic.cuda.store.layout import Home
+
+STAGING = ".staging-"
+REMOVED = ".removed-"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Our folder, and who changes it.
+
+    Attributes
+    ----------
+    home
+        Our folder.
+    make_work
+        Makes what the steps of a change share, from the folder that it fills.
+    """
+
+    home: Home
+    make_work: Callable[[Path], Work]
+
+    def carry_out(
+        self,
+        what: str,
+        steps: Sequence[Step],
+        *,
+        wait_s: float = 0.0,
+        details: Callable[[Work], dict[str, Any]] | None = None,
+    ) -> Work:
+        """Do all steps; after a failure, or Ctrl-C, everything is as it was.
+
+        Parameters
+        ----------
+        what
+            In words, for the journal: "install 13.0.3".
+        steps
+            In order.
+        wait_s
+            How long another kernel may be at work first.
+        details
+            What the journal keeps of the finished change.
+
+        Returns
+        -------
+        Work
+            What the steps shared.
+
+        Raises
+        ------
+        CudaError
+            What failed; it was taken back.
+        """
+        with locked(self.home, wait_s=wait_s):
+            self._recover()
+            journal = Journal(self.home.journal)
+            try:
+                change = journal.begin(what)
+                work = self._work_of(change)
+                _do_all(steps, journal, change, work)
+                kept = details(work) if details is not None else {}
+                with deferred_interrupts():
+                    journal.commit(change, **kept)
+            except BaseException as error:  # also Ctrl-C: nothing may be left by half
+                with deferred_interrupts(deliver=False):
+                    self._recover()
+                if isinstance(error, OSError) and not isinstance(error, CudaError):
+                    raise unwritable(self.home.toolkits, error) from None
+                raise
+            self._sweep()
+        return work
+
+    def recover(self) -> list[Change]:
+        """Take back what a killed process left by half.
+
+        Returns
+        -------
+        list of Change
+            What was taken back.
+        """
+        with locked(self.home):
+            return self._recover()
+
+    def take_back_last(self) -> Change | None:
+        """Take the newest finished change back.
+
+        Returns
+        -------
+        Change or None
+            What was taken back; None if there is nothing.
+
+        Raises
+        ------
+        CudaError, OSError
+            A part of it cannot be taken back, or none of it.
+        """
+        with locked(self.home):
+            self._recover()
+            done = [
+                change
+                for change in Journal(self.home.journal).changes()
+                if change.state == "committed"
+            ]
+            if not done:
+                return None
+            change = done[-1]
+            if not change.details.get("reversible", True):
+                raise NotInstalledError(
+                    f"{change.what} cannot be taken back",
+                    seen="its files are gone; what was fetched for it is in the cache",
+                    hint=f"%cuda_install {change.details.get('name', '')}".strip(),
+                )
+            failures = self._take_back(change)
+            if failures:
+                raise failures[0]
+            return change
+
+    def _recover(self) -> list[Change]:
+        """Take back every change that is not whole, the newest first."""
+        changes = Journal(self.home.journal).changes()
+        left = [change for change in changes if change.state == "open"]
+        for change in reversed(left):
+            self._take_back(change)
+        self._sweep()
+        return left
+
+    def _take_back(self, change: Change) -> list[CudaError | OSError]:
+        """Do the inverse of each step that began, the last first; return what failed.
+
+        A step may have been done, by half or not at all: its inverse copes with that.
+        What failed stays open in the journal, so that whoever comes next tries again.
+        """
+        work = self._work_of(change)
+        failures: list[CudaError | OSError] = []
+        for inverse in reversed(change.undo):
+            for data in inverse:
+                try:
+                    step_from_dict(data).do(work)
+                except (CudaError, OSError) as error:
+                    failures.append(error)  # the others are taken back all the same
+        shutil.rmtree(work.staging, ignore_errors=True)
+        if not failures:  # a full disk has room for the record by now
+            with contextlib.suppress(OSError):  # said again by whoever comes next
+                Journal(self.home.journal).undone(change)
+        return failures
+
+    def _sweep(self) -> None:
+        """Remove the folders of changes that are over."""
+        alive = {
+            change.id
+            for change in Journal(self.home.journal).changes()
+            if change.state == "open"
+        }
+        with contextlib.suppress(OSError):
+            for entry in list(os.scandir(self.home.toolkits)):
+                is_left = entry.name.startswith((STAGING, REMOVED))
+                if is_left and entry.name.rpartition("-")[2] not in alive:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
+    def _work_of(self, change: Change) -> Work:
+        """Return what the steps of a change share."""
+        return self.make_work(self.home.toolkits / change.staging)
+
+
+def _do_all(
+    steps: Sequence[Step], journal: Journal, change: Change, work: Work
+) -> None:
+    """Do the steps; the inverse of each is in the journal before it begins."""
+    work.staging.mkdir(parents=True)
+    for step in steps:
+        journal.step(change, step, step.undo())
+        step.do(work)
+        journal.done(change)

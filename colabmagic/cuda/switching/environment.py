@@ -1,0 +1,107 @@
+"""The environment of this kernel: what ``!nvcc`` and builds in later cells see.
+
+``LD_LIBRARY_PATH`` is left alone: it would put the toolkit's libraries before those that
+PyTorch brings, and does not reach the running process anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+ROOTS: Final = ("CUDA_HOME", "CUDA_PATH")  # torch reads the first, CMake the second
+_PATH: Final = "PATH"
+
+# What a variable held before we set it; None: nothing. Of this process alone.
+_before: dict[str, str | None] = {}
+_active: list[str] = []  # the folder that PATH begins with
+
+
+def activate(
+    root: Path,
+    variables: Mapping[str, str],
+    env: MutableMapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Let this kernel, and what it starts, use a toolkit.
+
+    Parameters
+    ----------
+    root
+        Of the toolkit.
+    variables
+        What it wants beside ``CUDA_HOME``, ``CUDA_PATH`` and ``PATH``.
+    env
+        The environment; that of the process where left out.
+
+    Returns
+    -------
+    dict
+        What was set.
+    """
+    env = os.environ if env is None else env
+    deactivate(env)
+    binaries = str(root / "bin")
+    path = [each for each in env.get(_PATH, os.defpath).split(os.pathsep) if each]
+    rest = [each for each in path if each != binaries]
+    wanted = {
+        **dict.fromkeys(ROOTS, str(root)),
+        **variables,
+        _PATH: os.pathsep.join([binaries, *rest]),
+    }
+    for name, value in wanted.items():
+        _before[name] = env.get(name)
+        env[name] = value
+    _active[:] = [binaries]
+    _tell_torch(str(root))
+    return wanted
+
+
+def deactivate(env: MutableMapping[str, str] | None = None) -> None:
+    """Set everything back that `activate` has set; what others changed since stays.
+
+    Parameters
+    ----------
+    env
+        As for `activate`.
+    """
+    env = os.environ if env is None else env
+    if not _active:
+        return
+    binaries = _active.pop()
+    for name, value in _before.items():
+        if name == _PATH:
+            path = env.get(_PATH, "").split(os.pathsep)
+            env[_PATH] = os.pathsep.join(each for each in path if each != binaries)
+        elif value is None:
+            env.pop(name, None)
+        else:
+            env[name] = value
+    _before.clear()
+    _tell_torch(env.get(ROOTS[0]))
+
+
+def active_root(env: Mapping[str, str] | None = None) -> Path | None:
+    """Return the toolkit that this kernel uses through us; None: none.
+
+    Parameters
+    ----------
+    env
+        As for `activate`.
+    """
+    env = os.environ if env is None else env
+    root = env.get(ROOTS[0])
+    if _active and root is not None and str(Path(root) / "bin") == _active[0]:
+        return Path(root)
+    return None
+
+
+def _tell_torch(root: str | None) -> None:
+    """Change what torch's extension builder read once, when it was imported."""
+    builder: Any = sys.modules.get("torch.utils.cpp_extension")
+    if builder is not None and hasattr(builder, "CUDA_HOME"):
+        builder.CUDA_HOME = root

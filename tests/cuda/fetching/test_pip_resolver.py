@@ -1,0 +1,91 @@
+"""Pip itself says which wheels it would take, and what it lacks."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from colabmagic.cuda.errors import (
+    CudaError,
+    NoCompilerInPackageError,
+    SourceUnreachableError,
+)
+from colabmagic.cuda.fetching.pip_resolver import resolve, with_logins
+from colabmagic.host.command import run
+from tests.fakes.nvidia.wheels import make_index, make_wheel
+
+if TYPE_CHECKING:
+    from tests.fakes.nvidia.server import FileServer
+
+
+@pytest.fixture
+def index(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> FileServer:
+    """Serve two versions of a package, and let pip know of nothing else."""
+    folder = server.root / "whl" / "cu111"
+    for version in ("13.0.48", "13.0.88", "13.1.80"):
+        make_wheel(folder, "nvidia-tiny", version)
+    make_wheel(folder, "nvidia-old", "1.0", tag="cp27-none-any")
+    make_index(server.root)
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_INDEX_URL", f"{server.url}/whl/cu111")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    return server
+
+
+def test_the_newest_that_fits_is_found_with_its_hash(index: FileServer) -> None:
+    """The address is the index's, and nothing is downloaded to the environment."""
+    (found,) = resolve(["nvidia-tiny==13.0.*"], run=run)
+    assert found.name == "nvidia_tiny-13.0.88-py3-none-any.whl"
+    assert found.url == f"{index.url}/whl/cu111/{found.name}"
+    wheel = index.root / "whl" / "cu111" / found.name
+    assert found.sha256 == hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("wanted", ["nvidia-tiny==99.*", "nvidia-old", "nvidia-no"])
+def test_a_version_that_is_not_there_is_named(index: FileServer, wanted: str) -> None:
+    """What pip says last is what is seen."""
+    del index
+    with pytest.raises(NoCompilerInPackageError) as caught:
+        resolve([wanted], run=run)
+    assert caught.value.code == "E16"
+    assert caught.value.seen == f"pip: No matching distribution found for {wanted}"
+    assert "%cuda_install --list" in caught.value.hint
+
+
+def test_an_index_that_does_not_answer_is_named_without_its_login(
+    index: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The password of the address is nowhere in the error."""
+    del index
+    monkeypatch.setenv("PIP_INDEX_URL", "http://me:s3cret@127.0.0.1:9/simple")
+    with pytest.raises(SourceUnreachableError) as caught:
+        resolve(["nvidia-tiny"], run=run)
+    assert caught.value.code == "E09"
+    assert "http://127.0.0.1:9/simple" in caught.value.hint
+    assert "s3cret" not in str(caught.value)
+
+
+def test_no_requirement_at_all_is_what_pip_says(index: FileServer) -> None:
+    """A line that pip does not understand is no crash of ours."""
+    del index
+    with pytest.raises(CudaError, match="pip does not find the wheels"):
+        resolve(["not a requirement"], run=run)
+
+
+def test_the_login_of_a_private_index_is_found(
+    index: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pip's report has none, and the server wants one for the file as well."""
+    index.login = "Basic " + base64.b64encode(b"me:s3cret").decode()
+    host = index.url.removeprefix("http://")
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://me:s3cret@{host}/whl/cu111")
+    found = resolve(["nvidia-tiny"], run=run)
+    assert "s3cret" not in found[0].url
+    (private,) = with_logins(found, run=run)
+    assert private.url == found[0].url.replace("http://", "http://me:s3cret@")
+    assert private.sha256 == found[0].sha256

@@ -1,0 +1,75 @@
+"""The environment of this kernel is set for a toolkit, and set back."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from colabmagic.cuda.switching import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path("/home/ann/.local/share/colabmagic/cuda/13.0.3")
+OTHER = Path("/home/ann/.local/share/colabmagic/cuda/12.4.1")
+
+
+@pytest.fixture
+def env() -> Iterator[dict[str, str]]:
+    """Give an environment like Colab's."""
+    env = {
+        "PATH": "/opt/bin:/usr/local/cuda/bin:/usr/bin",
+        "CUDA_HOME": "/usr/local/cuda",
+        "LD_LIBRARY_PATH": "/usr/lib64-nvidia",
+    }
+    yield env
+    environment.deactivate(env)
+
+
+def test_nvcc_is_found_first(env: dict[str, str]) -> None:
+    """``bin`` leads PATH, the roots are ours, LD_LIBRARY_PATH is left alone."""
+    told = environment.activate(ROOT, {"CUDAHOSTCXX": "/usr/bin/g++-11"}, env)
+    assert env["PATH"] == f"{ROOT}/bin:/opt/bin:/usr/local/cuda/bin:/usr/bin"
+    assert env["CUDA_HOME"] == env["CUDA_PATH"] == str(ROOT)
+    assert env["CUDAHOSTCXX"] == "/usr/bin/g++-11"
+    assert env["LD_LIBRARY_PATH"] == "/usr/lib64-nvidia"
+    assert told == {name: env[name] for name in told}
+    assert environment.active_root(env) == ROOT
+
+
+def test_it_is_set_back(env: dict[str, str]) -> None:
+    """Also after a switch between two, and twice."""
+    before = dict(env)
+    environment.activate(ROOT, {"NVCC_APPEND_FLAGS": "-cudart=shared"}, env)
+    environment.activate(OTHER, {}, env)
+    assert "NVCC_APPEND_FLAGS" not in env
+    assert env["PATH"].count("colabmagic") == 1
+    environment.deactivate(env)
+    environment.deactivate(env)
+    assert env == before
+    assert environment.active_root(env) is None
+
+
+def test_what_the_user_changed_since_stays(env: dict[str, str]) -> None:
+    """A folder that he put on PATH meanwhile is still there."""
+    environment.activate(ROOT, {}, env)
+    env["PATH"] = "/home/ann/bin:" + env["PATH"]
+    environment.deactivate(env)
+    assert env["PATH"] == "/home/ann/bin:/opt/bin:/usr/local/cuda/bin:/usr/bin"
+
+
+def test_torch_is_told_in_place(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its extension builder reads the variable once, at import."""
+    builder = types.ModuleType("torch.utils.cpp_extension")
+    builder.CUDA_HOME = "/usr/local/cuda"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.cpp_extension", builder)
+    environment.activate(ROOT, {}, env)
+    assert str(ROOT) == builder.CUDA_HOME
+    environment.deactivate(env)
+    assert builder.CUDA_HOME == "/usr/local/cuda"

@@ -1,0 +1,1 @@
+"""What stands for NVIDIA's servers: their formats, spoken on loopback, with faults."""

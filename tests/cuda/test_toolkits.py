@@ -5,7 +5,10 @@ Run by ``make test-cuda``. What cannot be fetched is skipped, with the reason.
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +18,6 @@ from tests.cuda.toolkits import HYBRIDS, MINORS_13, NotToBeHadError, make
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 pytestmark = [pytest.mark.cuda_toolkits, pytest.mark.timeout(900)]
 
@@ -54,3 +56,29 @@ def test_it_compiles(
         "gpu",
         "ptx",
     ]
+
+
+TORCH_PYTHON = os.environ.get("COLABMAGIC_TEST_TORCH", "")
+
+
+@pytest.mark.skipif(
+    not TORCH_PYTHON,
+    reason="COLABMAGIC_TEST_TORCH names no Python with a PyTorch for CUDA 13 (5 GB)",
+)
+def test_an_extension_of_pytorch(tmp_path: Path) -> None:
+    """Beside a PyTorch for CUDA, its libraries are linked and an extension is built."""
+    code = (
+        "import nvidia.cu13, torch; print(nvidia.cu13.__path__[0], torch.version.cuda)"
+    )
+    told = subprocess.check_output([TORCH_PYTHON, "-c", code], text=True).split()
+    root = tmp_path / "toolkit"
+    before = {path: path.stat().st_mtime_ns for path in Path(told[0]).rglob("*")}
+    make(told[1], root, told[0])
+    ladder = verify_toolkit(root, build=told[1], ext=True, python=TORCH_PYTHON)
+    assert ladder.ok, ladder
+    ext = ladder.rung("ext")
+    assert ext is not None
+    assert ext.verdict in {"ok", "no driver"}
+    assert {
+        path: path.stat().st_mtime_ns for path in Path(told[0]).rglob("*")
+    } == before

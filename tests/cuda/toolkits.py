@@ -51,8 +51,17 @@ def store() -> Path:
     return Path(chosen or f"{base}/colabmagic-tests").expanduser()
 
 
-def make(version: str, root: Path) -> dict[str, Any]:
+def make(version: str, root: Path, *shadow: str) -> dict[str, Any]:
     """Make a toolkit in another process; return its environment, seconds and bytes.
+
+    Parameters
+    ----------
+    version
+        Its minor.
+    root
+        Its folder, which is made.
+    shadow
+        The tree of PyTorch's libraries, to link to instead of having them.
 
     Raises
     ------
@@ -60,7 +69,7 @@ def make(version: str, root: Path) -> dict[str, Any]:
         It cannot be fetched.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "tests.cuda.toolkits", version, str(root)],
+        [sys.executable, "-m", "tests.cuda.toolkits", version, str(root), *shadow],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -73,8 +82,15 @@ def make(version: str, root: Path) -> dict[str, Any]:
     return made
 
 
-def steps(version: str) -> list[Step]:
+def steps(version: str, shadow: str | None = None) -> list[Step]:
     """Return what makes a toolkit of a version."""
+    if shadow is not None:
+        names = [name for name in (*_CORE, "nvidia-cuda-cccl") if "runtime" not in name]
+        return [
+            FetchWheels(requirements=tuple(f"{name}=={version}.*" for name in names)),
+            Unpack(format="wheels"),
+            Assemble(layout="shadow", build=version, from_root=shadow),
+        ]
     if version in MINORS_13:
         wanted = tuple(f"{name}=={version}.*" for name in _CORE)
         return [
@@ -128,7 +144,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o755) -> None:
     path.chmod(mode)
 
 
-def main(version: str, root: str) -> None:
+def main(version: str, root: str, shadow: str | None = None) -> None:
     """Make one, and tell how it went as one line of JSON."""
     home = Home(store())
     staging = Path(root)
@@ -137,7 +153,7 @@ def main(version: str, root: str) -> None:
         home=home, staging=staging, cache=Cache(home.cache), run=run, progress=SILENT
     )
     seconds = {}
-    for step in steps(version):
+    for step in steps(version, shadow):
         began = time.monotonic()
         step.do(work)
         name = f"{step.kind} {getattr(step, 'format', '')}".strip()

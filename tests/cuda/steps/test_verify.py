@@ -64,7 +64,11 @@ def test_lines_and_data() -> None:
         "build and call a PyTorch extension",
     )
     assert "a common GPU" in Verify(build="13.0").lines()[0]
+    assert Verify(build="13.0", until="cubin", root="/t").lines() == (
+        "verify of /t: nvcc --version tells 13.0, compile for a common GPU",
+    )
     data = json.loads(json.dumps(step.to_dict()))
     assert data.pop("kind") == "verify"
+    data["variables"] = tuple(data["variables"])
     assert Verify(**data) == step
     assert (step.outside, step.undo()) == ((), ())

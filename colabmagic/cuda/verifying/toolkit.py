@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.cuda.rooting.manifest import differences, read_manifest
-from colabmagic.cuda.verifying.cubin import NotCubinError, capability_of
+from colabmagic.cuda.verifying.cubin import capability_of
 from colabmagic.cuda.verifying.outcome import (
     Result,
     failed,
@@ -155,7 +155,7 @@ def check_cubin(scene: Scene) -> tuple[Result, int | None]:
         return program_failed(scene, outcome, "nvcc"), target
     try:
         found = capability_of(made.read_bytes())
-    except (OSError, NotCubinError) as error:
+    except (OSError, ValueError) as error:
         why = "nvcc reports success and makes no code for a GPU."
         return failed(why, seen=str(error), fix=REINSTALL), target
     if found != target:

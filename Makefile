@@ -16,12 +16,12 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 TEST_ENV := OMP_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 
-.PHONY: help demo test lint types layers tests venvs browser drivetools bench corpus wheel \
+.PHONY: help demo test test-cuda lint types layers tests venvs browser drivetools cudatools bench corpus wheel \
 	screenshots changelog clean
 
 help:
 	@sed -n '/^# /,/^$$/s/^# \{0,1\}//p' Makefile | head -6
-	@echo "  others: lint types layers tests bench corpus wheel screenshots changelog clean"
+	@echo "  others: lint types layers tests test-cuda bench corpus wheel screenshots changelog clean"
 
 # --- set-up; stamp files make a second run quick -----------------------------------
 
@@ -57,12 +57,15 @@ browser:
 drivetools:
 	@.ci/ensure_drive_tools
 
+cudatools:
+	@.ci/ensure_cuda_tools
+
 # --- what a person asks for ----------------------------------------------------------
 
 demo: $(VENV)/.ready
 	@$(BIN)/python .ci/demo.py
 
-test: $(VENV)/.ready venvs browser drivetools lint types layers tests
+test: $(VENV)/.ready venvs browser drivetools cudatools lint types layers tests
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -76,6 +79,10 @@ layers: $(VENV)/.ready
 
 tests: $(VENV)/.ready
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_OPTIONS)
+
+# Every toolkit that can be fetched here: 1.2 GB once, kept in the user's cache folder.
+test-cuda: $(VENV)/.ready
+	$(TEST_ENV) $(BIN)/python -m pytest -m cuda_toolkits tests/cuda $(PYTEST_OPTIONS)
 
 bench: $(VENV)/.ready
 	@for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script" || exit 1; done

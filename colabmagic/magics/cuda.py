@@ -12,7 +12,7 @@ from IPython.display import display
 
 from colabmagic.magics._base import parse
 from colabmagic.magics._completion import completes
-from colabmagic.magics._progress import ByteProgress
+from colabmagic.magics._progress import DownloadProgress
 from colabmagic.magics._shown import is_last_line, is_whole_terminal_cell, once
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _progress(options: argparse.Namespace) -> Progress:
         from colabmagic.report.progress import SILENT  # noqa: PLC0415 (a name)
 
         return SILENT
-    return ByteProgress()
+    return DownloadProgress()
 
 
 def _offer_restart(report: Document) -> None:

@@ -85,7 +85,7 @@ def test_from_nothing_to_a_program(filled: Kernel, tmp_path: Path) -> None:
     kernel = filled
     said = kernel.value("r.text")
     assert said.startswith("CUDA 13.0.3: is installed")
-    assert "nvcc --version       ok" in said
+    assert re.search(r"^nvcc --version +ok +CUDA 13\.0\.88\.$", said, re.MULTILINE)
     assert kernel.value("r.is_reused, r.ladder.broken, r.ladder.build") == (
         False,
         None,
@@ -213,7 +213,7 @@ def test_no_network(machine: Kernel, tmp_path: Path) -> None:
     """It says what did not come, that nothing has changed, and what to do."""
     machine.run(
         "import os\nos.environ.update(PIP_INDEX_URL='http://127.0.0.1:9/simple',"
-        "PIP_NO_INDEX='', PIP_FIND_LINKS='', PIP_RETRIES='0', PIP_DEFAULT_TIMEOUT='2')"
+        "PIP_CONFIG_FILE=os.devnull, PIP_FIND_LINKS='', PIP_RETRIES='0')"
     )
     began = time.monotonic()
     reply = machine.run(f"%cuda_install {LINE}", timeout_s=INSTALL_S)

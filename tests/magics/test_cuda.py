@@ -19,8 +19,10 @@ from colabmagic.magics import cuda as magic
 from colabmagic.magics._base import parse
 from colabmagic.magics._completion import Completion
 from colabmagic.magics._lazy import LazyMagic
+from colabmagic.magics._progress import DownloadProgress
 from colabmagic.magics.cuda import CudaMagics
 from tests.cuda.planning.machines import load
+from tests.kernel.support import ROOT
 from tests.magics.test_gpu import terminal
 from tests.magics.test_table import SHELL
 
@@ -168,7 +170,7 @@ def test_colabs_own_button(
 def test_a_terminal_shows_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone on its line the value is ``Out``; JSON is one document; -q shows nothing."""
     monkeypatch.setenv("COLABMAGIC_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # also of a second checkout
     alone, bound, plain, quiet, wrong, missing = terminal(
         [
             "%cuda_install --list",
@@ -192,3 +194,16 @@ def test_a_terminal_shows_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "Traceback" not in missing
     assert "NotInstalledError: CUDA 12.4 is not installed" in missing
     assert "  try:  %cuda_install 12.4" in missing
+
+
+def test_progress_of_a_download_of_unknown_size() -> None:
+    """It is in bytes, too; few things are counted as they are."""
+    progress = DownloadProgress()
+    progress.start("download 5 files")
+    progress.advance(30_000_000)
+    assert progress._line(progress._step_began + 10) == (
+        "download 5 files … 30.0 MB, 3.0 MB/s"
+    )
+    progress.start("pip install", 3)
+    progress.advance()
+    assert progress._line(progress._step_began + 10) == "pip install … 33%"

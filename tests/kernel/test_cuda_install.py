@@ -11,10 +11,11 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+import nbformat
 import pytest
 
 from tests.fakes.nvidia.trees import made_once, store
-from tests.kernel.support import Kernel, ours
+from tests.kernel.support import ROOT, Kernel, ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,6 +120,21 @@ def test_from_nothing_to_a_program(filled: Kernel, tmp_path: Path) -> None:
         assert ours(reply.shown) == []
         assert "is gone" in told(again.run("%cuda_install --uninstall 13.0"))
         assert again.run("!which nvcc").stdout.strip() != f"{root}/bin/nvcc"
+
+
+def test_the_example(filled: Kernel) -> None:
+    """The notebook runs as it stands, with and without a GPU."""
+    example = nbformat.read(ROOT / "examples" / "cuda.ipynb", as_version=4)
+    cells = [cell.source for cell in example.cells if cell.cell_type == "code"]
+    said = []
+    for cell in cells:
+        reply = filled.run(cell, timeout_s=INSTALL_S)
+        assert reply.status == "ok", told(reply)
+        said.append(told(reply))
+    assert "is here already" in said[2]
+    assert re.search(r"compiled and linked|1 \+ 2 = 3", said[4]), said[4]
+    assert r"b'\x7fELF' 13.0.88" in said[6]
+    assert "13.0.3 (in use)" in said[7]
 
 
 def test_the_extension_goes_and_comes(filled: Kernel) -> None:

@@ -45,7 +45,8 @@ def once(report: Document) -> Any:  # noqa: ANN401 (of its class, and one more)
         return report
     fields = dataclasses.fields(report)  # type: ignore[arg-type]
     values = {each.name: getattr(report, each.name) for each in fields}
-    return _kind_shown_once(type(report))(**values)
+    kind: Any = type(report)  # hashable, as all classes are
+    return _kind_shown_once(kind)(**values)
 
 
 @cache

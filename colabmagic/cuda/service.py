@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from colabmagic.cuda.current import capability, found, in_use
 from colabmagic.cuda.errors import (
+    BusyError,
     CudaError,
     NeedsRootError,
     NotInstalledError,
     error_of,
 )
 from colabmagic.cuda.fetching.cache import Cache
-from colabmagic.cuda.outcome import Outcome
+from colabmagic.cuda.outcome import Done, Outcome, Toolkits, Verified
 from colabmagic.cuda.planning.plan import Options, Plan
-from colabmagic.cuda.report import Done, Toolkits, Verified
 from colabmagic.cuda.steps.base import Work
 from colabmagic.cuda.steps.remove import Remove
 from colabmagic.cuda.store.apply import Store
-from colabmagic.cuda.store.inventory import (
-    Installed,
-    find,
-    installed,
-    read_card,
-    size_of,
-)
+from colabmagic.cuda.store.inventory import installed, read_card, size_of
 from colabmagic.cuda.store.layout import Home, home_folder
 from colabmagic.cuda.switching import environment
+from colabmagic.errors import interrupted
 from colabmagic.host.command import run as run_program
 from colabmagic.report.progress import SILENT
 from colabmagic.report.size import in_words
@@ -41,6 +37,8 @@ if TYPE_CHECKING:
     from colabmagic.cuda.machine.facts import MachineFacts
     from colabmagic.host.command import CommandOutcome
     from colabmagic.report.progress import Progress
+
+AS_BEFORE: Final = "everything is as it was before; what was fetched is kept"
 
 
 def plan(
@@ -118,18 +116,31 @@ def install(
     _refuse(plan)
     assert plan.release is not None
     store = _store(plan.options, progress=progress, run=run, session=session)
-    work = store.carry_out(
-        f"install CUDA {plan.release.version}",
-        plan.steps,
-        details=lambda work: {
-            "name": plan.release.version if plan.release else "",
-            "root": str(work.root),
-        },
-    )
+    try:
+        work = store.carry_out(
+            f"{'use' if plan.is_reuse else 'install'} CUDA {plan.release.version}",
+            plan.steps,
+            details=lambda work: {
+                "name": plan.release.version if plan.release else "",
+                "root": str(work.root),
+                "transient": plan.is_reuse and not plan.outside,
+            },
+        )
+    except CudaError as error:
+        if not isinstance(error, BusyError):
+            error.seen = "; ".join(part for part in (error.seen, AS_BEFORE) if part)
+        raise
+    except KeyboardInterrupt as error:
+        interrupted(error, f"stopped; {AS_BEFORE}. Run this cell again to go on")
+        raise
+    ladder = work.ladder
+    if ladder is not None and work.root is not None:  # it has its own name now
+        ladder = replace(ladder, root=str(work.root))
     return Outcome(
         plan=plan,
         root=work.root,
-        ladder=work.ladder,
+        ladder=ladder,
+        proven_at=work.proven_at,
         variables=dict(work.environment),
         packages=work.packages,
         fetched_bytes=work.fetched_bytes,
@@ -180,7 +191,7 @@ def use(version: str) -> Done:
             verdict="this kernel uses what it used before",
             summary=f"CUDA_HOME is {home}" if home else "CUDA_HOME is not set",
         )
-    toolkit = _found(version)
+    toolkit = found(_home(), version)
     environment.activate(Path(toolkit.root), toolkit.variables())
     return Done(
         title=f"CUDA {toolkit.name}",
@@ -195,6 +206,7 @@ def verify(
     *,
     ext: bool = False,
     facts: MachineFacts | None = None,
+    progress: Progress = SILENT,
     run: Callable[..., CommandOutcome] = run_program,
 ) -> Verified:
     """Prove a toolkit anew.
@@ -207,6 +219,8 @@ def verify(
         Also build and call an extension of PyTorch.
     facts
         The machine; this one where left out.
+    progress
+        Told that it takes a while.
     run
         Runs programs.
 
@@ -219,40 +233,60 @@ def verify(
     from colabmagic.cuda.verifying import verify_toolkit  # noqa: PLC0415 (lazy)
 
     if version is None:
-        root, build, variables = _in_use()
+        root, build, variables = in_use(_home())
     else:
-        toolkit = _found(version)
+        toolkit = found(_home(), version)
         root, build, variables = Path(toolkit.root), toolkit.build, toolkit.variables()
     facts = facts or probe_machine(_home())
-    ladder = verify_toolkit(
-        root,
-        build=build,
-        capability=_capability(facts),
-        own=variables,
-        run=run,
-        ext=ext,
-    )
+    progress.start("building a PyTorch extension" if ext else "verifying by compiling")
+    try:
+        ladder = verify_toolkit(
+            root,
+            build=build,
+            capability=capability(facts),
+            own=variables,
+            user=environment.without_ours(),
+            run=run,
+            ext=ext,
+        )
+    except KeyboardInterrupt as error:
+        interrupted(error, "stopped; nothing was changed")
+        raise
+    finally:
+        progress.finish()
     return Verified(ladder=ladder)
 
 
-def rollback() -> Done:
+def rollback(*, progress: Progress = SILENT) -> Done:
     """Take the newest change back: the toolkit, links, packages.
+
+    Parameters
+    ----------
+    progress
+        Told that it takes a while.
 
     Raises
     ------
     NotInstalledError
         There is nothing, or it cannot be taken back.
     """
-    change = _store(Options()).take_back_last()
-    root = environment.active_root()
-    if root is not None and not root.exists():
-        environment.deactivate()
+    used = environment.active_root()
+    progress.start("taking back")
+    try:
+        change = _store(Options(), progress=progress).take_back_last()
+    finally:
+        progress.finish()
     if change is None:
         raise NotInstalledError(
             "there is nothing to take back",
             seen=f"{_home().journal} tells of no change",
             hint="%cuda_install --list",
         )
+    if used is not None and not used.exists():
+        environment.deactivate()
+    elif used is not None and str(used) != change.details.get("root"):
+        card = read_card(used)  # another toolkit than that stays in use
+        environment.activate(used, card.variables() if card is not None else {})
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(change.began))
     return Done(
         title="CUDA",
@@ -262,27 +296,33 @@ def rollback() -> Done:
     )
 
 
-def uninstall(version: str) -> Done:
+def uninstall(version: str, *, progress: Progress = SILENT) -> Done:
     """Take a toolkit of ours away.
 
     Parameters
     ----------
     version
         As `use`.
+    progress
+        Told that it takes a while.
 
     Raises
     ------
     NotInstalledError
         It is not in our folder.
     """
-    toolkit = _found(version)
+    toolkit = found(_home(), version)
     if environment.active_root() == Path(toolkit.root):
         environment.deactivate()
-    _store(Options()).carry_out(
-        f"uninstall CUDA {toolkit.name}",
-        (Remove(name=toolkit.name),),
-        details=lambda _: {"name": toolkit.name, "reversible": False},
-    )
+    progress.start(f"removing {toolkit.name}")
+    try:
+        _store(Options(), progress=progress).carry_out(
+            f"uninstall CUDA {toolkit.name}",
+            (Remove(name=toolkit.name),),
+            details=lambda _: {"name": toolkit.name, "reversible": False},
+        )
+    finally:
+        progress.finish()
     return Done(
         title=f"CUDA {toolkit.name}",
         verdict="is gone",
@@ -334,54 +374,11 @@ def _refuse(plan: Plan) -> None:
             f"CUDA {clean(plan.wanted)} cannot be had here",
             hint=f"%cuda_install --plan {clean(plan.wanted)}   says why",
         )
-    if plan.outside and not plan.options.yes:
+    # The cell's own lines for pip were asked for, line by line.
+    outside = dict.fromkeys(line for step in plan.chosen.steps for line in step.outside)
+    if outside and not plan.options.yes:
         raise NeedsRootError(
             "this changes more than our own folder",
-            seen="; ".join(plan.outside),
+            seen="; ".join(outside),
             hint="add --yes to allow that, or leave --system out",
         )
-
-
-def _found(version: str) -> Installed:
-    """Return a toolkit of ours."""
-    toolkit = find(_home(), version.strip().removeprefix("v"))
-    if toolkit is None:
-        here = ", ".join(each.name for each in installed(_home())) or "none yet"
-        raise NotInstalledError(
-            f"CUDA {clean(version)} is not installed",
-            seen=f"in our folder: {here}",
-            hint=f"%cuda_install {clean(version)}",
-        )
-    return toolkit
-
-
-def _in_use() -> tuple[Path, str | None, dict[str, str]]:
-    """Return the toolkit that this kernel uses, its build, and its variables."""
-    root = environment.active_root()
-    nvcc = shutil.which("nvcc")
-    if root is None and os.environ.get("CUDA_HOME"):
-        root = Path(os.environ["CUDA_HOME"])
-    if root is None and nvcc is not None:
-        root = Path(nvcc).resolve().parent.parent
-    if root is None:
-        newest = next(iter(installed(_home())), None)
-        if newest is None:
-            raise NotInstalledError(
-                "there is no CUDA toolkit to verify",
-                seen="CUDA_HOME is not set, nvcc is not on PATH, our folder is empty",
-                hint="%cuda_install auto",
-            )
-        return Path(newest.root), newest.build, newest.variables()
-    card = read_card(root)
-    if card is None:
-        return root, None, {}
-    return root, card.build, card.variables()
-
-
-def _capability(facts: MachineFacts) -> int | None:
-    """Return the compute capability of the first GPU as 75; None: there is none."""
-    for gpu in facts.gpus:
-        if isinstance(gpu.capability, tuple):
-            major, minor = gpu.capability
-            return major * 10 + minor
-    return None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from colabmagic.report.document import Document
+    from colabmagic.report.progress import Progress
 
 _NAME: Final = "cuda_install"
 _VERBS: Final = ("plan", "list", "use", "verify", "rollback", "uninstall")
@@ -35,11 +36,18 @@ def _known_versions() -> list[str]:
     return ["torch", "auto", *reversed(minors())]
 
 
+def _known_mirrors() -> list[str]:
+    """Return the mirrors that have a name."""
+    from colabmagic.cuda.packages.sources import MIRRORS  # noqa: PLC0415 (lazy)
+
+    return list(MIRRORS)
+
+
 @magics_class
 class CudaMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     """The magic for CUDA toolkits."""
 
-    @completes(version=_known_versions)
+    @completes(version=_known_versions, mirror=_known_mirrors)
     @magic_arguments()
     @argument(
         "version",
@@ -121,15 +129,18 @@ class CudaMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
             torchvision
         """
         options = parse(self.cuda_install, line.rstrip("; "), cell=cell is not None)
-        body = (cell or "").strip()
-        verb = _verb(options, body)
-        report = _RUN[verb](options, body)
-        return _shown(report, options)
+        body = (cell or "").strip("\n")
+        report = _RUN[_verb(options, body.strip())](options, body)
+        shown = _shown(report, options)
+        _offer_restart(report)
+        return shown
 
 
 def _verb(options: argparse.Namespace, body: str) -> str:
     """Return what is to be done, and refuse what does not go together."""
     chosen = [name for name in _VERBS if getattr(options, name) not in {None, False}]
+    if options.verify == "" and options.version == _EXT:  # written with a blank
+        options.verify, options.version = _EXT, None
     if options.verify == _EXT and options.version is not None and len(chosen) == 1:
         return "install"  # proven further
     if len(chosen) > 1:
@@ -180,23 +191,31 @@ def _plan(options: argparse.Namespace, body: str) -> Document:
 def _install(options: argparse.Namespace, body: str) -> Document:
     """Do it; the plan is shown before anything is fetched."""
     from colabmagic.cuda import service  # noqa: PLC0415 (lazy)
-    from colabmagic.report.progress import SILENT  # noqa: PLC0415 (a name)
 
     plan = service.plan(options.version or "torch", body, options=_options(options))
     silent = options.quiet or options.json
-    is_quick = plan.chosen is not None and plan.chosen.method == "reuse"
-    if not silent and plan.can_run and not (is_quick and not body):
+    if not silent and plan.can_run and not plan.is_reuse:
         display(once(plan))
-    outcome = service.install(plan, progress=SILENT if silent else ByteProgress())
-    if outcome.packages is not None and outcome.packages.restart:
-        _offer_restart(outcome.packages.restart, plan.facts.host)
-    return outcome
+    return service.install(plan, progress=_progress(options))
 
 
-def _offer_restart(packages: tuple[str, ...], host: str) -> None:
-    """Show Colab's own button; elsewhere the report says what to do."""
-    if host == "colab":
-        data = {"pip_warning": {"packages": list(packages)}, "id": uuid.uuid4().hex}
+def _progress(options: argparse.Namespace) -> Progress:
+    """Return what shows how far the work is."""
+    if options.quiet or options.json:
+        from colabmagic.report.progress import SILENT  # noqa: PLC0415 (a name)
+
+        return SILENT
+    return ByteProgress()
+
+
+def _offer_restart(report: Document) -> None:
+    """Show Colab's own button to restart; elsewhere the report says what to do."""
+    packages = getattr(report, "packages", None)
+    if packages is None or not packages.restart:
+        return
+    if report.plan.facts.host == "colab":  # type: ignore[attr-defined]  # an outcome
+        warning = {"packages": list(packages.restart)}
+        data = {"pip_warning": warning, "id": uuid.uuid4().hex}
         display({_COLAB_MIME: data, "text/plain": ""}, raw=True)
 
 
@@ -222,15 +241,19 @@ def _verify(options: argparse.Namespace, body: str) -> Document:
     from colabmagic.cuda import service  # noqa: PLC0415 (lazy)
 
     is_ext = options.verify == _EXT
-    return service.verify(None if is_ext else options.verify or None, ext=is_ext)
+    return service.verify(
+        None if is_ext else options.verify or None,
+        ext=is_ext,
+        progress=_progress(options),
+    )
 
 
 def _rollback(options: argparse.Namespace, body: str) -> Document:
     """Take the last change back."""
-    del options, body
+    del body
     from colabmagic.cuda import service  # noqa: PLC0415 (lazy)
 
-    return service.rollback()
+    return service.rollback(progress=_progress(options))
 
 
 def _uninstall(options: argparse.Namespace, body: str) -> Document:
@@ -238,7 +261,7 @@ def _uninstall(options: argparse.Namespace, body: str) -> Document:
     del body
     from colabmagic.cuda import service  # noqa: PLC0415 (lazy)
 
-    return service.uninstall(options.version)
+    return service.uninstall(options.version, progress=_progress(options))
 
 
 _RUN: Final[dict[str, Callable[[argparse.Namespace, str], Document]]] = {

@@ -19,13 +19,14 @@ from colabmagic.report.text import COMMANDS, clean
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from colabmagic.report.model import Field, Finding, Report, Table
+    from colabmagic.report.model import Field, Finding, Listing, Report, Table
 
 _PLAIN = "color:inherit;background:transparent"
 _BOX = f"{_PLAIN};border:1px solid currentColor;padding:0.5em 0.8em;max-width:60em"
 _TABLE = f"{_PLAIN};border-collapse:collapse;margin:0.2em 0 0.5em"
 _CELL = f"{_PLAIN};border:1px solid currentColor;padding:0.2em 0.6em;text-align:left"
 _HEADLINE = f"{_PLAIN};margin:0;font-size:1.15em"
+_LINES = f"{_PLAIN};white-space:pre;overflow-x:auto;margin:0.2em 0 0.3em 1em;padding-bottom:0.3em"
 _LINE = f"{_PLAIN};margin:0.5em 0 0"
 
 
@@ -41,6 +42,7 @@ def render_html(report: Report) -> str:
         _render_headline(report),
         *(_render_finding(finding) for finding in report.findings),
         *(_render_table(table) for table in report.tables),
+        *(_render_listing(listing) for listing in report.listings),
         _render_fields(report.fields),
         _render_elapsed(report.elapsed_s),
         "</div>",
@@ -81,6 +83,19 @@ def _render_table(table: Table) -> str:
     head = "".join(_head(column, "column") for column in table.columns)
     body = "".join(f"<tr>{_render_row(row)}</tr>" for row in table.rows)
     return _wrap_table(table.caption, f"<tr>{head}</tr>{body}")
+
+
+def _render_listing(listing: Listing) -> str:
+    """Return lines that are never wrapped; too long ones are scrolled."""
+    lines = "".join(
+        f'<div style="{_PLAIN}"><code style="{_PLAIN}">{escape(line)}</code></div>'
+        for line in listing.lines
+    )
+    caption = escape(listing.caption)
+    return (
+        f'<div style="{_LINE}"><strong>{caption}</strong></div>'
+        f'<div role="group" aria-label="{caption}" style="{_LINES}">{lines}</div>'
+    )
 
 
 def _render_row(row: tuple[str, ...]) -> str:

@@ -81,6 +81,17 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Captioned lines that mend nothing: what runs, or what can be typed next.
+
+    None is ever wrapped, so that each can be copied.
+    """
+
+    caption: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """A labelled value, such as a version."""
 
@@ -107,6 +118,7 @@ class Report:
     summary: str = ""
     findings: tuple[Finding, ...] = ()
     tables: tuple[Table, ...] = ()
+    listings: tuple[Listing, ...] = ()
     fields: tuple[Field, ...] = ()
     elapsed_s: float | None = None
 

@@ -11,7 +11,7 @@ from colabmagic.report.model import Code
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from colabmagic.report.model import Finding, Report, Table
+    from colabmagic.report.model import Finding, Listing, Report, Table
 
 WIDTH = 80
 _GAP = "  "
@@ -25,11 +25,12 @@ _STEP = re.compile(r"[^/]*/+|[^/]+")
 
 
 def render_text(report: Report, width: int = WIDTH) -> str:
-    """Return the whole report as text, no line longer than `width`."""
+    """Return the whole report as text; only what can be typed is longer than `width`."""
     blocks = [
         _wrap("", clean(report.headline), width),
         *(_render_finding(finding, width) for finding in report.findings),
         *(_render_table(table, width) for table in report.tables),
+        *(_render_listing(listing) for listing in report.listings),
         _render_fields(report, width),
     ]
     return "\n".join(line for block in blocks for line in block)
@@ -118,6 +119,12 @@ def _render_table(table: Table, width: int) -> list[str]:
         [max(map(len, column)) for column in zip(*cleaned, strict=True)], width
     )
     return [line for row in cleaned for line in _render_row(row, widths)]
+
+
+def _render_listing(listing: Listing) -> list[str]:
+    """Return the lines under their caption, each on one line."""
+    lines = (f"{_CODE_MARGIN}{clean(line)}" for line in listing.lines)
+    return [f"{_MARGIN}{clean(listing.caption)}", *lines]
 
 
 def _fit(widths: Sequence[int], limit: int) -> list[int]:

@@ -11,7 +11,7 @@ from colabmagic.cuda.fetching.patience import Patience
 from colabmagic.report.progress import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from colabmagic.cuda.fetching.cache import Cache
@@ -31,6 +31,7 @@ def fetch_all(  # noqa: PLR0913 (by keyword)
     offline: bool = False,
     patience: Patience | None = None,
     workers: int = WORKERS,
+    on_received: Callable[[int], object] | None = None,
 ) -> list[Path]:
     """Fetch files into the cache; return their paths, in the order of the files.
 
@@ -50,6 +51,8 @@ def fetch_all(  # noqa: PLR0913 (by keyword)
         Time-outs and tries.
     workers
         Files at a time.
+    on_received
+        Told at the end, also after a failure, how many bytes came over the net.
 
     Raises
     ------
@@ -74,6 +77,8 @@ def fetch_all(  # noqa: PLR0913 (by keyword)
     finally:
         if session is None:
             job.downloader.session.close()
+        if on_received is not None:
+            on_received(job.received)
         progress.finish()
 
 
@@ -129,8 +134,13 @@ class _Together:
         patience: Patience,
     ) -> None:
         self.downloader = Downloader(
-            cache=cache, session=session, patience=patience, on_bytes=self._count
+            cache=cache,
+            session=session,
+            patience=patience,
+            on_bytes=self._count,
+            on_received=self._receive,
         )
+        self.received = 0
         self._todo = list(enumerate(wanted))[::-1]
         self._found: dict[int, Path] = {}
         self._failure: BaseException | None = None
@@ -180,6 +190,11 @@ class _Together:
         """Note bytes that came."""
         with self._lock:
             self._bytes += more
+
+    def _receive(self, more: int) -> None:
+        """Note bytes that came over the net."""
+        with self._lock:
+            self.received += more
 
     def _tell(self, progress: Progress) -> None:
         """Say how much has come."""

@@ -183,6 +183,12 @@ class Plan(Document):
         return self.chosen.basis if self.chosen is not None else None
 
     @property
+    def is_reuse(self) -> bool:
+        """Tell whether a toolkit that is here is used, and nothing else happens."""
+        is_here = self.chosen is not None and self.chosen.method == "reuse"
+        return is_here and self.packages is None
+
+    @property
     def rejected(self) -> tuple[Candidate, ...]:
         """Return the ways that are not taken."""
         return tuple(each for each in self.candidates if each is not self.chosen)
@@ -206,7 +212,7 @@ class Plan(Document):
 
         packages = self.packages
         if packages is not None:
-            packages = packages.to_dict()
+            packages = _listed(packages.to_dict())
         return {
             "schema": 1,
             "can_run": self.can_run,
@@ -246,7 +252,16 @@ class Plan(Document):
 
 def _step(step: Step) -> dict[str, Any]:
     """Return a step as plain data, with the lines that a person sees."""
-    return {**step.to_dict(), "lines": list(step.lines())}
+    return {**_listed(dict(step.to_dict())), "lines": list(step.lines())}
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401 (whatever a step has)
+    """Return lists for tuples, as JSON has them."""
+    if isinstance(value, dict):
+        return {name: _listed(each) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_listed(each) for each in value]
+    return value
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:

@@ -44,8 +44,10 @@ class Work:
         The finished toolkit's folder, from `publish` on.
     ladder
         What `verify` found: a `colabmagic.cuda.verifying.ladder.Ladder`.
+    proven_at
+        Seconds since the epoch, where the ladder is of an earlier time.
     packages
-        What pip changed.
+        What pip changed: a `colabmagic.cuda.packages.record.Record`.
     fetched_bytes
         That came over the net so far.
     """
@@ -61,8 +63,19 @@ class Work:
     environment: dict[str, str] = field(default_factory=dict)
     root: Path | None = None
     ladder: Any = None
+    proven_at: float | None = None
     packages: Any = None
     fetched_bytes: int = 0
+
+    def receive(self, more: int) -> None:
+        """Note bytes that came over the net.
+
+        Parameters
+        ----------
+        more
+            How many.
+        """
+        self.fetched_bytes += more
 
 
 class Step(Protocol):

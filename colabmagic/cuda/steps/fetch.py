@@ -103,6 +103,7 @@ def fetch_into(work: Work, wanted: Sequence[Any]) -> None:
         session=work.session,
         progress=work.progress,
         offline=work.offline,
+        on_received=work.receive,
     )
     for each, path in zip(wanted, paths, strict=True):
         work.files[each.name] = path

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from colabmagic.cuda.errors import CudaError
     from colabmagic.cuda.steps.base import Step, Work
     from colabmagic.cuda.verifying.ladder import Ladder, Rung
+    from colabmagic.cuda.verifying.proof import Proofs
 
 VERIFIED: Final = "verified.json"  # beside the toolkit's card: the whole ladder
 _EXT: Final = ("torch", "ext")
@@ -23,6 +24,9 @@ _AGAIN: Final = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verify:
     """Climb the ladder up to link and run, and on the GPU where there is one.
+
+    A toolkit that is here already, and that has passed, only tells its version, as long
+    as nothing has changed that its proof rests on.
 
     Attributes
     ----------
@@ -74,18 +78,65 @@ class Verify:
         CudaError
             A rung of the toolkit itself failed; the class is that of its code.
         """
+        from colabmagic.cuda.switching import environment  # noqa: PLC0415 (lazy)
+        from colabmagic.cuda.verifying.proof import Proofs, key_of  # noqa: PLC0415 (lazy)
+
+        root = work.staging if self.root is None else Path(self.root)
+        own = {**work.environment, **dict(self.variables)}
+        user = environment.without_ours()
+        proofs = Proofs.below(work.home.toolkits)
+        key = key_of(root, own=own, user=user, capability=self.capability, ext=self.ext)
+        if self.root is not None and self._was_proven(work, proofs, key, own, user):
+            return
+        ladder = self._climb(work, root, own, user)
+        broken = ladder.broken
+        if broken is None and self.ext:  # then PyTorch has to pass as well
+            broken = next(
+                (r for r in ladder.rungs if r.failed and r.name in _EXT), None
+            )
+        if broken is not None:
+            raise error_of(broken)
+        if key is not None and ladder.ok:
+            proofs.keep(key, ladder)
+        work.progress.finish(_summary(ladder))
+
+    def _was_proven(
+        self,
+        work: Work,
+        proofs: Proofs,
+        key: str | None,
+        own: dict[str, str],
+        user: dict[str, str],
+    ) -> bool:
+        """Take the proof of an earlier time, if there is one that still holds."""
+        from colabmagic.cuda.verifying.proof import confirmed  # noqa: PLC0415 (lazy)
+
+        assert self.root is not None
+        root = Path(self.root)
+        proof = proofs.find(key, root) if key is not None else None
+        if proof is None:
+            return False
+        scene = {"root": root, "own": own, "user": user}
+        work.ladder = confirmed(proof, scene, work.run)
+        work.proven_at = proof.at if work.ladder is not None else None
+        return work.ladder is not None
+
+    def _climb(
+        self, work: Work, root: Path, own: dict[str, str], user: dict[str, str]
+    ) -> Ladder:
+        """Try it, rung by rung; what came out stays beside the toolkit."""
         import json  # noqa: PLC0415 (when it is used)
 
         from colabmagic.cuda.verifying import verify_toolkit  # noqa: PLC0415
 
-        root = work.staging if self.root is None else Path(self.root)
         work.progress.start("verifying by compiling")
         ladder = verify_toolkit(
             root,
             build=self.build,
             capability=self.capability,
             run=work.run,
-            own={**work.environment, **dict(self.variables)},
+            own=own,
+            user=user,
             until=self.until,
             ext=self.ext,
             torch=self.ext,
@@ -96,14 +147,7 @@ class Verify:
             (root / VERIFIED).write_text(
                 json.dumps(ladder.to_dict(), indent=1), encoding="utf-8"
             )
-        broken = ladder.broken
-        if broken is None and self.ext:  # then PyTorch has to pass as well
-            broken = next(
-                (r for r in ladder.rungs if r.failed and r.name in _EXT), None
-            )
-        if broken is not None:
-            raise error_of(broken)
-        work.progress.finish(_summary(ladder))
+        return ladder
 
     def undo(self) -> Sequence[Step]:
         """Return nothing: it changes nothing."""

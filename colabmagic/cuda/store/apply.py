@@ -120,7 +120,7 @@ class Store:
             done = [
                 change
                 for change in Journal(self.home.journal).changes()
-                if change.state == "committed"
+                if change.state == "committed" and not change.details.get("transient")
             ]
             if not done:
                 return None

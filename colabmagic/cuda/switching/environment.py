@@ -85,6 +85,28 @@ def deactivate(env: MutableMapping[str, str] | None = None) -> None:
     _tell_torch(env.get(ROOTS[0]))
 
 
+def without_ours(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment as it would be if no toolkit of ours were in use.
+
+    Parameters
+    ----------
+    env
+        As for `activate`.
+    """
+    found = dict(os.environ if env is None else env)
+    if not _active:
+        return found
+    for name, value in _before.items():
+        if name == _PATH:
+            path = found.get(_PATH, "").split(os.pathsep)
+            found[_PATH] = os.pathsep.join(each for each in path if each != _active[0])
+        elif value is None:
+            found.pop(name, None)
+        else:
+            found[name] = value
+    return found
+
+
 def active_root(env: Mapping[str, str] | None = None) -> Path | None:
     """Return the toolkit that this kernel uses through us; None: none.
 

@@ -11,7 +11,7 @@ from colabmagic.cuda.fetching.patience import Patience
 from colabmagic.report.progress import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from colabmagic.cuda.fetching.cache import Cache
@@ -31,6 +31,7 @@ def fetch_all(  # noqa: PLR0913 (by keyword)
     offline: bool = False,
     patience: Patience | None = None,
     workers: int = WORKERS,
+    on_fetched: Callable[[int], object] = lambda _: None,
 ) -> list[Path]:
     """Fetch files into the cache; return their paths, in the order of the files.
 
@@ -50,6 +51,8 @@ def fetch_all(  # noqa: PLR0913 (by keyword)
         Time-outs and tries.
     workers
         Files at a time.
+    on_fetched
+        Told in the end, also of a failure, how many bytes came over the line.
 
     Raises
     ------
@@ -75,6 +78,7 @@ def fetch_all(  # noqa: PLR0913 (by keyword)
         if session is None:
             job.downloader.session.close()
         progress.finish()
+        on_fetched(job.downloader.fetched)
 
 
 def _title(wanted: Sequence[Wanted]) -> str:

@@ -16,12 +16,12 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 TEST_ENV := OMP_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 
-.PHONY: help demo test lint types layers tests venvs browser drivetools cudatools bench corpus wheel \
+.PHONY: help demo test test-cuda lint types layers tests venvs browser drivetools cudatools bench corpus wheel \
 	screenshots changelog clean
 
 help:
 	@sed -n '/^# /,/^$$/s/^# \{0,1\}//p' Makefile | head -6
-	@echo "  others: lint types layers tests bench corpus wheel screenshots changelog clean"
+	@echo "  others: lint types layers tests test-cuda bench corpus wheel screenshots changelog clean"
 
 # --- set-up; stamp files make a second run quick -----------------------------------
 
@@ -79,6 +79,10 @@ layers: $(VENV)/.ready
 
 tests: $(VENV)/.ready
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_OPTIONS)
+
+# Every toolkit that can be fetched here: 1.2 GB once, kept in the user's cache folder.
+test-cuda: $(VENV)/.ready
+	$(TEST_ENV) $(BIN)/python -m pytest -m cuda_toolkits tests/cuda $(PYTEST_OPTIONS)
 
 bench: $(VENV)/.ready
 	@for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script" || exit 1; done

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _CODE: Final = {
     "x86_64": (62, bytes.fromhex("b822000000c3")),
     "aarch64": (183, bytes.fromhex("40048052c0035fd6")),
 }
+_NAMES: Final = ".shstrtab"
 _PAGE: Final = 0x1000
 _HEADER_BYTES: Final = 64
 _SEGMENT_BYTES: Final = 56
@@ -88,53 +90,83 @@ def shared_library(names: list[str], machine: str) -> bytes:
         ``x86_64`` or ``aarch64``.
     """
     number, code = _CODE[machine]
+    pieces = _pieces(names, code)
+    section_names, named = _strings([*(each.name for each in pieces), _NAMES])
+    names_at = pieces[-1].at + len(pieces[-1].content)
+    pieces.append(_Piece(_NAMES, 3, 0, names_at, section_names))
+    sections_at = _aligned(names_at + len(section_names))
+    image = bytearray(sections_at)
+    for piece in pieces:
+        image[piece.at : piece.at + len(piece.content)] = piece.content
+    head = _header(number, sections_at, len(pieces)) + _segments(pieces)
+    image[: len(head)] = head
+    rows = (piece.row(named[piece.name]) for piece in pieces)
+    return bytes(image) + bytes(_SECTION.size) + b"".join(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A section: its name, type, flags, place and content; see the ELF specification."""
+
+    name: str
+    kind: int
+    flags: int
+    at: int
+    content: bytes
+    link: int = 0
+    info: int = 0
+    each: int = 0
+
+    def row(self, named: int) -> bytes:
+        """Return its entry in the table of sections."""
+        address, size = (self.at if self.flags else 0), len(self.content)
+        return _SECTION.pack(
+            named, self.kind, self.flags, address, self.at, size,
+            self.link, self.info, 8, self.each,
+        )  # fmt: skip
+
+
+def _pieces(names: list[str], code: bytes) -> list[_Piece]:
+    """Return what is loaded, in the order in which sections refer to each other."""
     strings, offsets = _strings([*names, SONAME])
     code_at = _HEADER_BYTES + 2 * _SEGMENT_BYTES
     symbols_at = _aligned(code_at + len(code))
-    symbols = _SYMBOL.pack(0, 0, 0, 0, 0, 0) + b"".join(
+    symbols = bytes(_SYMBOL.size) + b"".join(
         _SYMBOL.pack(offsets[name], _GLOBAL_FUNCTION, 0, 1, code_at, len(code))
         for name in names
     )
     hash_at = symbols_at + len(symbols)
     table = _hash_table(names)
     strings_at = hash_at + len(table)
+    entries = (
+        (14, offsets[SONAME]),  # DT_SONAME
+        (4, hash_at),  # DT_HASH
+        (5, strings_at),  # DT_STRTAB
+        (6, symbols_at),  # DT_SYMTAB
+        (10, len(strings)),  # DT_STRSZ
+        (11, _SYMBOL.size),  # DT_SYMENT
+        (0, 0),
+    )
+    dynamic = b"".join(_DYNAMIC.pack(*entry) for entry in entries)
     dynamic_at = _aligned(strings_at + len(strings))
-    dynamic = b"".join(
-        _DYNAMIC.pack(*entry)
-        for entry in (
-            (14, offsets[SONAME]),  # DT_SONAME
-            (4, hash_at),  # DT_HASH
-            (5, strings_at),  # DT_STRTAB
-            (6, symbols_at),  # DT_SYMTAB
-            (10, len(strings)),  # DT_STRSZ
-            (11, _SYMBOL.size),  # DT_SYMENT
-            (0, 0),
-        )
-    )
-    section_names, named = _strings(
-        [".text", ".dynsym", ".hash", ".dynstr", ".dynamic", ".shstrtab"]
-    )
-    names_at = dynamic_at + len(dynamic)
-    sections_at = _aligned(names_at + len(section_names))
-    rows = (  # name, type, flags, place, bytes, linked section, info, entry size
-        (".text", 1, 6, code_at, len(code), 0, 0, 0),
-        (".dynsym", 11, 2, symbols_at, len(symbols), 4, 1, _SYMBOL.size),
-        (".hash", 5, 2, hash_at, len(table), 2, 0, 4),
-        (".dynstr", 3, 2, strings_at, len(strings), 0, 0, 0),
-        (".dynamic", 6, 2, dynamic_at, len(dynamic), 4, 0, _DYNAMIC.size),
-        (".shstrtab", 3, 0, names_at, len(section_names), 0, 0, 0),
-    )
-    sections = bytes(_SECTION.size) + b"".join(
-        _SECTION.pack(
-            named[name], kind, flags, at if flags else 0, at, size, link, info, 8, each
-        )
-        for name, kind, flags, at, size, link, info, each in rows
-    )
-    header = struct.pack(
+    return [
+        _Piece(".text", 1, 6, code_at, code),
+        _Piece(
+            ".dynsym", 11, 2, symbols_at, symbols, link=4, info=1, each=_SYMBOL.size
+        ),
+        _Piece(".hash", 5, 2, hash_at, table, link=2, each=4),
+        _Piece(".dynstr", 3, 2, strings_at, strings),
+        _Piece(".dynamic", 6, 2, dynamic_at, dynamic, link=4, each=_DYNAMIC.size),
+    ]
+
+
+def _header(machine: int, sections_at: int, sections: int) -> bytes:
+    """Return the header of a shared library."""
+    return struct.pack(
         "<16sHHIQQQIHHHHHH",
         b"\x7fELF\x02\x01\x01",
         3,  # ET_DYN
-        number,
+        machine,
         1,
         0,
         _HEADER_BYTES,
@@ -144,26 +176,19 @@ def shared_library(names: list[str], machine: str) -> bytes:
         _SEGMENT_BYTES,
         2,
         _SECTION.size,
-        len(rows) + 1,
-        len(rows),
+        sections + 1,
+        sections,
     )
-    segments = struct.pack(  # PT_LOAD, readable and executable; then PT_DYNAMIC
-        "<IIQQQQQQ", 1, 5, 0, 0, 0, names_at, names_at, _PAGE
-    ) + struct.pack(
-        "<IIQQQQQQ", 2, 4, dynamic_at, dynamic_at, dynamic_at, *[len(dynamic)] * 2, 8
+
+
+def _segments(pieces: list[_Piece]) -> bytes:
+    """Return what a loader maps: all as one, and within it the dynamic section."""
+    dynamic = next(each for each in pieces if each.name == ".dynamic")
+    at, size = dynamic.at, len(dynamic.content)
+    whole = at + size
+    return struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, whole, whole, _PAGE) + struct.pack(
+        "<IIQQQQQQ", 2, 4, at, at, at, size, size, 8
     )
-    image = bytearray(sections_at)
-    for at, piece in (
-        (0, header + segments),
-        (code_at, code),
-        (symbols_at, symbols),
-        (hash_at, table),
-        (strings_at, strings),
-        (dynamic_at, dynamic),
-        (names_at, section_names),
-    ):
-        image[at : at + len(piece)] = piece
-    return bytes(image) + sections
 
 
 def _aligned(offset: int) -> int:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from colabmagic.cuda.verifying.ladder import Ladder, Rung
 
 VERIFIED: Final = "verified.json"  # beside the toolkit's card: the whole ladder
+_EXT: Final = ("torch", "ext")
+_AGAIN: Final = (
+    "run the cell again, or --method NAME for another way: all was taken back"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,8 @@ class Verify:
         Of a toolkit that is there already; None: the one that is being made.
     variables
         What a toolkit that is there already wants in the environment, by pairs.
+    until
+        The last rung to try; "cubin" proves within a second that it compiles.
     """
 
     kind: ClassVar[str] = "verify"
@@ -41,6 +47,7 @@ class Verify:
     ext: bool = False
     root: str | None = None
     variables: tuple[tuple[str, str], ...] = ()
+    until: str = "ext"
 
     @property
     def outside(self) -> tuple[str, ...]:
@@ -51,7 +58,8 @@ class Verify:
         """Return what a person sees in the plan."""
         arch = "a common GPU" if self.capability is None else f"sm_{self.capability}"
         where = f" of {self.root}" if self.root is not None else ""
-        told = f"verify{where}: nvcc --version tells {self.build}, compile for {arch}, link, run"
+        more = "" if self.until == "cubin" else ", link, run"
+        told = f"verify{where}: nvcc --version tells {self.build}, compile for {arch}{more}"
         return (told, "build and call a PyTorch extension") if self.ext else (told,)
 
     def to_dict(self) -> Mapping[str, Any]:
@@ -78,6 +86,7 @@ class Verify:
             capability=self.capability,
             run=work.run,
             own={**work.environment, **dict(self.variables)},
+            until=self.until,
             ext=self.ext,
             torch=self.ext,
             hashes=False,  # they were taken a moment ago, or it is another's
@@ -87,8 +96,12 @@ class Verify:
             (root / VERIFIED).write_text(
                 json.dumps(ladder.to_dict(), indent=1), encoding="utf-8"
             )
-        broken = ladder.broken or (ladder.rung("ext") if self.ext else None)
-        if broken is not None and broken.failed:
+        broken = ladder.broken
+        if broken is None and self.ext:  # then PyTorch has to pass as well
+            broken = next(
+                (r for r in ladder.rungs if r.failed and r.name in _EXT), None
+            )
+        if broken is not None:
             raise error_of(broken)
         work.progress.finish(_summary(ladder))
 
@@ -116,13 +129,13 @@ def error_of(rung: Rung) -> CudaError:
     return kind(
         f"The toolkit does not pass ({rung.title}): {rung.why}",
         seen=rung.seen or None,
-        hint=rung.fix,
+        hint=_AGAIN if "--uninstall" in rung.fix else rung.fix,
     )
 
 
 def _summary(ladder: Ladder) -> str:
     """Return how it ended, in one line."""
-    run = ladder.rung("run")
-    warned = [rung for rung in ladder.rungs if rung.failed]
-    words = run.why if run is not None else "compiled"
-    return " ".join([words, *(f"But: {rung.why}" for rung in warned)])
+    told = [ladder.rung(name) for name in ("run", "ext")]
+    words = [rung.why for rung in told if rung is not None]
+    warned = [f"But: {rung.why}" for rung in ladder.rungs if rung.failed]
+    return " ".join([*(words or ["It compiles."]), *warned])

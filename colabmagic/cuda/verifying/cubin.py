@@ -12,10 +12,6 @@ _ABI: Final = 8  # place of the ABI's version in the magic bytes
 _NEW_ABI: Final = 8  # from it on, the GPU's number is in the second byte of the flags
 
 
-class NotCubinError(ValueError):
-    """The file is not what a CUDA compiler makes."""
-
-
 def capability_of(data: bytes) -> int:
     """Return for which GPU a cubin is: 75 of compute capability 7.5.
 
@@ -26,20 +22,20 @@ def capability_of(data: bytes) -> int:
 
     Raises
     ------
-    NotCubinError
+    ValueError
         It is no ELF file, is cut off, or is for another machine.
     """
     if len(data) < _HEADER.size or data[: len(_MAGIC)] != _MAGIC:
         message = f"no ELF file: {len(data)} bytes that begin with {data[:6]!r}"
-        raise NotCubinError(message)
+        raise ValueError(message)
     header = _HEADER.unpack_from(data)
     machine, sections_at, flags = header[2], header[6], int(header[7])
     if machine != MACHINE:
         message = f"an ELF file for machine {machine}, not for CUDA ({MACHINE})"
-        raise NotCubinError(message)
+        raise ValueError(message)
     if sections_at + header[11] * header[12] > len(data):
         message = f"cut off after {len(data)} bytes"
-        raise NotCubinError(message)
+        raise ValueError(message)
     if data[_ABI] >= _NEW_ABI:
         return flags >> 8 & 0xFF
     return flags & 0xFF

@@ -26,7 +26,8 @@ RUNGS: Final = {
     "torch": "PyTorch",
     "ext": "PyTorch extension",
 }
-TOOLKIT: Final = frozenset({"files", "version", "cubin", "run", "gpu"})
+TOOLKIT: Final = frozenset({"files", "version", "cubin", "run"})
+_NO_CODE_FOR_GPU: Final = "E06"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +101,18 @@ class Ladder:
 
     @property
     def broken(self) -> Rung | None:
-        """Return the first rung that failed by the toolkit's own fault."""
+        """Return the first rung that failed by the toolkit's own fault.
+
+        A GPU whose memory is full, or that is broken, is not.
+        """
         return next(
-            (rung for rung in self.rungs if rung.failed and rung.name in TOOLKIT), None
+            (
+                rung
+                for rung in self.rungs
+                if rung.failed
+                and (rung.name in TOOLKIT or rung.code == _NO_CODE_FOR_GPU)
+            ),
+            None,
         )
 
     @property

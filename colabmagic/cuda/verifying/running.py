@@ -16,11 +16,9 @@ from colabmagic.cuda.verifying.outcome import (
 )
 from colabmagic.cuda.verifying.programs import program
 from colabmagic.cuda.verifying.scene import RUN_S
-from colabmagic.cuda.verifying.toolkit import REINSTALL
+from colabmagic.cuda.verifying.words import REINSTALL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from colabmagic.cuda.verifying.scene import Scene
     from colabmagic.host.command import CommandOutcome
 
@@ -147,8 +145,6 @@ def _judge_driver(told: Told, build: str) -> Result:
     """Judge what the driver answers to a program that is right."""
     words = f"Built, linked and started; numbers right, CUDA {minor_of(build)}"
     code, name = told.count or (-1, "no answer")
-    if code == 0:
-        return passed(f"{words}.")
     if code in {_INSUFFICIENT_DRIVER, _NO_DEVICE, _STUB} and not told.driver:
         return no_driver(f"{words}; no driver is here ({name}).")
     if code == _NO_DEVICE:
@@ -157,10 +153,8 @@ def _judge_driver(told: Told, build: str) -> Result:
         has = version_text(told.driver or 0)
         why = f"The driver is too old: it runs CUDA {has}, this is {minor_of(build)}."
         fix = f"%cuda_install {has}"
-    else:
-        why = f"{words}, but the driver refuses: {name}."
-        fix = "%gpu_check tells what is wrong with the GPU"
-    return failed(why, code="E03", seen=f"{code} {name}", fix=fix)
+        return failed(why, code="E03", seen=f"{code} {name}", fix=fix)
+    return passed(f"{words}.")  # what else it answers is no fault of the toolkit
 
 
 def check_library(scene: Scene, objects: str, build: str) -> Result:
@@ -179,24 +173,46 @@ def check_library(scene: Scene, objects: str, build: str) -> Result:
     if not (library / "libcudart.so").exists():
         return skipped("This toolkit has no shared runtime.")
     made = str(scene.scratch / "shared")
-    run_path = ("-Xlinker", "-rpath", "-Xlinker", str(library))
+    run_path = ("-Xlinker", "-rpath", "-Xlinker", f'"{library}"')  # it splits at spaces
     outcome = scene.compile("-cudart=shared", objects, *run_path, "-o", made)
     if not outcome.ok:
         return program_failed(scene, outcome, "nvcc")
     started = _start(scene, made, scene.library_path())
     told = read_told(started.stdout)
-    loaded = [each for each in told.libraries if "libcudart" in each]
-    if not started.ok or not loaded:
-        return program_failed(scene, started, "The program that was built")
-    if _same_file(loaded[0], library / "libcudart.so"):
-        return passed(f"Programs load {loaded[0].removeprefix(f'{scene.root}/')}.")
+    loaded = next((each for each in told.libraries if "libcudart" in each), None)
+    if started.ok and loaded is not None:
+        return _judge_loaded(scene, loaded, told, build)
+    broken = program_failed(scene, started, "The program that was built")
+    if not _start(scene, made, scene.driver_path()).ok:
+        return broken
+    return _shadowed(scene, f"{_first_runtime(scene)}: {broken.seen}")
+
+
+def _judge_loaded(scene: Scene, loaded: str, told: Told, build: str) -> Result:
+    """Judge which file came as CUDA's runtime."""
+    if _same_file(loaded, scene.root / "lib64" / "libcudart.so"):
+        return passed(f"Programs load {loaded.removeprefix(f'{scene.root}/')}.")
     version = version_text(told.runtime) if told.runtime else "unknown"
     if version == minor_of(build):
-        return passed(f"Programs load {loaded[0]}, of the same CUDA.")
+        return passed(f"Programs load {loaded}, of the same CUDA.")
+    return _shadowed(scene, f"{loaded} (CUDA {version})")
+
+
+def _first_runtime(scene: Scene) -> str:
+    """Return which file the user's folders of libraries offer as CUDA's runtime."""
+    folders = [Path(each) for each in scene.library_path().split(":") if each]
+    found = (
+        file for folder in folders for file in sorted(folder.glob("libcudart.so*"))
+    )
+    return str(next(found, scene.library_path()))
+
+
+def _shadowed(scene: Scene, seen: str) -> Result:
+    """Return that the user's folders of libraries come before the toolkit's."""
     return failed(
         "LD_LIBRARY_PATH puts another CUDA runtime before the toolkit's.",
         code="E17",
-        seen=f"{loaded[0]} (CUDA {version})",
+        seen=seen,
         fix=f"%env LD_LIBRARY_PATH={scene.driver_path()}",
     )
 
@@ -238,7 +254,8 @@ def check_gpu(told: Told) -> Result:
     told
         By the program that has passed on the host.
     """
-    code, name = told.device or (-1, "no answer")
+    refused = told.count if told.count is not None and told.count[0] else None
+    code, name = told.device or refused or (-1, "no answer")
     versions = (
         f"runtime {version_text(told.runtime or 0)},"
         f" driver for CUDA {version_text(told.driver or 0)}"
@@ -312,12 +329,11 @@ def minor_of(build: str) -> str:
 
 
 def _start(scene: Scene, made: str, library_path: str) -> CommandOutcome:
-    """Start a program that was built."""
-    env = scene.environment()
-    if library_path:
-        env["LD_LIBRARY_PATH"] = library_path
-    argv: Sequence[str] = [made]
-    return scene.run(argv, timeout_s=RUN_S, env=env)
+    """Start a program that was built, as the user would but for the folders of libraries."""
+    env = {**scene.user, "LD_LIBRARY_PATH": library_path}
+    if not library_path:
+        del env["LD_LIBRARY_PATH"]
+    return scene.run([made], timeout_s=RUN_S, env=env)
 
 
 def _same_file(loaded: str, ours: Path) -> bool:

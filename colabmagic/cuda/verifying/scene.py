@@ -16,8 +16,7 @@ COMPILE_S: Final = 180.0  # it takes 1 to 5; machines with two busy cores ten ti
 ASK_S: Final = 20.0
 RUN_S: Final = 60.0  # the first start of CUDA on a big machine takes its time
 
-# Of the user's variables, what a compiler needs, and what says which GPUs are his.
-_KEPT: Final = ("PATH", "HOME", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
+_KEPT: Final = ("PATH", "HOME")  # of the user's variables, what a compiler needs
 _NVCC_FLAGS: Final = ("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS")
 
 

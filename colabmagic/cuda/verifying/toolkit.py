@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.cuda.rooting.manifest import differences, read_manifest
-from colabmagic.cuda.verifying.cubin import NotCubinError, capability_of
+from colabmagic.cuda.verifying.cubin import capability_of
 from colabmagic.cuda.verifying.outcome import (
     Result,
     failed,
@@ -17,6 +17,7 @@ from colabmagic.cuda.verifying.outcome import (
 from colabmagic.cuda.verifying.programs import program
 from colabmagic.cuda.verifying.scene import ASK_S
 from colabmagic.cuda.verifying.targets import choose_target, dotted, known_targets
+from colabmagic.cuda.verifying.words import REINSTALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from colabmagic.cuda.verifying.scene import Scene
     from colabmagic.host.command import CommandOutcome
 
-REINSTALL: Final = "%cuda_install --uninstall VERSION, then %cuda_install VERSION"
 _RELEASE: Final = re.compile(r"release \d+\.\d+, V(\d+(?:\.\d+)+)")
 _LARGEST_PATCH: Final = 9  # the third number of a release; that of a build is larger
 _NAMED: Final = 3  # differences that are told one by one
@@ -155,7 +155,7 @@ def check_cubin(scene: Scene) -> tuple[Result, int | None]:
         return program_failed(scene, outcome, "nvcc"), target
     try:
         found = capability_of(made.read_bytes())
-    except (OSError, NotCubinError) as error:
+    except (OSError, ValueError) as error:
         why = "nvcc reports success and makes no code for a GPU."
         return failed(why, seen=str(error), fix=REINSTALL), target
     if found != target:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colabmagic.cuda.verifying import pytorch, running, toolkit
-from colabmagic.cuda.verifying.ladder import Ladder, Rung
+from colabmagic.cuda.verifying.ladder import NO_DRIVER, Ladder, Rung
 from colabmagic.cuda.verifying.outcome import Result, failed, no_driver, skipped
 from colabmagic.cuda.verifying.scene import Scene
 
@@ -157,7 +157,7 @@ def _climb_toolkit(climb: _Climb, scene: Scene, wanted: str | None) -> None:
     climb.take("library", lambda: running.check_library(scene, ran.objects, build))
     climb.take("flags", lambda: running.check_flags(scene, aim))
     told = ran.told
-    if told is None or told.device is None:
+    if told is None or ran.result.verdict == NO_DRIVER:
         nothing = "No GPU answers here, so nothing was computed on one."
         climb.take("gpu", lambda: no_driver(nothing))
         climb.take("ptx", lambda: no_driver(nothing))

@@ -47,7 +47,7 @@ class Cause:
     fix: str = ""
 
 
-_REINSTALL: Final = "%cuda_install --uninstall VERSION, then %cuda_install VERSION"
+REINSTALL: Final = "%cuda_install --uninstall VERSION, then %cuda_install VERSION"
 # Pattern, code, sentence ({1} is the first group of the pattern), fix; the first counts.
 _CAUSES: Final = (
     (
@@ -96,19 +96,19 @@ _CAUSES: Final = (
         r"fatal error: ([\w./+]+): No such file or directory",
         "E20",
         "A header is missing: {1}.",
-        _REINSTALL,
+        REINSTALL,
     ),
     (
         r"Unsupported \.version ([\d.]+); current version is '([\d.]+)'",
         "E20",
         "ptxas is of another toolkit than nvcc: it reads PTX {2}, not {1}.",
-        _REINSTALL,
+        REINSTALL,
     ),
     (
         r"cannot find -l([^\s:]+)|/([\w.+-]+\.(?:a|so)[\w.]*): .*(?:short|truncated|malf|recogn)",
         "E20",
         "A library is missing or damaged: {1}.",
-        _REINSTALL,
+        REINSTALL,
     ),
 )
 _HOST_COMPILERS: Final = re.compile(
@@ -151,7 +151,7 @@ def cause_of(outcome: CommandOutcome | ProcessOutcome, program: str) -> Cause:
         what = (
             f"{program} did not end within {outcome.elapsed_s:.0f} s and was stopped."
         )
-        return Cause(code="E20", what=what, fix=_REINSTALL)
+        return Cause(code="E20", what=what, fix=REINSTALL)
     if outcome.error is not None:
         return _not_started(outcome.error, program)
     written = outcome.stderr[-_READ:] + getattr(outcome, "stdout", "")[-_READ:]
@@ -176,7 +176,7 @@ def _not_started(error: str, program: str) -> Cause:
     if "Permission denied" in error:
         what = f"{program} must not be run: its folder forbids it (noexec?)."
         return Cause(code="E20", what=what, fix="%env COLABMAGIC_HOME=/another/folder")
-    return Cause(code="E20", what=f"{program} cannot be started.", fix=_REINSTALL)
+    return Cause(code="E20", what=f"{program} cannot be started.", fix=REINSTALL)
 
 
 def _missing_program(path: str) -> Cause:
@@ -189,7 +189,7 @@ def _missing_program(path: str) -> Cause:
             fix="!apt-get install -y g++, or %cuda_install VERSION brings one",
         )
     what = f"A part of the toolkit is missing: {name}."
-    return Cause(code="E20", what=what, fix=_REINSTALL)
+    return Cause(code="E20", what=what, fix=REINSTALL)
 
 
 def _ended_badly(returncode: int | None, program: str) -> Cause:
@@ -197,6 +197,6 @@ def _ended_badly(returncode: int | None, program: str) -> Cause:
     if returncode is not None and returncode < 0:
         what = f"{program} was killed by signal {-returncode}"
         why = " (too little memory?)" if returncode == -9 else ""  # noqa: PLR2004 (SIGKILL)
-        return Cause(code="E20", what=f"{what}{why}.", fix=_REINSTALL)
+        return Cause(code="E20", what=f"{what}{why}.", fix=REINSTALL)
     what = f"{program} failed with status {returncode}."
-    return Cause(code="E20", what=what, fix=_REINSTALL)
+    return Cause(code="E20", what=what, fix=REINSTALL)

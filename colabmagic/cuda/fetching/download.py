@@ -90,6 +90,8 @@ class Downloader:
         Told how many bytes came over the net. From any thread.
     stop
         Once it is set, everything ends soon; what has come stays.
+    fetched
+        Bytes that came over the line so far, also those that were wrong.
     """
 
     cache: Cache
@@ -98,6 +100,8 @@ class Downloader:
     on_bytes: Callable[[int], object] = lambda _: None
     on_received: Callable[[int], object] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
+    fetched: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _live: set[Any] = field(default_factory=set)
 
     def fetch(self, wanted: Wanted) -> Path:
@@ -343,6 +347,8 @@ class Downloader:
         for piece in _pieces(response):
             if self.stop.is_set():
                 raise Stopped
+            with self._lock:
+                self.fetched += len(piece)
             self._take(partial, piece, end)
         if end is not None and partial.size < end:
             raise _Again(

@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 TEST_ENV := OMP_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 
-.PHONY: help demo test test-cuda lint types layers tests venvs browser drivetools bench corpus wheel \
+.PHONY: help demo test test-cuda lint types layers tests venvs browser drivetools cudatools bench corpus wheel \
 	screenshots changelog clean
 
 help:
@@ -57,12 +57,15 @@ browser:
 drivetools:
 	@.ci/ensure_drive_tools
 
+cudatools:
+	@.ci/ensure_cuda_tools
+
 # --- what a person asks for ----------------------------------------------------------
 
 demo: $(VENV)/.ready
 	@$(BIN)/python .ci/demo.py
 
-test: $(VENV)/.ready venvs browser drivetools lint types layers tests
+test: $(VENV)/.ready venvs browser drivetools cudatools lint types layers tests
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -83,6 +83,13 @@ def test_without_fuse_and_rclone_it_says_what_to_install(poor_path: str) -> None
     assert words == "some tests of Drive will be skipped: install fuse3 rclone\n"
 
 
+def test_without_an_archive_tool_it_says_what_to_install(poor_path: str) -> None:
+    """The tests that make an apt repository are left out, in so many words."""
+    status, words = run("ensure_cuda_tools", PATH=poor_path)
+    assert status == 0
+    assert words == "some tests of CUDA will be skipped: install apt-utils gnupg\n"
+
+
 def test_ci_runs_what_the_readme_names() -> None:
     """`.ci/run` is executable and runs `make test`, without waiting for input."""
     assert os.access(ROOT / ".ci" / "run", os.X_OK)

@@ -52,6 +52,7 @@ def resolve(  # noqa: PLR0913 (by keyword)
     arch: str,
     cache: Cache,
     run: Callable[..., CommandOutcome],
+    fresh: bool = False,
 ) -> tuple[Wanted, ...]:
     """Return where packages are, with their hashes; what they depend on is not added.
 
@@ -69,6 +70,8 @@ def resolve(  # noqa: PLR0913 (by keyword)
         Below it apt gets its state.
     run
         Runs programs.
+    fresh
+        Fetch the lists, however new they are.
 
     Raises
     ------
@@ -93,7 +96,7 @@ def resolve(  # noqa: PLR0913 (by keyword)
             raise ValueError(f"no name of a package: {package!r}")
     state = _State.at(cache, suites, keyring, arch, run)
     with state.locked():
-        state.update()
+        state.update(fresh=fresh)
         return state.ask(packages)
 
 
@@ -182,9 +185,9 @@ class _State:
         finally:
             os.close(descriptor)
 
-    def update(self) -> None:
+    def update(self, *, fresh: bool) -> None:
         """Fetch the lists, unless they are new."""
-        if self._stamp.exists() and age_s(self._stamp) < _FRESH_S:
+        if not fresh and self._stamp.exists() and age_s(self._stamp) < _FRESH_S:
             return
         outcome = self._apt("update", timeout_s=_UPDATE_S)
         if not outcome.ok:

@@ -44,6 +44,16 @@ class Cache:
         """Return the folder of files that are still coming."""
         return self.root / "partial"
 
+    def partial_size(self, key: str) -> int:
+        """Return how many bytes are here of a file that is still coming.
+
+        Parameters
+        ----------
+        key
+            As `colabmagic.cuda.fetching.download.Wanted.key`.
+        """
+        return _size(self.partial / f"{key}.part")
+
     @property
     def notes(self) -> Path:
         """Return the folder of what is known about addresses and questions."""

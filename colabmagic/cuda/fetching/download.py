@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from colabmagic.cuda.errors import CudaError, DiskFullError
+from colabmagic.cuda.errors import CudaError
 from colabmagic.cuda.fetching import trouble
 from colabmagic.cuda.fetching.address import redirected, shown
 from colabmagic.cuda.fetching.answers import length_of, range_of, why
 from colabmagic.cuda.fetching.partial import Partial, Validator
 from colabmagic.cuda.fetching.patience import Patience
-from colabmagic.report.size import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -226,6 +225,8 @@ class Downloader:
             except _Again as error:
                 failures = 1 if partial.size > before else failures + 1
                 if failures >= self.patience.attempts:
+                    if (known := self._known(wanted)) is not None:
+                        return known  # it may be old, but an address has a version
                     raise trouble.unreachable(
                         wanted.name, wanted.url, error.seen
                     ) from None
@@ -238,7 +239,7 @@ class Downloader:
         import requests
 
         note = self.cache.note(wanted.url) if wanted.sha256 is None else {}
-        known = self.cache.checked(str(note.get("sha256"))) if note else None
+        known = self._known(wanted)
         headers = {"Accept-Encoding": "identity"}
         if partial.size:
             headers["Range"] = f"bytes={partial.size}-"
@@ -262,6 +263,12 @@ class Downloader:
                 raise Stopped from None
             raise _Again(why(error)) from None
         return None
+
+    def _known(self, wanted: Wanted) -> Path | None:
+        """Return what an address without an announced hash has brought before."""
+        if wanted.sha256 is not None:
+            return None
+        return self.cache.checked(str(self.cache.note(wanted.url).get("sha256", "-")))
 
     @contextlib.contextmanager
     def _asked(self, wanted: Wanted, headers: dict[str, str]) -> Iterator[Any]:
@@ -351,22 +358,15 @@ class Downloader:
         folder = partial.path.parent
         free = shutil.disk_usage(folder).free
         if left > free:
-            raise DiskFullError(
-                f"there is no room for {name}",
-                seen=f"{folder}: {in_words(left)} to come, {in_words(free)} free",
-                hint="free room there and run the cell again\n"
-                "or --cache DIR, on another disk",
-            )
+            raise trouble.no_room(name, folder, left, free)
 
 
 def new_session() -> Any:  # noqa: ANN401 (requests publishes no types)
     """Return a session that says who we are; proxies are those of the environment."""
     import requests
 
-    from colabmagic import __version__  # noqa: PLC0415 (not at import)
-
     session = requests.Session()
-    session.headers["User-Agent"] = f"colabmagic/{__version__}"
+    session.headers["User-Agent"] = f"colabmagic {session.headers['User-Agent']}"
     return session
 
 

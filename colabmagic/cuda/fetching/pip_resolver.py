@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from colabmagic.cuda.errors import (
+    ChecksumError,
     CudaError,
     NoCompilerInPackageError,
     SourceUnreachableError,
@@ -37,8 +38,20 @@ _NO_NETWORK: Final = (
 )  # fmt: skip
 
 
+def finder_argv(requirements: Sequence[str]) -> list[str]:
+    """Return the command that asks pip's finder.
+
+    Parameters
+    ----------
+    requirements
+        As pip takes them.
+    """
+    program = Path(__file__).with_name("pip_finder.py")
+    return [sys.executable, str(program), *requirements]
+
+
 def pip_argv(requirements: Sequence[str], report: str) -> list[str]:
-    """Return the command that only asks.
+    """Return the command of pip that only asks, though it may download to do so.
 
     Parameters
     ----------
@@ -75,6 +88,20 @@ def resolve(
     CudaError
         Pip fails for another reason.
     """
+    found = run(finder_argv(requirements), timeout_s=_TIMEOUT_S)
+    if found.ok:
+        rows = json.loads(found.stdout.splitlines()[-1])
+        return tuple(
+            Wanted(url=row["url"], name=name_of(row["url"]), sha256=row["sha256"])
+            for row in rows
+        )
+    return _by_dry_run(requirements, run)  # which also says in words why there is none
+
+
+def _by_dry_run(
+    requirements: Sequence[str], run: Callable[..., CommandOutcome]
+) -> tuple[Wanted, ...]:
+    """Return the wheels of pip's own report."""
     with tempfile.TemporaryDirectory(prefix="colabmagic-pip-") as folder:
         report = Path(folder) / "report.json"
         argv = pip_argv(requirements, str(report))
@@ -179,6 +206,12 @@ def _failure(
             f"the package index has no wheel for this Python and system of {asked}",
             seen=seen,
             hint="another version: %cuda_install --list; or another way: --method redist",
+        )
+    if "DO NOT MATCH THE HASHES" in text:
+        return ChecksumError(
+            f"the package index sends other bytes than it announces, of {asked}",
+            seen="pip: the packages do not match the hashes",
+            hint="run the cell again in some minutes: a mirror may be out of step",
         )
     return CudaError(
         "pip does not find the wheels",

@@ -64,6 +64,7 @@ def fetch_all(  # noqa: PLR0913 (by keyword)
         return _all_here(wanted, cache)
     if not wanted:
         return []
+    _refuse_full(wanted, cache)
     job = _Together(wanted, cache, session or new_session(), patience or Patience())
     sizes = [each.size for each in wanted]
     total = None if None in sizes else float(sum(size or 0 for size in sizes))
@@ -80,6 +81,25 @@ def _title(wanted: Sequence[Wanted]) -> str:
     """Return what a person reads beside the bar."""
     first = wanted[0].name
     return f"download {first}" if len(wanted) == 1 else f"download {len(wanted)} files"
+
+
+def _refuse_full(wanted: Sequence[Wanted], cache: Cache) -> None:
+    """Raise before anything is fetched if all files together cannot fit."""
+    import shutil  # noqa: PLC0415 (rarely wanted)
+
+    todo = {
+        each.key: max(0, (each.size or 0) - cache.partial_size(each.key))
+        for each in wanted
+        if each.sha256 is None or not cache.has(each.sha256)
+    }
+    try:
+        cache.partial.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(cache.partial).free
+    except OSError as error:
+        raise trouble.unwritable(cache.partial, error) from None
+    if sum(todo.values()) > free:
+        names = wanted[0].name if len(wanted) == 1 else f"{len(wanted)} files"
+        raise trouble.no_room(names, cache.partial, sum(todo.values()), free)
 
 
 def _all_here(wanted: Sequence[Wanted], cache: Cache) -> list[Path]:
@@ -135,6 +155,7 @@ class _Together:
             for thread in threads:
                 thread.join(_LAST_WAIT_S)
             raise
+        self._tell(progress)
         if self._failure is not None:
             raise self._failure
         return [path for _, path in sorted(self._found.items())]

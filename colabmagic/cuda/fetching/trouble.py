@@ -110,6 +110,25 @@ def not_here(missing: Sequence[str]) -> SourceUnreachableError:
     )
 
 
+def no_room(name: str, place: Path, wanted: int, free: int) -> DiskFullError:
+    """Return the error for what cannot fit, before it is fetched.
+
+    Parameters
+    ----------
+    name
+        What was wanted.
+    place
+        The folder.
+    wanted, free
+        Bytes.
+    """
+    return DiskFullError(
+        f"there is no room for {clean(name)}",
+        seen=f"{clean(str(place))}: {in_words(wanted)} to come, {in_words(free)} free",
+        hint="free room there and run the cell again\nor --cache DIR, on another disk",
+    )
+
+
 def unwritable(place: Path, error: OSError, *, wanted: int | None = None) -> CudaError:
     """Return the error for a disk that takes no more.
 

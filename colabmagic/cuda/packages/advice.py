@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colabmagic.cuda.packages.family import FAMILY, Build, nearest_torch
+from colabmagic.cuda.packages.family import (
+    Build,
+    all_builds,
+    best,
+    nearest_torch,
+)
 from colabmagic.cuda.packages.sources import source_of
 from colabmagic.data import compat
 from colabmagic.report.model import Unknown
@@ -96,6 +101,21 @@ def side_environment(
     ]
 
 
+def any_environment(cuda: str, names: Sequence[str], facts: MachineFacts) -> list[str]:
+    """Return an environment for the nearest build that driver and GPU run at all."""
+    known = capabilities(facts)
+    useful = [
+        each
+        for each in all_builds()
+        if each.release.pythons
+        and each.runs_on(known)
+        and _driver_runs(each, facts)
+        and all(each.version_of(name) for name in names)
+    ]
+    nearest = best(useful, cuda)
+    return side_environment(nearest, names, facts) if nearest is not None else []
+
+
 def older_runtime(build: Build, facts: MachineFacts) -> list[str]:
     """Return Colab's older runtime whose Python runs a build, as a click."""
     if facts.host != "colab" or not build.runs_on(capabilities(facts)):
@@ -110,8 +130,3 @@ def older_runtime(build: Build, facts: MachineFacts) -> list[str]:
                 )
             ]
     return []
-
-
-def family_names(names: Sequence[str]) -> list[str]:
-    """Return the members of the family that were asked for, torch always."""
-    return [name for name in FAMILY if name == "torch" or name in names]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from colabmagic.cuda.machine.facts import MachineFacts
-    from colabmagic.cuda.packages.body import Wish
+    from colabmagic.cuda.packages.wish import Wish
 
 _OTHER_LABELS = ("cpu", "rocm", "xpu")
 
@@ -78,6 +78,8 @@ class _Question:
         if closest and self.facts.python_tag not in closest.release.pythons:
             fix += advice.older_runtime(closest, self.facts)
             fix += advice.side_environment(closest, self.names, self.facts)
+        if not fix:
+            fix = advice.any_environment(cuda, self.names, self.facts)
         return Choice(problem=Problem(code=code, what=what, seen=seen, fix=tuple(fix)))
 
 

@@ -23,7 +23,7 @@ _NO_ANSWER = re.compile(
     r"Connection ?(?:refused|reset|aborted|error)|NewConnectionError|ProxyError"
     r"|Max retries exceeded|name resolution|Name or service not known|timed out"
     r"|Connection broken|IncompleteRead|SSLError|RemoteDisconnected"
-    r"|CERTIFICATE_VERIFY_FAILED|\b5\d\d Server Error",
+    r"|CERTIFICATE_VERIFY_FAILED|Could not resolve host|unable to access|\b5\d\d Server Error",
     re.IGNORECASE,
 )
 _MISSING = re.compile(
@@ -45,6 +45,18 @@ _CAUSES: tuple[tuple[re.Pattern[str], type[CudaError], str, str], ...] = (
         "%pip install -U pip",
     ),
     (
+        re.compile("No module named pip"),
+        RequirementError,
+        "this Python has no pip",
+        "!python -m ensurepip --upgrade",
+    ),
+    (
+        re.compile("externally-managed-environment"),
+        NeedsRootError,
+        "this Python belongs to the system, which keeps its packages by itself",
+        "use a kernel of an environment of your own",
+    ),
+    (
         re.compile("Permission denied"),
         NeedsRootError,
         "pip may not write where this Python keeps its packages",
@@ -60,14 +72,16 @@ _CAUSES: tuple[tuple[re.Pattern[str], type[CudaError], str, str], ...] = (
 
 
 def _errors(text: str) -> list[str]:
-    """Return the lines that pip calls errors, without that word."""
+    """Return the lines that pip, or what it runs, calls errors; without that word."""
     lines = [line.strip() for line in text.splitlines()]
     found = [
-        line.removeprefix("ERROR:").strip()
+        match[1].strip()
         for line in lines
-        if line.startswith("ERROR:") and line != "ERROR:"
+        if (match := re.match(r"(?:ERROR|error|fatal):\s*(\S.*)", line))
+        and "subprocess-exited-with-error" not in line  # what it said stands above
     ]
-    return found or [line for line in lines if line][-1:]
+    rest = [line for line in lines if line and not line.startswith(("note:", "hint:"))]
+    return found or rest[-1:]
 
 
 def _short(text: str) -> str:
@@ -130,7 +144,7 @@ def _no_solution(text: str, seen: str) -> CudaError:
     missing = _MISSING.findall(text)
     if _NO_ANSWER.search(text):
         return SourceUnreachableError(
-            "a package index does not answer",
+            "a server that pip asks does not answer",
             seen=seen,
             hint="run the cell again: what was fetched is kept by pip",
         )
@@ -158,5 +172,7 @@ def _no_solution(text: str, seen: str) -> CudaError:
             hint=f"{bare}=={known[-1]}",
         )
     return RequirementError(
-        "pip cannot install this", seen=seen, hint="see what pip says: !pip install …"
+        "pip cannot install this",
+        seen=seen,
+        hint="to read all that pip says: !pip install REQUIREMENT",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from colabmagic.data import compat
@@ -101,6 +102,7 @@ class Build:
         return row is not None and all(row.runs_on(each) for each in capabilities)
 
 
+@cache
 def all_builds() -> tuple[Build, ...]:
     """Return all builds of all releases, oldest release first."""
     return tuple(
@@ -128,9 +130,16 @@ def find_build(version: str, cuda: str | None) -> Build | None:
 
 
 def distance(build: Build, cuda: str) -> tuple[int, int]:
-    """Return how far a build is from a CUDA: major version first, then minor."""
+    """Return how far a build is from a CUDA: in major versions, then in releases."""
     mine, wanted = compat.numbers(build.cuda), compat.numbers(cuda)
-    return abs(mine[0] - wanted[0]), abs(mine[1] - wanted[1])
+    return abs(mine[0] - wanted[0]), abs(_place(build.cuda) - _place(cuda))
+
+
+@cache
+def _place(cuda: str) -> int:
+    """Return where a minor version of CUDA stands among all."""
+    wanted = compat.numbers(cuda)
+    return sum(compat.numbers(each) < wanted for each in compat.minors())
 
 
 def is_same_major(build: Build, cuda: str) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from colabmagic.cuda.store.layout import Home
 
 _FOLDER = "pip"
+PROCESS = uuid.uuid4().hex  # a kernel that has restarted is another one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +53,14 @@ class Record:
     restart
         Packages that the kernel has imported and that changed: until it restarts, it
         works with the old ones.
+    process
+        Which process wrote it: `restart` is of that one alone.
     """
 
     before: tuple[str, ...]
     changes: tuple[Change, ...]
     restart: tuple[str, ...] = ()
+    process: str = PROCESS
 
 
 def token_of(parts: Iterable[str]) -> str:
@@ -76,6 +81,7 @@ def write_record(home: Home, token: str, record: Record) -> None:
         "before": list(record.before),
         "changes": [[each.name, each.before, each.after] for each in record.changes],
         "restart": list(record.restart),
+        "process": record.process,
     }
     beside = path.with_suffix(".part")
     with beside.open("w", encoding="utf-8") as file:
@@ -98,6 +104,7 @@ def read_record(home: Home, token: str) -> Record | None:
             for name, before, after in data["changes"]
         ),
         restart=tuple(data["restart"]),
+        process=data["process"],
     )
 
 

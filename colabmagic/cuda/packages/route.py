@@ -6,7 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.cuda.errors import NoTorchWheelError, PackageInUseError
+from colabmagic.cuda.errors import (
+    NoTorchWheelError,
+    PackageInUseError,
+    RequirementError,
+)
 from colabmagic.cuda.packages.choose import Choice, choose_torch
 from colabmagic.cuda.packages.family import FAMILY, Build, find_build
 from colabmagic.cuda.packages.options import COMMAND_OPTIONS
@@ -18,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from colabmagic.cuda.machine.facts import MachineFacts
-    from colabmagic.cuda.packages.body import Body, Option, Wish
+    from colabmagic.cuda.packages.body import Body
+    from colabmagic.cuda.packages.wish import Option, Wish
     from colabmagic.cuda.planning.plan import Options
     from colabmagic.cuda.steps.base import Step
     from colabmagic.data.compat import Release
@@ -150,6 +155,8 @@ def _plan(  # noqa: PLR0913, PLR0917 (all that was found out)
         groups[DEFAULT] = (*groups.get(DEFAULT, ()), *others)
     changes = _known_changes(build, rest, facts)
     problems = () if options.yes else _in_use(changes, release)
+    if build is not None and any(name == "torch" for name, *_ in changes):
+        warnings = [*warnings, *_left_behind(build, family, facts)]
     return PackagesPlan(
         requirements=step.shown_requirements,
         groups=groups,
@@ -224,7 +231,7 @@ def _for_this_machine(
             continue
         notes.append(
             Problem(
-                code="",
+                code=RequirementError.code,
                 what=f"line {wish.number} is not for this machine: {wish.shown}",
                 seen=f"Python {python}, {facts.arch}",
             )
@@ -252,7 +259,7 @@ def _options(
         label = ours[1] or label
         warnings.append(
             Problem(
-                code="",
+                code=RequirementError.code,
                 what=f"{each.shown} is used for PyTorch alone",
                 seen="everything else comes from pip's own index",
             )
@@ -318,6 +325,30 @@ def _known_changes(
         if pins and not wish.requirement.specifier.contains(before, prereleases=True):
             changes.append((wish.name or "", before, pins[0], True))
     return changes
+
+
+def _left_behind(
+    build: Build, family: list[Wish], facts: MachineFacts
+) -> tuple[Problem, ...]:
+    """Warn of companions that would stay as they are, built against another PyTorch."""
+    names = {wish.name for wish in family}
+    missing = [
+        name
+        for name in FAMILY
+        if name != "torch" and name not in names and build.version_of(name)
+    ]
+    if not missing or facts.torch is None:
+        return ()
+    return (
+        Problem(
+            code=NoTorchWheelError.code,
+            what=f"an installed {' or '.join(missing)} stays as it is, and goes with "
+            "the PyTorch of before",
+            seen=f"torch {facts.torch.version} → {build.version}; to change it too, "
+            "write into the cell:",
+            fix=tuple(missing),
+        ),
+    )
 
 
 def _in_use(

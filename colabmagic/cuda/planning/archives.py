@@ -185,13 +185,13 @@ def usable_archives(facts: MachineFacts) -> tuple[Archive, ...]:
     facts
         The machine.
     """
-    if not _TOOLS <= set(facts.tools) or facts.glibc is None:
+    if not set(facts.tools) >= _TOOLS or facts.glibc is None:
         return ()
     own = own_archive(facts)
     fitting = [
         each
         for each in ARCHIVES
-        if each.glibc <= facts.glibc  # noqa: SIM300 (both are values)
+        if each.glibc <= facts.glibc
         and (not each.is_only_own or each == own)
         and keyring_for(each, facts) is not None
         and source_line(each, facts) is not None

@@ -56,9 +56,18 @@ class FetchDebs(InFolder):
 
     def do(self, work: Work) -> None:
         """Fetch them; `Work.files` has each package's path under its file name then."""
-        fetch_into(work, self._resolved(work))
+        from colabmagic.cuda.errors import SourceUnreachableError  # noqa: PLC0415 (lazy)
 
-    def _resolved(self, work: Work) -> list[Wanted]:
+        found = self._resolved(work)
+        try:
+            fetch_into(work, found)
+        except SourceUnreachableError:  # a newer one may have taken its place
+            newer = [] if work.offline else self._resolved(work, fresh=True)
+            if newer in ([], found):
+                raise
+            fetch_into(work, newer)
+
+    def _resolved(self, work: Work, *, fresh: bool = False) -> list[Wanted]:
         """Ask apt; without a network, remember what it said."""
         from colabmagic.cuda.fetching import apt, trouble  # noqa: PLC0415 (lazy)
         from colabmagic.cuda.fetching.address import shown  # noqa: PLC0415 (lazy)
@@ -77,6 +86,7 @@ class FetchDebs(InFolder):
             arch=self.arch,
             cache=work.cache,
             run=work.run,
+            fresh=fresh,
         )
         rows = [{**asdict(each), "url": shown(each.url)} for each in found]
         work.cache.write_note(asked, {"files": rows})

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 import shlex
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.cuda.errors import NoTorchWheelError, PackageInUseError
+from colabmagic.cuda.errors import PackageInUseError
 from colabmagic.cuda.packages.record import (
+    PROCESS,
     Record,
-    drop_record,
     read_record,
     token_of,
     write_record,
 )
 from colabmagic.cuda.packages.scrub import scrub
 from colabmagic.cuda.packages.sources import Source, official_root
+from colabmagic.cuda.steps.pip_restore import OUTSIDE, PipRestore, shown_python
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from colabmagic.cuda.packages.links import Link
     from colabmagic.cuda.packages.pip_run import Pip
     from colabmagic.cuda.packages.record import Change
     from colabmagic.cuda.steps.base import Step, Work
     from colabmagic.cuda.store.layout import Home
 
 _MOST_SHOWN = 8
-_OUTSIDE = "packages of this Python (pip)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +47,6 @@ class Family:
 
     source: Source
     pins: tuple[str, ...]
-
-
-def _shown_python(python: str | None) -> str:
-    """Return the interpreter as a person types it."""
-    return "python" if python in {None, sys.executable} else str(python)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +87,7 @@ class PipInstall:
     @property
     def outside(self) -> tuple[str, ...]:
         """Return what it changes outside of our folder."""
-        return (_OUTSIDE,)
+        return (OUTSIDE,)
 
     @property
     def shown_requirements(self) -> tuple[str, ...]:
@@ -108,7 +103,7 @@ class PipInstall:
         """Return the commands, and the files that they name."""
         from colabmagic.cuda.packages import pip_run  # noqa: PLC0415 (lazy)
 
-        python = _shown_python(self.python)
+        python = shown_python(self.python)
         parts: dict[str, Any] = {
             "command_options": tuple(map(scrub, self.command_options)),
             "with_wheels": self.family is not None,
@@ -147,7 +142,7 @@ class PipInstall:
         }
 
     def do(self, work: Work) -> None:
-        """Find out what would change, and change it.
+        """Find out what would change, and change it; `Work.packages` tells what.
 
         Raises
         ------
@@ -187,39 +182,47 @@ class _Run:
     def all(self) -> None:
         """Do it."""
         from colabmagic.cuda.packages import pip_run  # noqa: PLC0415 (lazy)
+        from colabmagic.cuda.packages.links import write_page  # noqa: PLC0415 (lazy)
+        from colabmagic.cuda.packages.wheel_pages import find_links  # noqa: PLC0415
 
         step, pip, progress = self.step, self.pip, self.work.progress
         progress.start("pip: what would change")
         before = pip.versions()
         missing = self._missing(before)
         if missing:
-            links = _find_links(self.work, step.family, missing)
-            pip.write(pip_run.WHEELS, [_page(links)])
+            assert step.family is not None
+            links = find_links(self.work, step.family.source, missing)
+            pip.write(pip_run.WHEELS, [write_page(links)])
         pip.write(pip_run.REQUIREMENTS, [*step.options, *step.requirements])
         rows = pip.resolve(step.command_options)
         changes = pip_run.changes_of(rows, before)
         progress.finish(_summary(changes))
         if not changes:
+            self.work.packages = self._still_to_restart()
             return
         restart = self._check_use(changes)
         if not any("--hash" in each for each in step.requirements):
             pip.write(pip_run.FOUND, pip_run.exact(rows))
         frozen = pip.freeze()
         names = {each.name for each in changes}
-        write_record(
-            self.work.home,
-            step.token,
-            Record(
-                before=tuple(
-                    scrub(line) for name, line in frozen.items() if name in names
-                ),
-                changes=tuple(changes),
-                restart=restart,
-            ),
+        record = Record(
+            before=tuple(scrub(line) for name, line in frozen.items() if name in names),
+            changes=tuple(changes),
+            restart=restart,
         )
+        write_record(self.work.home, step.token, record)
         progress.start("pip install", len(changes))
-        pip.install(step.command_options, self._advance)
+        try:
+            pip.install(step.command_options, self._advance)
+        finally:
+            importlib.invalidate_caches()  # so that this kernel finds what is new
         progress.finish(_summary(changes))
+        self.work.packages = record
+
+    def _still_to_restart(self) -> Record:
+        """Return that nothing changes, and what an earlier run left to be restarted."""
+        last = outcome_of(self.step, self.work.home)
+        return Record(before=(), changes=(), restart=last.restart if last else ())
 
     def _missing(self, before: dict[str, str]) -> tuple[str, ...]:
         """Return the pins of the family that are not installed yet."""
@@ -274,192 +277,12 @@ def _summary(changes: Sequence[Change]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-def _session(work: Work) -> Any:  # noqa: ANN401 (requests publishes no types)
-    """Return a session; what the service gave, if it did."""
-    if work.session is not None:
-        return work.session
-    import requests
-
-    return requests.Session()
-
-
-def _find_links(
-    work: Work, family: Family | None, pins: Sequence[str]
-) -> tuple[Link, ...]:
-    """Return the wheels for some pins.
-
-    Raises
-    ------
-    SourceUnreachableError, NoTorchWheelError, ChecksumError
-        The source does not answer, has none, or has another than PyTorch.
-    """
-    assert family is not None
-    if work.offline:
-        from colabmagic.cuda.errors import SourceUnreachableError  # noqa: PLC0415
-
-        raise SourceUnreachableError(
-            "PyTorch's wheels would have to be fetched, and --offline was given",
-            seen=", ".join(pins),
-            hint="run the cell without --offline",
-        )
-    with _session(work) as session:
-        return tuple(_find_link(session, family.source, pin) for pin in pins)
-
-
-def _find_link(session: Any, source: Source, pin: str) -> Link:  # noqa: ANN401
-    """Return the wheel for one pin, with the checksum that PyTorch tells.
-
-    Raises
-    ------
-    SourceUnreachableError, NoTorchWheelError, ChecksumError
-        See `_find_links`.
-    """
-    from colabmagic.cuda.packages import links  # noqa: PLC0415 (lazy)
-
-    name = pin.partition("=")[0]
-    page = source.page(name)
-    link = _pick(links.fetch_page(session, page), page, pin)
-    if link is None:
-        raise NoTorchWheelError(
-            f"there is no wheel of {pin} for this Python",
-            seen=f"looked at {scrub(page)}",
-            hint=f"see which there are: {scrub(page)}",
-        )
-    official = source.official_page(name)
-    if official is not None:
-        text = links.fetch_page(session, official, is_needed=False)
-        link = links.with_official_checksum(link, _pick(text, official, pin))
-    return link
-
-
-def _pick(text: str | None, address: str, pin: str) -> Link | None:
-    """Return the wheel for a pin on a page."""
-    from packaging.tags import sys_tags  # noqa: PLC0415
-
-    from colabmagic.cuda.packages import links  # noqa: PLC0415 (lazy)
-
-    if text is None:
-        return None
-    return links.pick(links.parse_page(text, address), pin, tuple(sys_tags()))
-
-
-def _page(links: Sequence[Link]) -> str:
-    """Return the page for pip."""
-    from colabmagic.cuda.packages.links import write_page  # noqa: PLC0415 (lazy)
-
-    return write_page(links)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipRestore:
-    """Bring back the packages that `PipInstall` has changed.
-
-    Attributes
-    ----------
-    token
-        Of the record.
-    python
-        The interpreter; None: this one.
-    root
-        Folder of the indexes of PyTorch's wheels.
-    is_flat
-        Whether they are pages of links.
-    """
-
-    token: str
-    python: str | None = None
-    root: str = field(default="", repr=False)
-    is_flat: bool = False
-
-    @property
-    def kind(self) -> str:
-        """Return the name of this kind of step."""
-        return "pip-restore"
-
-    @property
-    def outside(self) -> tuple[str, ...]:
-        """Return what it changes outside of our folder."""
-        return (_OUTSIDE,)
-
-    def lines(self) -> Sequence[str]:
-        """Return what is done, in words: the versions are in the record."""
-        python = _shown_python(self.python)
-        return [
-            f"{python} -m pip uninstall --yes (what was new)",
-            f"{python} -m pip install --no-deps (what was there, same versions)",
-        ]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data, without passwords."""
-        return {
-            "kind": self.kind,
-            "token": self.token,
-            "python": self.python,
-            "root": scrub(self.root),
-            "is_flat": self.is_flat,
-        }
-
-    def do(self, work: Work) -> None:
-        """Bring the packages back; do nothing where nothing was changed.
-
-        Raises
-        ------
-        CudaError
-            Pip cannot; the record stays, so that it can be tried again.
-        """
-        from colabmagic.cuda.packages.pip_run import Pip  # noqa: PLC0415 (lazy)
-
-        record = read_record(work.home, self.token)
-        if record is None:
-            return
-        with tempfile.TemporaryDirectory(prefix="colabmagic-pip-") as folder:
-            self._restore(record, work, Pip(work, self.python, Path(folder)))
-        drop_record(work.home, self.token)
-
-    def undo(self) -> Sequence[Step]:
-        """Return nothing: what was there is there."""
-        return ()
-
-    def _restore(self, record: Record, work: Work, pip: Pip) -> None:
-        """Take away what was new, and install what was there."""
-        from colabmagic.cuda.packages import pip_run  # noqa: PLC0415 (lazy)
-        from colabmagic.cuda.packages.record import name_of  # noqa: PLC0415 (lazy)
-
-        before = {name_of(line): line for line in record.before}
-        now = {name: scrub(line) for name, line in pip.freeze().items()}
-        names = [each.name for each in record.changes]
-        new = [name for name in names if name in now and name not in before]
-        back = [
-            before[name]
-            for name in names
-            if name in before and now.get(name) != before[name]
-        ]
-        work.progress.start("pip: back to what was there", len(new) + len(back))
-        if new:
-            argv = [pip.python, "-m", "pip", "uninstall", "--yes", "--no-input", *new]
-            pip.run(argv, lambda _: None)
-        if back:
-            links = self._links(work, back)
-            if links:
-                pip.write(pip_run.WHEELS, [_page(links)])
-            pip.write(pip_run.REQUIREMENTS, back)
-            pip.install(("--no-deps", "--force-reinstall"), lambda _: None)
-        work.progress.finish(f"{len(back)} brought back, {len(new)} taken away")
-
-    def _links(self, work: Work, lines: Sequence[str]) -> list[Link]:
-        """Return the wheels of PyTorch's builds among some lines of ``pip freeze``."""
-        found: list[Link] = []
-        for line in lines:
-            name, _, version = line.partition("==")
-            label = version.partition("+")[2]
-            if not label.startswith("cu"):
-                continue
-            source = Source(url=f"{self.root}/{label}", is_flat=self.is_flat)
-            family = Family(source=source, pins=(f"{name}=={version}",))
-            found += _find_links(work, family, family.pins)
-        return found
-
-
 def outcome_of(step: PipInstall, home: Home) -> Record | None:
-    """Return what a step has changed, and what must be restarted; None: nothing."""
-    return read_record(home, step.token)
+    """Return what a step has changed, and what must be restarted; None: nothing.
+
+    A kernel that has restarted since has nothing left to restart for.
+    """
+    record = read_record(home, step.token)
+    if record is None or record.process == PROCESS:
+        return record
+    return replace(record, restart=())

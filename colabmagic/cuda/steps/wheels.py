@@ -33,12 +33,11 @@ class FetchWheels(InFolder):
 
     def lines(self) -> Sequence[str]:
         """Return what a person sees."""
-        from colabmagic.cuda.fetching.pip_resolver import pip_argv  # noqa: PLC0415 (lazy)
+        from colabmagic.cuda.fetching.pip_resolver import finder_argv  # noqa: PLC0415 (lazy)
 
-        argv = pip_argv(self.requirements, "report.json")
         return (
-            shlex.join(["python", *argv[1:]]),
-            "download the wheels that it names",
+            shlex.join(["python", *finder_argv(self.requirements)[1:]]),
+            "download the wheels that pip would take",
         )
 
     def do(self, work: Work) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import io
+import shutil
+import tempfile
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from colabmagic.cuda.errors import CudaError
 from colabmagic.cuda.unpacking.tar import unpack_tar
+from colabmagic.cuda.unpacking.zstd import is_readable
+from colabmagic.host import command
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from colabmagic.cuda.unpacking.policy import Outlet
 
 _MAGIC: Final = b"!<arch>\n"
 _HEAD: Final = 60
 _END: Final = b"`\n"
+_TIMEOUT_S: Final = 600.0
 
 
 def unpack_deb(path: Path, outlet: Outlet) -> None:
@@ -40,12 +45,39 @@ def unpack_deb(path: Path, outlet: Outlet) -> None:
         while head := stream.read(_HEAD):
             name, size = _head(head, outlet)
             begin = stream.tell()
+            if name == "data.tar.zst" and not is_readable():
+                _by_dpkg(path, outlet)
+                return
             if name.startswith("data.tar"):
                 part = _Part(stream, begin, size)
                 unpack_tar(io.BufferedReader(part), outlet)
                 return
             stream.seek(begin + size + size % 2)
     raise outlet.damaged("it ends before its data")
+
+
+def _by_dpkg(path: Path, outlet: Outlet) -> None:
+    """Let dpkg-deb unpack the tar archive, which it reads in each packing it makes.
+
+    Where packages come from apt it is here; it writes one file, and we what is in it.
+    """
+    if shutil.which("dpkg-deb") is None:
+        raise CudaError(
+            f"{outlet.name} is packed by zstd, and nothing here reads that",
+            seen="no zstd, no dpkg-deb; Python reads it since 3.14",
+            hint="%pip install backports.zstd",
+        )
+    with tempfile.TemporaryDirectory(prefix=".deb-", dir=outlet.root) as folder:
+        plain = Path(folder) / "data.tar"
+        script = 'exec dpkg-deb --fsys-tarfile "$1" >"$2"'
+        outcome = command.run(
+            ["sh", "-c", script, "sh", str(path), str(plain)], timeout_s=_TIMEOUT_S
+        )
+        if not outcome.ok:
+            said = outcome.stderr.strip().rpartition(": ")[2]
+            raise outlet.damaged(f"dpkg-deb: {said or outcome.error}")
+        with plain.open("rb") as stream:
+            unpack_tar(stream, outlet)
 
 
 def _head(head: bytes, outlet: Outlet) -> tuple[str, int]:

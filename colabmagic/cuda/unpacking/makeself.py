@@ -38,6 +38,8 @@ _PARTS: Final = "builds/"
 _NEVER: Final = (  # the driver, samples and installers: only the toolkit is wanted
     "NVIDIA-Linux*", "*/NVIDIA-Linux*", "NVIDIA_*", "*samples*", "cuda-installer*",
     "bin/cuda-uninstaller", "install-linux.pl", "InstallUtils.pm", "*.run",
+    # Programs with windows, and manuals: most of the bytes, and no use in a notebook.
+    "doc/*", "libnsight/*", "libnvvp/*", "nsight-*", "nsightee_plugins/*", "Nsight*",
 )  # fmt: skip
 
 

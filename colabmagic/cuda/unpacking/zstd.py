@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from colabmagic.host.command import CommandOutcome
 
 _MODULES: Final = ("compression.zstd", "backports.zstd")
+_OTHER: Final = "zstandard"  # with another interface
 _TIMEOUT_S: Final = 600.0
 
 
@@ -37,12 +38,12 @@ def open_zstd(
         Nothing here can read it.
     """
     for name in _MODULES:
-        try:
-            module: Any = importlib.import_module(name)
-        except ImportError:
-            continue
-        opened: IO[bytes] = module.open(stream)
-        return opened
+        if (module := _imported(name)) is not None:
+            opened: IO[bytes] = module.open(stream)
+            return opened
+    if (module := _imported(_OTHER)) is not None:
+        reader: IO[bytes] = module.ZstdDecompressor().stream_reader(stream)
+        return reader
     program = shutil.which("zstd")
     if program is None:
         raise CudaError(
@@ -51,6 +52,20 @@ def open_zstd(
             hint="%pip install backports.zstd",
         )
     return _by_program(program, stream, run)
+
+
+def is_readable() -> bool:
+    """Tell whether anything here reads it."""
+    names = (*_MODULES, _OTHER)
+    return bool(shutil.which("zstd")) or any(_imported(name) for name in names)
+
+
+def _imported(name: str) -> Any:  # noqa: ANN401 (a module)
+    """Return a module; None if it is not here."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
 
 
 def _by_program(
@@ -63,5 +78,6 @@ def _by_program(
             shutil.copyfileobj(stream, out)
         outcome = run([program, "-q", "-d", packed, "-o", plain], timeout_s=_TIMEOUT_S)
         if not outcome.ok:
-            raise ValueError(outcome.stderr.strip() or "zstd fails")
+            said = outcome.stderr.strip().rpartition(" : ")[2]  # before it: our path
+            raise ValueError(f"zstd: {said or outcome.error}")
         return open(plain, "rb")  # noqa: PTH123 (read on when the folder is gone)

@@ -246,6 +246,20 @@ def test_without_an_announced_hash_the_address_is_remembered(
     assert downloader.fetch(wanted).read_bytes() == b"new"
 
 
+def test_what_an_address_brought_is_used_while_its_server_is_away(
+    publish: Callable[..., Wanted], downloader: Downloader, server: FileServer
+) -> None:
+    """An address of NVIDIA's has a version in it; a 404 is an answer, though."""
+    wanted = publish(sha256=False)
+    path = downloader.fetch(wanted)
+    server.fail("status", times=-1, code=503)
+    assert downloader.fetch(wanted) == path
+    server.faults.clear()
+    server.fail("status", times=-1, code=404)
+    with pytest.raises(SourceUnreachableError):
+        downloader.fetch(wanted)
+
+
 def test_a_damaged_file_in_the_cache_is_fetched_again(
     publish: Callable[..., Wanted], downloader: Downloader, server: FileServer
 ) -> None:
@@ -269,6 +283,21 @@ def test_a_redirect_to_another_host_is_followed_without_the_login(
     assert "Authorization" in first.headers
     assert "Authorization" not in second.headers
     assert second.headers["Host"].startswith("localhost")
+
+
+def test_the_proxy_of_the_environment_is_used(
+    publish: Callable[..., Wanted],
+    downloader: Downloader,
+    server: FileServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As behind the walls of a company; a name that only the proxy knows is no matter."""
+    wanted = replace(publish(), url="http://nvidia.invalid/a.bin")
+    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", server.url)
+    assert downloader.fetch(wanted).read_bytes() == content_of(server, wanted)
+    assert server.requests[0].headers["Host"] == "nvidia.invalid"
 
 
 @pytest.mark.parametrize("to", ["ftp://127.0.0.1/a", "file:///etc/passwd"])
@@ -340,4 +369,4 @@ def test_the_session_names_us() -> None:
     """A server can tell who asks."""
     with new_session() as session:
         assert isinstance(session, requests.Session)
-        assert session.headers["User-Agent"].startswith("colabmagic/")
+        assert session.headers["User-Agent"].startswith("colabmagic ")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from colabmagic.cuda.errors import (
+    ChecksumError,
     CudaError,
     NoCompilerInPackageError,
     SourceUnreachableError,
 )
-from colabmagic.cuda.fetching.pip_resolver import resolve, with_logins
+from colabmagic.cuda.fetching.pip_resolver import _by_dry_run, resolve, with_logins
 from colabmagic.host.command import run
 from tests.fakes.nvidia.wheels import make_index, make_wheel
 
@@ -44,6 +45,35 @@ def test_the_newest_that_fits_is_found_with_its_hash(index: FileServer) -> None:
     assert found.url == f"{index.url}/whl/cu111/{found.name}"
     wheel = index.root / "whl" / "cu111" / found.name
     assert found.sha256 == hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
+def test_both_ways_find_the_same(index: FileServer) -> None:
+    """Pip's report, and its finder, which downloads no wheel."""
+    asked = ["nvidia-tiny<13.1"]
+    assert resolve(asked, run=run) == _by_dry_run(asked, run)
+    assert [path for path in index.sent if path.endswith(".whl")] == [
+        "/whl/cu111/nvidia_tiny-13.0.88-py3-none-any.whl"  # by the dry run
+    ]
+
+
+def test_where_pips_inside_has_changed_its_report_does(
+    index: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The finder of pip is not public: without it, the slower way answers."""
+    monkeypatch.setattr(
+        "colabmagic.cuda.fetching.pip_resolver.finder_argv",
+        lambda _: ["python-that-is-not-there"],
+    )
+    (found,) = resolve(["nvidia-tiny"], run=run)
+    assert found.url.startswith(index.url)
+    assert found.sha256 is not None
+
+
+def test_wrong_bytes_under_a_dry_run_are_one_error(index: FileServer) -> None:
+    """Pip has downloaded, and says so in capitals."""
+    index.fail("corrupt", ".whl", times=-1)
+    with pytest.raises(ChecksumError):
+        _by_dry_run(["nvidia-tiny"], run)
 
 
 @pytest.mark.parametrize("wanted", ["nvidia-tiny==99.*", "nvidia-old", "nvidia-no"])

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.cuda.errors import SourceUnreachableError
+from colabmagic.cuda.errors import DiskFullError, SourceUnreachableError
 from colabmagic.cuda.fetching.together import fetch_all
 from tests.cuda.fetching.conftest import HASTE
 
@@ -230,6 +231,17 @@ def test_when_one_process_dies_the_other_goes_on(
     server.go.set()
     assert json.loads(second.communicate(timeout=30)[0])
     assert server.ranges()[-1] is not None
+
+
+def test_all_files_together_must_fit(
+    publish: Callable[..., Wanted], cache: Cache, server: FileServer
+) -> None:
+    """Each would, but not both: nothing is asked of the server."""
+    free = shutil.disk_usage(cache.root.parent).free
+    wanted = [replace(publish(name), size=free // 3 * 2) for name in ("a", "b")]
+    with pytest.raises(DiskFullError, match="no room for 2 files"):
+        fetch_all(wanted, cache=cache, patience=HASTE)
+    assert not server.requests
 
 
 def small_disk() -> tuple[str, ...]:

@@ -55,7 +55,7 @@ def told(plan: Plan) -> str:
         chosen = plan.chosen
         lines += [
             f"-> {chosen.method}, {_mb(chosen.download_bytes)}, "
-            + f"{_mb(chosen.disk_bytes)} on disk, {chosen.basis}",
+            f"{_mb(chosen.disk_bytes)} on disk, {chosen.basis}",
             *(f"   {line}" for line in plan.lines()),
         ]
     lines += _problems("Why", plan.problems)

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import venv
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +19,7 @@ from tests.fakes.wheel_index import WheelIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _STAYS = ("pip", "setuptools", "_distutils_hack", "distutils-precedence", "pkg_res")
 

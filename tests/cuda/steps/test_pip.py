@@ -18,6 +18,7 @@ from colabmagic.cuda.errors import (
 )
 from colabmagic.cuda.packages.sources import Source
 from colabmagic.cuda.steps.pip import Family, PipInstall, outcome_of
+from colabmagic.cuda.steps.registry import step_from_dict
 from tests.fakes.wheel_index import WheelIndex, make_wheel
 
 if TYPE_CHECKING:
@@ -190,6 +191,9 @@ def test_an_imported_package_is_not_changed(
     assert place.versions() == {"tinydep": "1.0", "wants-old": "1.0"}
     assert outcome is not None
     assert outcome.restart == ("tinydep",)
+    assert work.packages == outcome
+    willing.do(work)  # nothing is left to change, but the kernel still has the old one
+    assert (work.packages.changes, work.packages.restart) == ((), ("tinydep",))
 
 
 def test_passwords_are_used_and_never_shown(
@@ -318,8 +322,20 @@ def test_servers_that_are_gone(
     index.stop()
     with pytest.raises(SourceUnreachableError) as caught:
         PipInstall(requirements=("timm",), python=place.python).do(work)
-    assert caught.value.what == "a package index does not answer"
+    assert caught.value.what == "a server that pip asks does not answer"
     assert place.versions() == {}
+
+
+def test_a_download_that_is_cut(index: WheelIndex, place: Place, work: Work) -> None:
+    """Half a wheel is no wheel, and nothing is half installed."""
+    fill(index)
+    index.fault(TORCH, "whl/cu118", "cut")
+    place.pip("tinydep==1.5")
+    before = place.files()
+    with pytest.raises((SourceUnreachableError, ChecksumError)) as caught:
+        step_of(index, place, "timm").do(work)
+    assert caught.value.seen
+    assert place.files() == before
 
 
 def test_a_build_that_is_not_there(index: WheelIndex, place: Place, work: Work) -> None:
@@ -336,9 +352,11 @@ def test_a_build_that_is_not_there(index: WheelIndex, place: Place, work: Work) 
     [
         (
             "nonesuch",
-            "pip finds no package nonesuch | seen: the index has none of this name for "
-            "this Python | try: check its name; the one to type is on the package's "
-            "own page",
+            (
+                "pip finds no package nonesuch | seen: the index has none of this name for "
+                "this Python | try: check its name; the one to type is on the package's "
+                "own page"
+            ),
         ),
         (
             "tinydep==7",
@@ -407,12 +425,16 @@ def test_the_plan_shows_what_runs(place: Place, index: WheelIndex) -> None:
     """The lines of a step are its commands, with the files that they name."""
     lines = step_of(index, place, "timm").lines()
     assert lines == [
-        f"{place.python} -m pip install --no-input --progress-bar=off "
-        "--find-links=torch-wheels.html --dry-run --report=report.json "
-        "--requirement=requirements.txt",
-        f"{place.python} -m pip install --no-input --progress-bar=off "
-        "--find-links=torch-wheels.html --constraint=found.txt "
-        "--requirement=requirements.txt",
+        (
+            f"{place.python} -m pip install --no-input --progress-bar=off "
+            "--find-links=torch-wheels.html --dry-run --report=report.json "
+            "--requirement=requirements.txt"
+        ),
+        (
+            f"{place.python} -m pip install --no-input --progress-bar=off "
+            "--find-links=torch-wheels.html --constraint=found.txt "
+            "--requirement=requirements.txt"
+        ),
         f"with requirements.txt: {PIN}; {VISION_PIN}; timm",
         "with found.txt: the versions that the first command finds",
         f"with torch-wheels.html: {PIN}, {VISION_PIN} from {index.url}/whl/cu118 alone",
@@ -454,3 +476,4 @@ def test_a_step_is_plain_data(index: WheelIndex, place: Place) -> None:
     (undo,) = step.undo()
     assert json.loads(json.dumps(undo.to_dict()))["token"] == step.token
     assert undo.undo() == ()
+    assert step_from_dict(json.loads(json.dumps(undo.to_dict()))) == undo

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.cuda.errors import ChecksumError
+from colabmagic.cuda.errors import ChecksumError, CudaError
 from colabmagic.cuda.unpacking.unpack import unpack
 from tests.cuda.unpacking.hostile import (
     REFUSED,
@@ -191,6 +191,24 @@ def test_a_debian_package_is_unpacked_as_dpkg_does(
     assert ours.pop("usr/lib/cuda/bin/gcc") == "-> ../../../../usr/bin/gcc-11"
     assert ours == theirs
     assert ours["usr/lib/cuda/lib/libx.so"] == "-> libx.so.1"
+
+
+@needs_dpkg
+def test_dpkg_reads_zstd_where_nothing_else_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine with Ubuntu's packages and without a module of zstd."""
+    source = write_tree(tmp_path / "tree", {"bin/nvcc": b"#!/bin/sh\n"})
+    deb = make_deb(tmp_path, "tiny", "1.0", {"usr": source}, packing="zstd")
+    monkeypatch.setattr("colabmagic.cuda.unpacking.deb.is_readable", lambda: False)
+    unpack(deb, tmp_path / "out", name=deb.name, kind="deb")
+    assert tree(tmp_path / "out") == {"usr/bin/nvcc": "755 #!/bin/sh\n"}
+    cut(deb, 0.8)
+    with pytest.raises(ChecksumError, match="no whole archive"):
+        unpack(deb, tmp_path / "out", name=deb.name, kind="deb")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(CudaError, match="packed by zstd"):
+        unpack(deb, tmp_path / "out", name=deb.name, kind="deb")
 
 
 @pytest.mark.parametrize("version", ["9.2.148", "10.2.89", "11.1.1"])

@@ -54,6 +54,8 @@ class Archive:
         (self.folder / "Release").write_bytes(release)
         gpg = ["gpg", "--batch", "--homedir", str(self.gnupg), "--yes"]
         _run([*gpg, "--clearsign", "-o", "InRelease", "Release"], self.folder)
+        kill = ["gpgconf", "--homedir", str(self.gnupg), "--kill", "gpg-agent"]
+        _run(kill, self.folder)
 
 
 def make_archive(root: Path, secret: Path, parts: Mapping[str, Path]) -> Archive:
@@ -91,7 +93,6 @@ def make_archive(root: Path, secret: Path, parts: Mapping[str, Path]) -> Archive
     _run([*gpg, "--export", "-o", str(keyring)], root)
     archive = Archive(folder, keyring, secret)
     archive.sign()
-    _run(["gpgconf", "--homedir", str(secret), "--kill", "gpg-agent"], root)
     return archive
 
 

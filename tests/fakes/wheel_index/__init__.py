@@ -10,7 +10,7 @@ import threading
 import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class WheelIndex:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
         )
 
-    def __enter__(self) -> WheelIndex:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -124,7 +124,7 @@ class WheelIndex:
         self.pages.setdefault(f"/{folder}/", []).extend(wheels)
 
     def fault(self, wheel: Wheel, folder: str, what: str) -> None:
-        """Spoil a wheel in one folder: wrong_bytes, wrong_hash or no_hash."""
+        """Spoil a wheel in one folder: wrong_bytes, wrong_hash, no_hash or cut."""
         self.faults[f"/{folder}/{wheel.file}"] = what
 
     def need_login(self, folder: str, user: str, password: str) -> None:
@@ -148,6 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     of: ClassVar[WheelIndex]
     protocol_version = "HTTP/1.1"
+    is_cut = False
     timeout = 10  # for a client that keeps its connection open and says nothing
 
     def do_GET(self) -> None:
@@ -165,8 +166,11 @@ class _Handler(BaseHTTPRequestHandler):
         page, _, file = path.rpartition("/")
         for wheel in index.pages.get(f"{page}/", ()):
             if wheel.file == file:
-                spoiled = self._fault(page, wheel) == "wrong_bytes"
-                data = make_wheel(wheel.name, "0").data if spoiled else wheel.data
+                fault = self._fault(page, wheel)
+                data = wheel.data
+                if fault == "wrong_bytes":
+                    data = make_wheel(wheel.name, "0").data
+                self.is_cut = fault == "cut"
                 self._send(200, data, {"Content-Type": "application/octet-stream"})
                 return
         self._send(404, b"", {})
@@ -196,6 +200,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
+        if self.is_cut:
+            data = data[: len(data) // 2]
+            self.close_connection = True
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:

@@ -118,14 +118,15 @@ def _rung_finding(rung: Rung) -> Finding:
 def _packages(outcome: Outcome) -> tuple[Finding, ...]:
     """Return what pip did, and what must be restarted for it."""
     record = outcome.packages
-    if record is None or not record.changes:
+    if record is None:
         return ()
-    shown = [each.shown for each in record.changes[:_MOST_CHANGES]]
-    more = len(record.changes) - len(shown)
-    told = "; ".join(shown) + (f"; and {more} more" if more else "")
-    found = [
-        Finding(code=NOTE, severity=Severity.INFO, title=f"pip has installed: {told}")
-    ]
+    found = []
+    if record.changes:
+        shown = [each.shown for each in record.changes[:_MOST_CHANGES]]
+        more = len(record.changes) - len(shown)
+        told = "; ".join(shown) + (f"; and {more} more" if more else "")
+        title = f"pip has installed: {told}"
+        found.append(Finding(code=NOTE, severity=Severity.INFO, title=title))
     if record.restart:
         names = ", ".join(record.restart)
         found.append(

@@ -112,16 +112,25 @@ def finding(problem: Problem, severity: Severity) -> Finding:
         severity=severity,
         title=problem.what,
         evidence=(problem.seen,) if problem.seen else (),
-        fix=tuple(_choices(problem.fix)),
+        fix=tuple(choices(problem.fix)),
     )
 
 
-def _choices(fixes: Iterable[str]) -> Iterable[str]:
-    """Yield the lines of fixes; what is another way, and no further step, says so."""
-    for number, fix in enumerate(fixes):
-        if number and fix.startswith(_ANOTHER_WAY):
+def choices(fixes: Iterable[str]) -> Iterable[str]:
+    """Yield the lines of fixes; what is another way, and no further step, says so.
+
+    Parameters
+    ----------
+    fixes
+        Of a problem.
+    """
+    before = ""
+    for fix in fixes:
+        if before and fix.startswith(_ANOTHER_WAY):
             yield "or"
-        yield from typed(fix)
+        is_line_of_cell = before.startswith("%%") and " " not in fix
+        yield from (Code(fix),) if is_line_of_cell else typed(fix)
+        before = fix
 
 
 def typed(text: str) -> Iterable[str]:

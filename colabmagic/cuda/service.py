@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from colabmagic.cuda.machine.facts import MachineFacts
+    from colabmagic.cuda.planning.plan import Problem
     from colabmagic.host.command import CommandOutcome
     from colabmagic.report.progress import Progress
 
@@ -362,14 +363,27 @@ def _store(
     return Store(home, make_work)
 
 
+def refusal(problem: Problem) -> CudaError:
+    """Return the error for what stands against a plan, as a person reads it.
+
+    Parameters
+    ----------
+    problem
+        Of the plan.
+    """
+    from colabmagic.cuda.report import choices  # noqa: PLC0415 (lazy)
+
+    return error_of(replace(problem, fix=tuple(choices(problem.fix))))
+
+
 def _refuse(plan: Plan) -> None:
     """Raise what stands against a plan, if anything does."""
     if plan.problems:
-        raise error_of(plan.problems[0])
+        raise refusal(plan.problems[0])
     if plan.chosen is None or plan.release is None:
         first = next((each.problem for each in plan.candidates if each.problem), None)
         if first is not None:
-            raise error_of(first)
+            raise refusal(first)
         raise CudaError(
             f"CUDA {clean(plan.wanted)} cannot be had here",
             hint=f"%cuda_install --plan {clean(plan.wanted)}   says why",

@@ -25,11 +25,10 @@ MAGICS: Final[dict[str, str]] = {
 
 # Those of them that run the user's cell, and the function that opens a session.
 CELL_MAGICS: Final[dict[str, str]] = {
-    "cuda_install": "colabmagic.magics.cuda:CudaMagics",
     "train_on": "colabmagic.magics.train:open_session",
 }
 
-# Those whose body is text for the magic itself, such as lines for pip.
+# Others whose body is text for the magic itself, such as lines for pip.
 BODY_MAGICS: Final = frozenset({"cuda_install"})
 
 _LOADED: weakref.WeakKeyDictionary[InteractiveShell, Extension] = (

@@ -100,6 +100,7 @@ class Extension:
                         table[kind][name] = self._replaced[kind, name]
             # IPython adds every instance of Magics to what `%config` looks through.
             _remove(self._shell.configurables, magic.instance)
+        _front.BODIES.difference_update(self._magics)
         transforms = self._shell.input_transformer_manager.line_transforms
         _remove(transforms, _front.open_front_door)
         _remove(self._shell.ast_transformers, self._ast_transformer)

@@ -95,3 +95,14 @@ class ByteProgress(CellProgress):
             return line
         rate = self._done / max(now - self._step_began, _EVERY_S)
         return f"{line} of {in_words(self._total)}, {in_words(rate)}/s"
+
+
+class DownloadProgress(ByteProgress):
+    """Shows bytes also where nobody knows how many will come."""
+
+    def _line(self, now: float) -> str:
+        """Return what is shown."""
+        if self._total is not None or self._done < _LEAST_BYTES:
+            return super()._line(now)
+        rate = self._done / max(now - self._step_began, _EVERY_S)
+        return f"{self._what} … {in_words(self._done)}, {in_words(rate)}/s"

@@ -12,7 +12,7 @@ from IPython.display import display
 
 from colabmagic.magics._base import parse
 from colabmagic.magics._completion import completes
-from colabmagic.magics._progress import ByteProgress
+from colabmagic.magics._progress import DownloadProgress
 from colabmagic.magics._shown import is_last_line, is_whole_terminal_cell, once
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class CudaMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     )
     @argument(
         "--verify",
-        metavar="VERSION|ext",
+        metavar="VERSION",
         nargs="?",
         const="",
         help="prove one anew; ext: also build and call a PyTorch extension",
@@ -205,7 +205,7 @@ def _progress(options: argparse.Namespace) -> Progress:
         from colabmagic.report.progress import SILENT  # noqa: PLC0415 (a name)
 
         return SILENT
-    return ByteProgress()
+    return DownloadProgress()
 
 
 def _offer_restart(report: Document) -> None:

@@ -290,7 +290,7 @@ def test_a_proof_holds_until_something_changes(home: Home, tmp_path: Path) -> No
     nvcc_in(root)
     rung = Rung(name="version", verdict="ok", why="CUDA 13.0.88.", seconds=2.0)
     user = environment.without_ours()
-    known = {"own": {}, "capability": None, "ext": False}
+    known = {"own": {}, "capability": None, "until": "ext False"}
     key = key_of(root, user=user, **known)  # type: ignore[arg-type]
     assert key is not None
     proofs = Proofs.below(home.toolkits)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.magics import CELL_MAGICS, MAGICS
+from colabmagic.magics import BODY_MAGICS, CELL_MAGICS, MAGICS
 from tests.repo.project import ROOT, text_of
 from tests.repo.session import session_cells
 
 if TYPE_CHECKING:
     import argparse
 
+WITH_BODY = {*CELL_MAGICS, *BODY_MAGICS}
 PAPERS = ["README.md", "CONTRIBUTING.md", "docs/design.md"]
 MOST_LINES = 12
 LARGEST_PICTURE_BYTES = 300_000
@@ -38,7 +39,7 @@ def parser_of(magic: str) -> argparse.ArgumentParser:
 
 def test_the_readme_lists_the_magics_that_exist() -> None:
     """The table of magics has one row for each, in the order of `MAGICS`."""
-    expected = [f"%%{name}" if name in CELL_MAGICS else f"%{name}" for name in MAGICS]
+    expected = [f"%%{name}" if name in WITH_BODY else f"%{name}" for name in MAGICS]
     listed = [
         row.strip("`").split()[0] for row in rows(text_of("README.md"), "## The magics")
     ]
@@ -48,7 +49,7 @@ def test_the_readme_lists_the_magics_that_exist() -> None:
 @pytest.mark.parametrize("magic", MAGICS)
 def test_the_readme_lists_the_options_of_a_magic(magic: str) -> None:
     """Each option is in the table, with its choices; no row is out of date."""
-    sign = "%%" if magic in CELL_MAGICS else "%"
+    sign = "%%" if magic in WITH_BODY else "%"
     listed = rows(text_of("README.md"), f"### `{sign}{magic}`")
     expected = []
     for action in parser_of(magic)._actions:

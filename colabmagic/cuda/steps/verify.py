@@ -85,7 +85,13 @@ class Verify:
         own = {**work.environment, **dict(self.variables)}
         user = environment.without_ours()
         proofs = Proofs.below(work.home.toolkits)
-        key = key_of(root, own=own, user=user, capability=self.capability, ext=self.ext)
+        key = key_of(
+            root,
+            own=own,
+            user=user,
+            capability=self.capability,
+            until=f"{self.until} {self.ext}",
+        )
         if self.root is not None and self._was_proven(work, proofs, key, own, user):
             return
         ladder = self._climb(work, root, own, user)

@@ -130,7 +130,7 @@ def key_of(
     own: Mapping[str, str],
     user: Mapping[str, str],
     capability: int | None,
-    ext: bool,
+    until: str,
 ) -> str | None:
     """Return a hash of all that a ladder rests on; None: something of it is missing.
 
@@ -146,8 +146,8 @@ def key_of(
         The environment of the session.
     capability
         Of the GPU that is here; None: none is.
-    ext
-        Whether a PyTorch extension was built.
+    until
+        How far it is climbed.
     """
     prefix = str(root)
     with contextlib.suppress(OSError):
@@ -156,7 +156,7 @@ def key_of(
             sorted((name, value.replace(prefix, _ROOT)) for name, value in own.items()),
             _compiler(own, prefix),
             [user.get(name, "") for name in _USER if user.get(name) != own.get(name)],
-            [capability, ext, _driver()],
+            [capability, until, _driver()],
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return None

@@ -20,6 +20,7 @@
   const CAPTCHA_FRAMES = "iframe[src*=recaptcha i], iframe[title*=recaptcha i]";
   const DIALOGS = "dialog, md-dialog, mwc-dialog, paper-dialog, colab-dialog, [role=dialog], "
     + "[role=alertdialog], [aria-modal=true], [slot=primaryAction]";
+  const OF_INTEREST = [HOSTS, CAPTCHA_HOSTS, CAPTCHA_FRAMES, DIALOGS].join(", ");
 
   /* Wall clock, so that a sleep of the computer counts; the other one, should the wall
      clock be set back. */
@@ -41,15 +42,19 @@
     return path;
   };
 
-  /* All open shadow roots, the document first. */
-  const allRoots = () => {
+  /* What matters on the page, through all open shadow roots. */
+  const allOfInterest = () => {
+    const found = [];
     const roots = [document];
     for (let i = 0; i < roots.length; i += 1) {
-      for (const element of roots[i].querySelectorAll("*")) {
-        if (element.shadowRoot) { roots.push(element.shadowRoot); }
+      found.push(...roots[i].querySelectorAll(OF_INTEREST));
+      const walker = document.createTreeWalker(roots[i], NodeFilter.SHOW_ELEMENT);
+      while (walker.nextNode()) {
+        const inner = walker.currentNode.shadowRoot;
+        if (inner) { roots.push(inner); }
       }
     }
-    return roots;
+    return found;
   };
 
   /* An element and all below it, through shadow roots, outer ones first. */
@@ -107,9 +112,9 @@
   };
 
   /* What asks for the person: "captcha", "dialog" or null. */
-  const questionIn = (roots) => {
+  const questionIn = (elements) => {
     const any = (selector, test) =>
-      roots.some((root) => Array.from(root.querySelectorAll(selector)).some(test));
+      elements.some((element) => element.matches(selector) && test(element));
     const drawn = (element) => hasArea(element) && !isHidden(element);
     if (any(CAPTCHA_HOSTS, (host) => !isHidden(host))) { return "captcha"; }
     if (any(CAPTCHA_FRAMES, drawn)) { return "captcha"; }
@@ -133,14 +138,14 @@
 
   /* One look: {state, label, target}. */
   const inspect = () => {
-    const roots = allRoots();
-    const hosts = roots.flatMap((root) => Array.from(root.querySelectorAll(HOSTS)));
+    const elements = allOfInterest();
+    const hosts = elements.filter((element) => element.matches(HOSTS));
     const buttons = hosts.flatMap((host) =>
       allWithin(host).filter((one) => one.matches(BUTTONS)));
     const labels = buttons.map(labelOf);
     const label = labels.find((text) => SETTINGS.labels.includes(text))
       || labels.find((text) => text) || "";
-    const question = questionIn(roots);
+    const question = questionIn(elements);
     if (question) { return {state: question, label, present: hosts.length > 0}; }
     if (!hosts.length) { return {state: "missing", label, present: false}; }
     const named = buttons.filter((_, i) => SETTINGS.labels.includes(labels[i]));

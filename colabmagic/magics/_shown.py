@@ -45,7 +45,7 @@ def once(report: Document) -> Any:  # noqa: ANN401 (of its class, and one more)
         return report
     fields = dataclasses.fields(report)  # type: ignore[arg-type]
     values = {each.name: getattr(report, each.name) for each in fields}
-    return _kind_shown_once(type(report))(**values)
+    return _kind_shown_once(type(report))(**values)  # type: ignore[arg-type]  # hashable
 
 
 @cache

@@ -151,7 +151,9 @@ def test_commands_can_be_typed() -> None:
     from colabmagic.magics._base import parse
     from colabmagic.magics.cuda import _verb
 
-    commands = re.findall(r"(?:^|`|try:  | {8})%{1,2}cuda_install([^`\n]*)", DOCS, re.MULTILINE)
+    commands = re.findall(
+        r"(?:^|`|try:  | {8})%{1,2}cuda_install([^`\n]*)", DOCS, re.MULTILINE
+    )
     assert len(commands) > 20
     for command in commands:
         line = re.split(r" {3}|, then ", command)[0].replace("VERSION", "12.4")

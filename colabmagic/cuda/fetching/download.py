@@ -86,8 +86,6 @@ class Downloader:
         Time-outs and tries.
     on_bytes
         Told how many bytes came; below zero where they come again. From any thread.
-    on_received
-        Told how many bytes came over the net. From any thread.
     stop
         Once it is set, everything ends soon; what has come stays.
     fetched
@@ -98,7 +96,6 @@ class Downloader:
     session: Any
     patience: Patience = field(default_factory=Patience)
     on_bytes: Callable[[int], object] = lambda _: None
-    on_received: Callable[[int], object] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
     fetched: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -360,7 +357,6 @@ class Downloader:
         left = max(0, end - partial.size) if end is not None else None
         partial.write(piece, left=left)
         self.on_bytes(len(piece))
-        self.on_received(len(piece))
 
     def _refuse_full(self, name: str, partial: Partial, end: int) -> None:
         """Raise before anything is fetched that cannot fit."""

@@ -31,11 +31,14 @@ def test_room_that_is_not_known() -> None:
     assert no_room(facts, 10**12, 10**12) is None
 
 
-def test_only_nvidias_host_is_mirrored() -> None:
-    """Old installers lie on another one."""
+def test_only_nvidias_hosts_are_mirrored() -> None:
+    """Old installers lie on another one than archives; what is not NVIDIA's stays."""
     options = Options(mirror="http://127.0.0.1:1")
-    old = "https://developer.nvidia.com/compute/cuda/9.2/x"
-    assert mirrored(old, options) == old
+    for host in ("developer.nvidia.com", "developer.download.nvidia.com"):
+        old = f"https://{host}/compute/cuda/9.2/x"
+        assert mirrored(old, options) == "http://127.0.0.1:1/compute/cuda/9.2/x"
+    other = "https://developer.nvidia.com.example/x"
+    assert mirrored(other, options) == other
 
 
 def test_the_weakest_row_counts() -> None:

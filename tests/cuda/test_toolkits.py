@@ -6,6 +6,8 @@ Run by ``make test-cuda``. What cannot be fetched is skipped, with the reason.
 from __future__ import annotations
 
 import os
+import platform
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -56,6 +58,59 @@ def test_it_compiles(
         "gpu",
         "ptx",
     ]
+
+
+PROGRAM = """
+#include <iostream>
+#include <string>
+#include <vector>
+int main() {
+  std::vector<std::string> words{"compiled", "by"};
+  try { throw __GNUC__; } catch (int major) { words.push_back(std::to_string(major)); }
+  for (auto &word : words) std::cout << word << ' ';
+}
+"""
+
+
+def test_a_compiler_where_there_is_none(tmp_path: Path) -> None:
+    """It brings its own assembler, linker and headers, and uses no other."""
+    try:
+        made = make("g++-11", tmp_path / "toolkit")
+    except NotToBeHadError as error:
+        pytest.skip(f"g++ 11 cannot be fetched here: {error}")
+    compiler = made["environment"]["CUDAHOSTCXX"]
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("sh", "dirname"):
+        (tools / name).symlink_to(shutil.which(name) or "")
+    source, program = tmp_path / "a.cpp", tmp_path / "program"
+    source.write_text(PROGRAM, "utf-8")
+    built = subprocess.run(
+        [compiler, "-H", source, "-o", program],
+        env={"PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    headers = [line for line in built.stderr.splitlines() if line.startswith(".")]
+    assert headers
+    assert not [line for line in headers if "/host/" not in line]
+    assert subprocess.check_output([program], text=True) == "compiled by 11 "
+
+
+@pytest.mark.skipif(
+    tuple(map(int, platform.libc_ver()[1].split("."))) >= (2, 38),
+    reason="the C library is new enough for Debian 13's compiler",
+)
+def test_a_compiler_of_a_newer_distribution(tmp_path: Path) -> None:
+    """Its programs are in packages of their own; that it does not run here is told."""
+    with pytest.raises(NotToBeHadError) as caught:
+        make("g++-13", tmp_path / "toolkit")
+    words = str(caught.value)
+    if "NoHostCompilerError" not in words:
+        pytest.skip(f"g++ 13 cannot be fetched here: {words}")
+    assert "The g++ 13 that was brought does not run here" in words
+    assert "GLIBC" in words
 
 
 TORCH_PYTHON = os.environ.get("COLABMAGIC_TEST_TORCH", "")

@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[2]
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MINORS_13 = ("13.0", "13.1", "13.2", "13.3", "13.4", "13.5")
 HYBRIDS = {"11.8": "bookworm", "12.4": "trixie"}
+COMPILERS = {"g++-11": "bookworm", "g++-13": "trixie"}  # alone, with all they need
 _CORE = ("nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-cuda-crt", "nvidia-nvvm")
 _HYBRID = ("nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-cuda-cccl")
 _TIMEOUT_S = 600
@@ -84,6 +85,10 @@ def make(version: str, root: Path, *shadow: str) -> dict[str, Any]:
 
 def steps(version: str, shadow: str | None = None) -> list[Step]:
     """Return what makes a toolkit of a version."""
+    if version in COMPILERS:
+        suites = (debian(COMPILERS[version]),)
+        major = int(version.partition("-")[2])
+        return [BringCompiler(major=major, suites=suites, keyring=KEYRING, whole=True)]
     if shadow is not None:
         names = [name for name in (*_CORE, "nvidia-cuda-cccl") if "runtime" not in name]
         return [

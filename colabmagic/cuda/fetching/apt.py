@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _UPDATE_S: Final = 300.0
 _ASK_S: Final = 60.0
 _FRESH_S: Final = 3600.0  # lists that are so new are not fetched again
+_JUST_S: Final = 60.0  # nor are they where a package is not in them
 _SUITE: Final = re.compile(r"(?:https?|file)://?[^\s\[\]\"]+( [\w./~-]+)+")
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[\w.+~:-]+)?")
 _URI: Final = re.compile(r"'(?P<url>[^']+)' (?P<name>\S+) (?P<size>\d+) (?P<hash>\S+)")
@@ -196,9 +197,11 @@ class _State:
 
     def ask(self, packages: Sequence[str]) -> tuple[Wanted, ...]:
         """Return where packages are."""
-        outcome = self._apt("download", "--print-uris", *packages, timeout_s=_ASK_S)
+        outcome = self._ask(packages)
+        if not outcome.ok and age_s(self._stamp) > _JUST_S:
+            self.update(fresh=True)  # it may have come since
+            outcome = self._ask(packages)
         if not outcome.ok:
-            self._stamp.unlink(missing_ok=True)  # a new list may have it
             raise _failure(outcome, ", ".join(packages))
         found = []
         for match in _URI.finditer(outcome.stdout):
@@ -221,6 +224,10 @@ class _State:
         if len(found) != len(set(packages)):
             raise _failure(outcome, ", ".join(packages))
         return tuple(found)
+
+    def _ask(self, packages: Sequence[str]) -> CommandOutcome:
+        """Ask once."""
+        return self._apt("download", "--print-uris", *packages, timeout_s=_ASK_S)
 
     def _apt(self, *arguments: str, timeout_s: float) -> CommandOutcome:
         """Run apt-get on this state."""

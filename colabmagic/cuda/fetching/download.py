@@ -86,18 +86,19 @@ class Downloader:
         Time-outs and tries.
     on_bytes
         Told how many bytes came; below zero where they come again. From any thread.
-    on_received
-        Told how many bytes came over the net. From any thread.
     stop
         Once it is set, everything ends soon; what has come stays.
+    fetched
+        Bytes that came over the line so far, also those that were wrong.
     """
 
     cache: Cache
     session: Any
     patience: Patience = field(default_factory=Patience)
     on_bytes: Callable[[int], object] = lambda _: None
-    on_received: Callable[[int], object] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
+    fetched: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _live: set[Any] = field(default_factory=set)
 
     def fetch(self, wanted: Wanted) -> Path:
@@ -343,6 +344,8 @@ class Downloader:
         for piece in _pieces(response):
             if self.stop.is_set():
                 raise Stopped
+            with self._lock:
+                self.fetched += len(piece)
             self._take(partial, piece, end)
         if end is not None and partial.size < end:
             raise _Again(
@@ -354,7 +357,6 @@ class Downloader:
         left = max(0, end - partial.size) if end is not None else None
         partial.write(piece, left=left)
         self.on_bytes(len(piece))
-        self.on_received(len(piece))
 
     def _refuse_full(self, name: str, partial: Partial, end: int) -> None:
         """Raise before anything is fetched that cannot fit."""

@@ -31,7 +31,7 @@ def fetch_all(  # noqa: PLR0913 (by keyword)
     offline: bool = False,
     patience: Patience | None = None,
     workers: int = WORKERS,
-    on_received: Callable[[int], object] | None = None,
+    on_fetched: Callable[[int], object] = lambda _: None,
 ) -> list[Path]:
     """Fetch files into the cache; return their paths, in the order of the files.
 
@@ -51,8 +51,8 @@ def fetch_all(  # noqa: PLR0913 (by keyword)
         Time-outs and tries.
     workers
         Files at a time.
-    on_received
-        Told at the end, also after a failure, how many bytes came over the net.
+    on_fetched
+        Told in the end, also of a failure, how many bytes came over the line.
 
     Raises
     ------
@@ -77,9 +77,8 @@ def fetch_all(  # noqa: PLR0913 (by keyword)
     finally:
         if session is None:
             job.downloader.session.close()
-        if on_received is not None:
-            on_received(job.received)
         progress.finish()
+        on_fetched(job.downloader.fetched)
 
 
 def _title(wanted: Sequence[Wanted]) -> str:
@@ -134,13 +133,8 @@ class _Together:
         patience: Patience,
     ) -> None:
         self.downloader = Downloader(
-            cache=cache,
-            session=session,
-            patience=patience,
-            on_bytes=self._count,
-            on_received=self._receive,
+            cache=cache, session=session, patience=patience, on_bytes=self._count
         )
-        self.received = 0
         self._todo = list(enumerate(wanted))[::-1]
         self._found: dict[int, Path] = {}
         self._failure: BaseException | None = None
@@ -190,11 +184,6 @@ class _Together:
         """Note bytes that came."""
         with self._lock:
             self._bytes += more
-
-    def _receive(self, more: int) -> None:
-        """Note bytes that came over the net."""
-        with self._lock:
-            self.received += more
 
     def _tell(self, progress: Progress) -> None:
         """Say how much has come."""

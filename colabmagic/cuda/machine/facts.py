@@ -165,6 +165,9 @@ def facts_from_dict(data: Mapping[str, Any]) -> MachineFacts:
     ValueError
         The data does not fit.
     """
-    dicts = {name: dict(data.get(name) or {}) for name in _DICTS}
     rest = {name: value for name, value in data.items() if name not in _DICTS}
-    return replace(from_plain(MachineFacts, rest), **dicts)
+    return replace(
+        from_plain(MachineFacts, rest),
+        imported=dict(data.get("imported") or {}),
+        disk_free=dict(data.get("disk_free") or {}),
+    )

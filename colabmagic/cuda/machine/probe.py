@@ -25,6 +25,7 @@ from colabmagic.report.model import Unknown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from colabmagic.cuda.machine.facts import Compiler, Toolkit
     from colabmagic.gpu.sources.nvml import NvmlSource
     from colabmagic.host.command import CommandOutcome
 
@@ -74,14 +75,16 @@ def probe_machine(  # noqa: PLR0913 (what tests put in the place of the machine)
         lambda: system.read_os(root), ("linux", "", "unknown system")
     )
     host = detect(env, root)
-    toolkits = _guard(lambda: find_toolkits(env, root, home, folders, run), ())
-    compilers = _guard(lambda: find_compilers(env, root, run), ())
+    toolkits: tuple[Toolkit, ...] = _guard(
+        lambda: find_toolkits(env, root, home, folders, run), ()
+    )
+    compilers: tuple[Compiler, ...] = _guard(lambda: find_compilers(env, root, run), ())
     torch = _guard(_torch, None)
-    free = _guard(lambda: system.free_bytes(home.root, home.cache), {})
-    tools = _guard(lambda: system.find_tools(env, root), ())
-    imported = _guard(lambda: system.imported_packages(sys.modules), {})
-    keyrings = _guard(lambda: system.find_keyrings(root), ())
-    sources = _guard(lambda: system.find_apt_sources(root), ())
+    free: dict[str, int] = _guard(lambda: system.free_bytes(home.root, home.cache), {})
+    tools: tuple[str, ...] = _guard(lambda: system.find_tools(env, root), ())
+    imported: dict[str, str] = _guard(lambda: system.imported_packages(sys.modules), {})
+    keyrings: tuple[str, ...] = _guard(lambda: system.find_keyrings(root), ())
+    sources: tuple[str, ...] = _guard(lambda: system.find_apt_sources(root), ())
     # Last, for the driver answers in its own thread meanwhile.
     here = GpusHere()
     if sys.platform != "darwin":

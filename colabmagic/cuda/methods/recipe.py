@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from colabmagic.data.compat import Release
 
 MB: Final = 1_000_000
-_NVIDIA: Final = "https://developer.download.nvidia.com"
+# Installers of 9.x and 10.x lie on the second.
+_NVIDIA: Final = (
+    "https://developer.download.nvidia.com",
+    "https://developer.nvidia.com",
+)
 # An unpacked g++-10: measured.
 COMPILER_DOWNLOAD: Final = 42 * MB
 COMPILER_DISK: Final = 170 * MB
@@ -224,11 +228,12 @@ def mirrored(url: str, options: Options) -> str:
     Parameters
     ----------
     url
-        At ``developer.download.nvidia.com``.
+        At one of NVIDIA's hosts.
     options
         Of the plan; a mirror that is no address has PyTorch's wheels alone.
     """
     mirror = options.mirror
-    if mirror is None or "://" not in mirror or not url.startswith(_NVIDIA):
+    host = next((each for each in _NVIDIA if url.startswith(f"{each}/")), None)
+    if mirror is None or "://" not in mirror or host is None:
         return url
-    return mirror.rstrip("/") + url.removeprefix(_NVIDIA)
+    return mirror.rstrip("/") + url.removeprefix(host)

@@ -101,6 +101,7 @@ def _steps(
             ext=options.verify == "ext",
             root=toolkit.root,
             variables=toolkit.variables,
+            until="ext" if options.verify == "ext" else "cubin",
         )
     )
     steps.append(Activate(root=toolkit.root, variables=toolkit.variables))

@@ -31,7 +31,7 @@ class Mirror:
     is_flat: bool
 
 
-# Read in the mirrors' own pages of help.
+# As the facts that were gathered say; the pages of the mirrors themselves were not read.
 MIRRORS = {
     "nju": Mirror(
         name="nju", root="https://mirrors.nju.edu.cn/pytorch/whl", is_flat=False

@@ -69,8 +69,23 @@ def take_runfile(parts: Path, root: Path) -> None:
     ----------
     parts, root
         As for `take_wheels`.
+
+    Notes
+    -----
+    Its headers and libraries lie below ``targets``. nvcc looks there if the folder exists
+    (measured with 11.8 and 13.0; older ones may always do), so links stand for it.
     """
+    targets = {
+        target.name
+        for folder in folders_named(parts, "targets")
+        for target in folder.iterdir()
+    }
     take_redist(parts, root)
+    for name in sorted(targets):
+        folder = root / "targets" / name
+        folder.mkdir(parents=True)
+        (folder / "include").symlink_to("../../include")
+        (folder / "lib").symlink_to("../../lib64")
 
 
 def take_debian(parts: Path, root: Path) -> None:

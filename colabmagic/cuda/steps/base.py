@@ -67,16 +67,6 @@ class Work:
     packages: Any = None
     fetched_bytes: int = 0
 
-    def receive(self, more: int) -> None:
-        """Note bytes that came over the net.
-
-        Parameters
-        ----------
-        more
-            How many.
-        """
-        self.fetched_bytes += more
-
 
 class Step(Protocol):
     """One thing that a plan does: frozen, pure to make, and plain data.

@@ -129,7 +129,10 @@ class BringCompiler(InFolder):
         from colabmagic.cuda.unpacking.unpack import unpack  # noqa: PLC0415 (lazy)
 
         apart = replace(work, files={})
-        self._fetch(packages).do(apart)
+        try:
+            self._fetch(packages).do(apart)
+        finally:
+            work.fetched_bytes = apart.fetched_bytes
         for name, path in apart.files.items():
             unpack(path, folder, name=name, kind="deb", skip=SKIPPED)
 

@@ -97,13 +97,16 @@ def fetch_into(work: Work, wanted: Sequence[Any]) -> None:
     """
     from colabmagic.cuda.fetching.together import fetch_all  # noqa: PLC0415 (lazy)
 
+    def count(fetched: int) -> None:
+        work.fetched_bytes += fetched
+
     paths = fetch_all(
         wanted,
         cache=work.cache,
         session=work.session,
         progress=work.progress,
         offline=work.offline,
-        on_received=work.receive,
+        on_fetched=count,
     )
     for each, path in zip(wanted, paths, strict=True):
         work.files[each.name] = path

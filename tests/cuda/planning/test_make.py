@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from colabmagic.cuda.errors import CudaError
 from colabmagic.cuda.machine.facts import MachineFacts, Toolkit, facts_from_dict
@@ -223,3 +225,55 @@ def test_a_body_that_fits() -> None:
     made = plan("colab_t4", "12.8", body="torch\n")
     assert made.can_run, made.problems
     assert made.steps[-1].kind.startswith("pip")
+
+
+MIXED = (
+    ("gpus", "driver", "driver_cuda"),
+    ("compilers",),
+    ("tools", "keyrings", "apt_sources"),
+    ("disk_free",),
+    ("toolkits",),
+    ("torch",),
+    ("host", "container", "is_root"),
+)
+MACHINES = st.sampled_from(names())
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    base=MACHINES,
+    others=st.tuples(*[MACHINES] * len(MIXED)),
+    wanted=st.sampled_from(VERSIONS),
+    method=st.sampled_from(("auto", "auto", *METHODS)),
+    system=st.booleans(),
+    parts=st.sampled_from(((), PARTS, ("npp",))),
+)
+def test_machines_that_nobody_has_seen(  # noqa: PLR0913, PLR0917 (as hypothesis gives)
+    base: str,
+    others: tuple[str, ...],
+    wanted: str,
+    method: str,
+    system: bool,  # noqa: FBT001 (as hypothesis gives it)
+    parts: tuple[str, ...],
+) -> None:
+    """Whatever is mixed, a plan keeps to the limits or says what works here."""
+    facts = load(base)
+    for fields, other in zip(MIXED, others, strict=True):
+        taken = load(other)
+        facts = replace(facts, **{name: getattr(taken, name) for name in fields})
+    options = Options(method=method, system=system, parts=parts)
+    made = make_plan(wanted, "", facts, options)
+    json.loads(made.to_json())
+    if made.can_run:
+        assert made.release is not None
+        assert made.chosen is not None
+        assert find_limit(made.release, facts) is None
+        assert method in {"auto", made.chosen.method}
+        assert facts.is_root or not made.outside
+        return
+    for problem in made.problems:
+        assert problem.code in CODES
+        assert problem.fix
+    first = made.problems[0].fix[0]
+    if first.startswith("%cuda_install "):
+        assert make_plan(first.split()[1], "", facts).can_run

@@ -1,9 +1,15 @@
-"""The whole of what is told for the cases that tutorials are about."""
+"""The whole of what is told for the cases that tutorials are about.
+
+``FILE.write_text(whole())`` writes the file anew; what changed is to be read then.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import colabmagic
 from colabmagic.cuda.planning.make import make_plan
 from colabmagic.cuda.planning.plan import Options, Plan, Problem
 from tests.cuda.planning.machines import FOLDER, load
@@ -53,14 +59,15 @@ def told(plan: Plan) -> str:
     ]
     if plan.can_run and plan.chosen is not None:
         chosen = plan.chosen
+        size, room = _mb(chosen.download_bytes), _mb(chosen.disk_bytes)
         lines += [
-            f"-> {chosen.method}, {_mb(chosen.download_bytes)}, "
-            f"{_mb(chosen.disk_bytes)} on disk, {chosen.basis}",
+            f"-> {chosen.method}, {size}, {room} on disk, {chosen.basis}",
             *(f"   {line}" for line in plan.lines()),
         ]
     lines += _problems("Why", plan.problems)
     lines += _problems("Warning", plan.warnings)
-    return "\n".join(lines)
+    # Where the package lies is of this computer alone.
+    return "\n".join(lines).replace(str(Path(colabmagic.__file__).parent), "colabmagic")
 
 
 def _mb(size: int | None) -> str:
@@ -88,7 +95,7 @@ def whole() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[1]}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: title(*case))
 def test_whole_text(case: tuple[str, str, str]) -> None:
     """It is word for word what was reviewed."""
     sections = FILE.read_text(encoding="utf-8").split("\n\n")

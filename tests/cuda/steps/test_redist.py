@@ -50,6 +50,7 @@ def test_parts_are_fetched_and_unpacked_into_one_tree(
     """The first of several names that is there is taken; one with ``?`` may lack."""
     work = make_work(tmp_path)
     step_of(nvidia).do(work)
+    assert work.fetched_bytes == sum(nvidia.sent.values())
     assert sorted(work.files) == [
         f"{part}-linux-x86_64-11.1.105-archive.tar.xz"
         for part in ("cuda_cudart", "cuda_nvcc", "cuda_thrust")

@@ -14,8 +14,8 @@ from colabmagic.cuda.switching import environment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path("/home/ann/.local/share/colabmagic/cuda/13.0.3")
-OTHER = Path("/home/ann/.local/share/colabmagic/cuda/12.4.1")
+ROOT = Path("/home/me/.local/share/colabmagic/cuda/13.0.3")
+OTHER = Path("/home/me/.local/share/colabmagic/cuda/12.4.1")
 
 
 @pytest.fixture
@@ -57,9 +57,9 @@ def test_it_is_set_back(env: dict[str, str]) -> None:
 def test_what_the_user_changed_since_stays(env: dict[str, str]) -> None:
     """A folder that he put on PATH meanwhile is still there."""
     environment.activate(ROOT, {}, env)
-    env["PATH"] = "/home/ann/bin:" + env["PATH"]
+    env["PATH"] = "/home/me/bin:" + env["PATH"]
     environment.deactivate(env)
-    assert env["PATH"] == "/home/ann/bin:/opt/bin:/usr/local/cuda/bin:/usr/bin"
+    assert env["PATH"] == "/home/me/bin:/opt/bin:/usr/local/cuda/bin:/usr/bin"
 
 
 def test_torch_is_told_in_place(

@@ -18,7 +18,7 @@ REDIST = "11.1.1"
 REDIST_BUILD = "11.1.105"
 RUNFILE = "9.2.148"
 RUNFILE_PATH = "compute/cuda/9.2/Prod2/local_installers/cuda_9.2.148_396.37_linux"
-_NAME = "served-13.0-a"
+_NAME = "served-13.0-c"
 
 
 def served_folder() -> Path:

@@ -1,8 +1,8 @@
 """What the archives of the doubles hold: a tiny toolkit, or one that really compiles.
 
 The real one is made of CUDA 13.0's wheels and says so in ``double.json``; its ``nvcc``
-is a script that answers ``--version`` with the version that the double plays, and hands
-everything else to the compiler of 13.0.
+and its helpers are scripts that answer ``--version`` with the version that the double
+plays, and hand everything else to those of 13.0; headers and runtime say it too.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,12 +32,12 @@ WHEELS = {  # which wheel belongs to which part of a toolkit
     "nvidia-cuda-cccl": "cuda_cccl",
 }
 
-NVCC = """#!/bin/sh
-# A double: it says {version}, and CUDA 13.0's nvcc does the work.
+TOOL = """#!/bin/sh
+# A double: it says {version}, and CUDA 13.0's {name} does the work.
 for word in "$@"; do
     case "$word" in
     --version | -V)
-        echo "nvcc: NVIDIA (R) Cuda compiler driver"
+        echo "{name}: NVIDIA (R) Cuda double"
         echo "Copyright (c) 2005-2025 NVIDIA Corporation"
         echo "Built on Mon_Oct_12_20:09:46_PDT_2020"
         echo "Cuda compilation tools, release {minor}, V{version}"
@@ -45,12 +46,24 @@ for word in "$@"; do
         ;;
     esac
 done
-exec "$(dirname "$0")/nvcc-13.0" "$@"
+{rest}
 """
+TOOLS = ("nvcc", "ptxas", "nvlink", "fatbinary")  # those that tell a version
+_WORKS = 'exec "$(dirname "$0")/{name}-13.0" "$@"'
+_FAILS = 'echo "{name} fatal   : a double" >&2\nexit 1'
 
-TINY_NVCC = NVCC.replace(
-    'exec "$(dirname "$0")/nvcc-13.0" "$@"', 'echo "nvcc fatal   : a double"\nexit 1'
-)
+# cudaRuntimeGetVersion: movl $13000, (%rdi); xorl %eax, %eax
+_RUNTIME = b"\xc7\x07%s\x31\xc0"
+
+
+def tool(name: str, version: str, rest: str = _FAILS) -> str:
+    """Return a script that says a version and then does something else."""
+    return TOOL.format(
+        name=name,
+        version=version,
+        minor=minor_of(version),
+        rest=rest.format(name=name),
+    )
 
 
 def minor_of(version: str) -> str:
@@ -60,12 +73,11 @@ def minor_of(version: str) -> str:
 
 def tiny_parts(version: str = "11.1.105") -> dict[str, dict[str, bytes]]:
     """Return small parts of a toolkit: for each, path → content. No compiler is in it."""
-    nvcc = TINY_NVCC.format(version=version, minor=minor_of(version))
     return {
         "cuda_nvcc": {
             "LICENSE": b"a double\n",
-            "bin/nvcc": nvcc.encode(),
-            "bin/ptxas": b"#!/bin/sh\nexit 1\n",
+            "bin/nvcc": tool("nvcc", version).encode(),
+            "bin/ptxas": tool("ptxas", version).encode(),
             "bin/nvcc.profile": b"TOP = $(_HERE_)/..\n",
             "nvvm/bin/cicc": b"#!/bin/sh\nexit 1\n",
             "nvvm/libdevice/libdevice.10.bc": b"BC",
@@ -189,14 +201,77 @@ def renamed_trees(folder: Path, version: str) -> dict[str, Path]:
         target = folder / part
         shutil.copytree(source, target, copy_function=_link, symlinks=True)
         found[part] = target
-    nvcc = found["cuda_nvcc"] / "bin" / "nvcc"
-    nvcc.rename(nvcc.with_name("nvcc-13.0"))
-    nvcc.write_text(NVCC.format(version=version, minor=minor_of(version)), "utf-8")
-    nvcc.chmod(0o755)
+    for name in TOOLS:
+        place = found["cuda_nvcc"] / "bin" / name
+        place.rename(place.with_name(f"{name}-{REAL}"))
+        place.write_text(tool(name, version, _WORKS), "utf-8")
+        place.chmod(0o755)
+    _say(found["cuda_cudart"], version)
     (found["cuda_nvcc"] / "double.json").write_text(
         json.dumps({"says": version, "is": REAL}), "utf-8"
     )
     return found
+
+
+def _say(cudart: Path, version: str) -> None:
+    """Let headers and runtime say another version, as ``cudaRuntimeGetVersion`` does."""
+    major, minor = (int(each) for each in version.split(".")[:2])
+    played, real = 1000 * major + 10 * minor, 13_000
+    for name in ("CUDART_VERSION", "CUDA_VERSION"):
+        header = "cuda_runtime_api.h" if name == "CUDART_VERSION" else "cuda.h"
+        place = cudart / "include" / header
+        text, count = re.subn(
+            rf"(?m)^(#define {name}\s+){real}$",
+            rf"\g<1>{played}",
+            place.read_text("utf-8"),
+        )
+        assert count == 1, f"{name} is not in {header} as expected"
+        place.unlink()  # a link to the one that is kept
+        place.write_text(text, "utf-8")
+    for place in (
+        *cudart.glob("lib/libcudart.so.*"),
+        cudart / "lib/libcudart_static.a",
+    ):
+        old, new = (_RUNTIME % each.to_bytes(4, "little") for each in (real, played))
+        content = place.read_bytes()
+        assert content.count(old) in {1, 2}, f"{place.name} says its version otherwise"
+        place.unlink()
+        place.write_bytes(content.replace(old, new))
+
+
+def old_compiler(folder: Path, version: str = "7.5.0") -> Path:
+    """Write a ``g++`` that says it is an old one and compiles as the one here does.
+
+    Parameters
+    ----------
+    folder
+        Where; for ``PATH``.
+    version
+        What it says.
+
+    Returns
+    -------
+    Path
+        Of the program, ``g++-7``.
+    """
+    real = shutil.which("g++")
+    assert real is not None, "there is no g++ here"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("g++", "gcc"):
+        place = folder / f"{name}-{version.split('.', 1)[0]}"
+        place.write_text(
+            f"""#!/bin/sh
+# A double: it says {version}, and {real} does the work.
+case "$1" in
+-dumpfullversion | -dumpversion) echo {version}; exit 0 ;;
+--version) echo "{place.name} (double) {version}"; exit 0 ;;
+esac
+exec {real.removesuffix("++") + name[1:]} "$@"
+""",
+            "utf-8",
+        )
+        place.chmod(0o755)
+    return folder / f"g++-{version.split('.', 1)[0]}"
 
 
 def _link(source: str, target: str) -> None:

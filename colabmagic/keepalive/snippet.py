@@ -155,7 +155,7 @@ def _checked(  # noqa: PLR0913, PLR0917 (one row of a table)
     value: float, name: str, low: float, high: float, bounds: str, example: str
 ) -> float:
     """Return a time in seconds, or refuse it."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_number = type(value) in {int, float}
     if is_number and math.isfinite(value) and low <= value <= high:
         return float(value)
     what = f"the time of --{name} must be {bounds}"

@@ -28,7 +28,6 @@ then it says that the button was not found.
 from __future__ import annotations
 
 import json
-import math
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
@@ -151,12 +150,13 @@ def explained(for_s: float = DEFAULT_FOR_S, every_s: float = DEFAULT_EVERY_S) ->
     return f"/*\n{_WORDS.format(length=_length(for_s))}*/\n{script}"
 
 
-def _checked(value: float, name: str, low: float, high: float, bounds: str) -> float:
+def _checked(value: object, name: str, low: float, high: float, bounds: str) -> float:
     """Return a time in seconds, or refuse it."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and low <= value <= high:
-        return float(value)
-    shown = f"{value:g} s" if is_number else repr(value)[:40]
+    shown = repr(value)[:40]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if low <= value <= high:  # nan is refused too
+            return float(value)
+        shown += " s"
     raise KeepaliveOptionError(
         f"{name} of the snippet cannot be {shown}", hint=f"write a time {bounds}"
     )

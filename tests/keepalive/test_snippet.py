@@ -62,6 +62,7 @@ def test_the_times_are_whole_milliseconds(for_s: float, every_s: float) -> None:
         -1,
         12 * HOUR_S + 1,
         1e300,
+        10**400,
         math.inf,
         -math.inf,
         math.nan,
@@ -78,9 +79,9 @@ def test_other_lengths_are_refused(value: Any) -> None:  # noqa: ANN401 (wrong o
         snippet.source(for_s=value)
     assert isinstance(caught.value, ColabMagicError)
     first, hint = caught.value.render()
-    shown = f"{value:g} s" if type(value) in {int, float} else repr(value)
+    shown = f"{value!r} s" if type(value) in {int, float} else repr(value)
     wanted = f"KeepaliveOptionError: --for of the snippet cannot be {shown}"
-    assert first == wanted
+    assert first == wanted if len(repr(value)) < 40 else len(first) < 100
     assert hint == "  try:  write a time from 1s to 12h"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import number_at, object_at, text_at
+from colabmagic.drive.api.fields import number_at, object_at, text_at
 from colabmagic.drive.api.files import Files, RemoteFile
 from colabmagic.drive.api.http import Transport
 from colabmagic.drive.api.listing import shared_drives

@@ -34,8 +34,8 @@ from colabmagic.drive.account.oauth_client import OAuthClient, read_client
 from colabmagic.drive.account.pasted import taken_apart, wrong_with
 from colabmagic.drive.account.redirect import Redirect, wait_for_redirect
 from colabmagic.drive.account.tokens import Hidden, store, token_path
-from colabmagic.drive.api.answers import connection_failed
-from colabmagic.drive.api.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, unchanged
+from colabmagic.drive.api.renewal import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, unchanged
+from colabmagic.drive.api.unanswered import connection_failed
 from colabmagic.drive.errors import (
     ConsentDeclinedError,
     DriveError,

@@ -9,12 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import (
-    has_object,
-    list_at,
-    object_of,
-    unlike_google,
-)
+from colabmagic.drive.api.answers import has_object, object_of
+from colabmagic.drive.api.fields import list_at
 from colabmagic.drive.api.folders import folder_in, target_of
 from colabmagic.drive.api.forks import notice_forks
 from colabmagic.drive.api.listing import search, shared_drives
@@ -25,6 +21,7 @@ from colabmagic.drive.api.paths import (
     parts_of,
     without_begin,
 )
+from colabmagic.drive.api.refusals import unlike_google
 from colabmagic.drive.api.remote import (
     EXPORTS,
     FIELDS,

@@ -195,6 +195,22 @@ def session_lost(error: DriveError) -> SessionLostError:
     )
 
 
+def unlike_google(seen: str) -> ServerFailedError:
+    """Return the error for an answer that Google does not give.
+
+    Parameters
+    ----------
+    seen
+        What it has that Google's have not, or lacks.
+    """
+    return ServerFailedError(
+        "this answer does not have the form that Google's have",
+        seen=seen,
+        hint="look whether this network has a proxy, or a page to log in at: open"
+        " https://drive.google.com in a browser here; else run the cell again later",
+    )
+
+
 def _reason(response: requests.Response) -> tuple[str, str]:
     """Return reason and message as the body gives them; empty where it does not."""
     try:

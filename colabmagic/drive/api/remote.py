@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from colabmagic.drive.api.answers import (
-    list_at,
-    number_at,
-    object_at,
-    text_at,
-    unlike_google,
-)
+from colabmagic.drive.api.fields import list_at, number_at, object_at, text_at
+from colabmagic.drive.api.refusals import unlike_google
 
 FILES: Final = "/drive/v3/files"
 FOLDER: Final = "application/vnd.google-apps.folder"

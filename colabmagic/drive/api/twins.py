@@ -14,8 +14,8 @@ from colabmagic.drive.errors import AmbiguousPathError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from colabmagic.drive.api.http import Waits
     from colabmagic.drive.api.remote import RemoteFile
+    from colabmagic.drive.api.waits import Waits
 
 _MANY: Final = 3
 _LOOKS: Final = 3

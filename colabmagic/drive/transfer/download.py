@@ -18,10 +18,9 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 import requests
 
 from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import goes_on
 from colabmagic.drive.api.files import FILES, Files, RemoteFile
-from colabmagic.drive.api.http import connection_failed
 from colabmagic.drive.api.refusals import refusal
+from colabmagic.drive.api.unanswered import connection_failed, goes_on
 from colabmagic.drive.errors import (
     DriveError,
     IntegrityError,

@@ -12,7 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.drive.api.answers import unlike_google
+from colabmagic.drive.api.refusals import unlike_google
 from colabmagic.drive.errors import (
     DriveError,
     DrivePathError,

@@ -16,17 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 from colabmagic.drive.api import budget
 from colabmagic.drive.api.address import Address
 from colabmagic.drive.api.answers import (
-    connection_failed,
-    goes_on,
     has_object,
     object_of,
     read_refusal,
     retry_after,
-    unlike_google,
 )
 from colabmagic.drive.api.files import FILES, Files, RemoteFile
-from colabmagic.drive.api.refusals import session_lost
+from colabmagic.drive.api.refusals import session_lost, unlike_google
 from colabmagic.drive.api.twins import first_of, settled
+from colabmagic.drive.api.unanswered import connection_failed, goes_on
 from colabmagic.drive.errors import (
     AmbiguousPathError,
     ConnectionFailedError,

@@ -17,8 +17,10 @@ from google.auth.exceptions import GoogleAuthError
 
 from colabmagic.drive.account import auth, tokens
 from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import failure, number_at, object_at, text_at
-from colabmagic.drive.api.http import API_ROOT, Transport, renew
+from colabmagic.drive.api.fields import number_at, object_at, text_at
+from colabmagic.drive.api.http import API_ROOT, Transport
+from colabmagic.drive.api.renewal import renew
+from colabmagic.drive.api.unanswered import failure
 from colabmagic.drive.errors import DriveError, NoCredentialsError
 from colabmagic.drive.trouble import last_error
 from colabmagic.drive.trouble.catalogue import explain, finding, is_said

@@ -26,21 +26,6 @@ if TYPE_CHECKING:
 ABOUT = {"params": {"fields": "user(emailAddress)"}}
 
 
-def test_waits_have_full_jitter_below_a_bound_that_doubles() -> None:
-    """Never longer than the longest; what the server asks is waited for in full."""
-    slept: list[float] = []
-    waits = Waits(1, 4, sleep=slept.append)
-    for _ in range(200):
-        for attempt in range(5):
-            waits.wait(attempt)
-    for attempt, bound in enumerate((1, 2, 4, 4, 4)):
-        some = slept[attempt::5]
-        assert 0 <= min(some) < bound / 4
-        assert bound * 3 / 4 < max(some) <= bound
-    waits.wait(0, 20)
-    assert 20 <= slept[-1] <= 20.1
-
-
 def test_who_stops_does_not_wait(drive: FakeDrive, files: Files) -> None:
     """A long wait ends at once, and the error is the one that it waited for."""
     drive.faults.load([{"kind": "status", "times": 9, "retry_after": 60}])
@@ -156,22 +141,6 @@ def test_who_waits_is_told_why(drive: FakeDrive, files: Files) -> None:
         files.transport.waits.wait(0, 3)
     assert said[1:] == ["Google asks to go slower, trying again"]
     drive.reset_counters()
-
-
-def test_a_renewal_is_not_waited_for_longer_than_a_request(files: Files) -> None:
-    """google-auth itself would wait for two minutes, in silence."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        files.transport.credentials.token = None
-        files.transport.credentials._token_uri = f"http://127.0.0.1:{port}/token"  # type: ignore[attr-defined]
-        files.transport.read_timeout_s = 0.2
-        began = time.monotonic()
-        with pytest.raises(
-            errors.ConnectionFailedError, match=r"127\.0\.0\.1 does not answer"
-        ) as caught:
-            files.transport.request("GET", "/x", attempts=1)
-    assert time.monotonic() - began < 5
-    assert "0.2" not in str(caught.value)
 
 
 def test_libraries_log_no_key_of_an_upload(

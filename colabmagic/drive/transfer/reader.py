@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
-from colabmagic.drive.api import budget
-from colabmagic.drive.api.files import FILES
 from colabmagic.drive.errors import DriveTransferError, IntegrityError
 from colabmagic.drive.transfer.download import refuse_without_bytes
-from colabmagic.drive.transfer.ranges import is_range
+from colabmagic.drive.transfer.ranges import ask, fits
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -222,41 +220,19 @@ def fetch(transport: Transport, remote: RemoteFile, start: int, end: int) -> byt
     for attempt in range(transport.attempts):
         if attempt:
             transport.waits.wait(attempt - 1)
-        response = transport.request(
-            "GET",
-            f"{FILES}/{remote.id}",
-            cost=budget.DOWNLOAD,
-            params={"alt": "media", "supportsAllDrives": "true"},
-            headers={
-                "Range": f"bytes={start}-{end - 1}",
-                "Accept-Encoding": "identity",
-            },
-            stream=True,
-        )
-        with response:
+        with ask(transport, remote, start, end, stream=True) as response:
             seen = response.headers.get("Content-Range", "no Content-Range")
-            whole = response.status_code == requests.codes.ok
-            if (
-                (start, end) == (0, remote.size)
-                if whole
-                else _fits(response, start, end, remote)
-            ):
-                try:
-                    data: bytes = response.content
-                except (requests.RequestException, OSError) as error:
-                    seen = type(error).__name__
-                else:
-                    if len(data) == end - start:
-                        return data
+            if not fits(response, start, end, remote.size or 0):
+                continue
+            try:
+                data: bytes = response.content
+            except (requests.RequestException, OSError) as error:
+                seen = type(error).__name__
+                continue
+        if len(data) == end - start:
+            return data
     raise DriveTransferError(
         f"{clean(remote.name)} was not sent as it was asked for",
         seen=clean(seen[:80]),
         hint="open it again: it may have changed",
     )
-
-
-def _fits(
-    response: requests.Response, start: int, end: int, remote: RemoteFile
-) -> bool:
-    """Tell whether an answer is the range that was asked for."""
-    return is_range(response, start, end, remote.size or 0)

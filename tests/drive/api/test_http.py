@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import logging
 import socket
 import threading
 import time
@@ -13,7 +12,6 @@ import pytest
 
 from colabmagic.drive import errors
 from colabmagic.drive.api import patience
-from colabmagic.drive.api.address import Address
 from colabmagic.drive.api.http import Transport, Waits
 from tests.drive.leaks import everything
 
@@ -140,48 +138,6 @@ def test_who_waits_is_told_why(drive: FakeDrive, files: Files) -> None:
             files.transport.request("GET", "/drive/v3/files/none")
         files.transport.waits.wait(0, 3)
     assert said[1:] == ["Google asks to go slower, trying again"]
-    drive.reset_counters()
-
-
-def test_libraries_log_no_key_of_an_upload(
-    drive: FakeDrive, files: Files, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Also where urllib3 names the address in a warning, which notebooks show."""
-    drive.faults.load([{"kind": "cut_headers"}, {"kind": "reset"}])
-    with caplog.at_level(logging.DEBUG):
-        for _ in range(2):
-            with pytest.raises(errors.DriveError):
-                files.transport.request(
-                    "PUT",
-                    "/upload/drive/v3/files?uploadType=resumable&upload_id=KEY&x=1",
-                    attempts=1,
-                    whole=lambda _: False,
-                )
-    assert "upload_id=…&x=1" in caplog.text
-    assert "KEY" not in caplog.text
-    assert drive.token not in caplog.text
-    drive.reset_counters()
-
-
-def test_google_auth_logs_no_key_of_an_upload(
-    drive: FakeDrive,
-    files: Files,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Its records bear the address beside their text, which handlers of logs store."""
-    logger = logging.getLogger("google.auth.transport.requests")
-    monkeypatch.setattr(logging.getLogger("google"), "propagate", True)
-    place = Address(f"{drive.url}/upload/drive/v3/files?upload_id=KEY&x=1")
-    with caplog.at_level(logging.DEBUG, logger.name):
-        files.transport.once("PUT", place, data=b"")
-        logger.debug(  # as it does once its logging is turned on
-            "Making request...",
-            extra={"httpRequest": {"method": "PUT", "url": place.text}},
-        )
-    told = "".join(str(vars(record)) for record in caplog.records)
-    assert "upload_id=…&x=1" in told
-    assert "KEY" not in told
     drive.reset_counters()
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from colabmagic.drive.archive import partial, record
 from colabmagic.drive.archive.archives import (
@@ -31,6 +29,7 @@ from colabmagic.drive.errors import (
     DriveError,
     TargetFullError,
 )
+from colabmagic.drive.transfer import checksum
 from colabmagic.drive.transfer.beside import PART, hidden
 from colabmagic.drive.transfer.download import (
     PART_BYTES,
@@ -52,8 +51,6 @@ if TYPE_CHECKING:
     from colabmagic.drive.api.files import Files, RemoteFile
     from colabmagic.drive.archive.members import Target
     from colabmagic.drive.archive.record import Record
-
-_HASHED_AT_ONCE: Final = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +232,7 @@ class _Stage:
         refuse_without_bytes(remote)
         partial.clear(self.folder)
         local = self._local()
-        here = _is_content(local, remote)
+        here = checksum.is_content(local, remote)
         if self.keep_archive and local.exists() and not here and not self._kept():
             raise TargetFullError(
                 f"{clean(str(local))} is there already, and is another file",
@@ -389,18 +386,3 @@ class _Stage:
             hint=f"%mount_drive --stage {quoted(self.archive)} --to {quoted(other)}; or "
             "rename that one",
         )
-
-
-def _is_content(local: Path, remote: RemoteFile) -> bool:
-    """Tell whether a file that is here has the content of one on Drive."""
-    digest = hashlib.md5(usedforsecurity=False)
-    try:
-        with local.open("rb") as file:
-            if file.seek(0, io.SEEK_END) != remote.size:
-                return False
-            file.seek(0)
-            while data := file.read(_HASHED_AT_ONCE):
-                digest.update(data)
-    except OSError:
-        return False
-    return digest.hexdigest() == remote.md5

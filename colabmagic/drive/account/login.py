@@ -21,7 +21,6 @@ import sys
 import webbrowser
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -33,7 +32,7 @@ from colabmagic.drive.account.hints import LOGIN, LOGIN_ELSEWHERE
 from colabmagic.drive.account.oauth_client import OAuthClient, read_client
 from colabmagic.drive.account.pasted import taken_apart, wrong_with
 from colabmagic.drive.account.redirect import Redirect, wait_for_redirect
-from colabmagic.drive.account.tokens import Hidden, store, token_path
+from colabmagic.drive.account.tokens import Hidden, in_short, store, token_path
 from colabmagic.drive.api.renewal import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, unchanged
 from colabmagic.drive.api.unanswered import connection_failed
 from colabmagic.drive.errors import (
@@ -47,8 +46,10 @@ from colabmagic.host.detect import detect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-_PORTS: Final = range(49152, 65536)
+_POSSIBLE: Final = range(65536)
+_PORTS: Final = range(49152, 65536)  # that no program has for its own
 _ANSWERS: Final = 3  # addresses that are pasted wrong
 _WORD: Final = re.compile(r"[a-z_]{1,40}")  # an error's name in OAuth
 _ELSEWHERE: Final = ("SSH_CONNECTION", "SSH_TTY", "JUPYTERHUB_USER", "CODESPACES")
@@ -140,9 +141,15 @@ def login(  # noqa: PLR0913 (by keyword, and each an option)
     InsufficientScopeError
         The box for Drive was left unticked.
     LoginFailedError
-        The file is no client, nothing came back in time, or it was something else.
+        The file is no client, there is no such port, nothing came back in time, or it was
+        something else.
     """
-    client = read_client(Path(client_file).expanduser())
+    client = read_client(client_file)
+    if port not in _POSSIBLE:
+        raise LoginFailedError(
+            f"there is no port {port}",
+            hint="--port N: a number up to 65535; left out, any that is free is taken",
+        )
     scope = WRITE if write else READ
     target = out or token_path(env)
     interrupted, reason = False, ""
@@ -303,7 +310,7 @@ def _exchange(attempt: _Attempt, answer: Hidden) -> Credentials:
     client = attempt.client
     trouble: DriveError | None = None
     reply: object = None
-    status = HTTPStatus.OK
+    status = 0
     try:
         response = requests.post(
             client.token_uri,
@@ -319,30 +326,30 @@ def _exchange(attempt: _Attempt, answer: Hidden) -> Credentials:
             allow_redirects=False,
             auth=unchanged,
         )
-        status = HTTPStatus(response.status_code)
+        status = response.status_code
         reply = response.json(object_hook=Hidden)
-    except (ValueError, RecursionError):  # no JSON, or a status that HTTP does not know
+    except (ValueError, RecursionError):  # no JSON
         trouble = ServerFailedError(
             "Google's answer to the login cannot be read",
-            seen=f"HTTP {int(status)}",
+            seen=f"HTTP {status}",
             hint=f"{LOGIN}\nin a few minutes",
         )
     except (requests.RequestException, OSError) as error:
         trouble = connection_failed(error, client.token_uri)
     if trouble is not None:
         raise trouble  # here: what was caught above knows what is secret
-    if not isinstance(reply, Hidden) or status is not HTTPStatus.OK:
+    if not isinstance(reply, Hidden) or status != HTTPStatus.OK:
         raise _refused(reply if isinstance(reply, Hidden) else Hidden(), status)
     return _credentials(attempt, reply)
 
 
-def _refused(reply: Hidden, status: HTTPStatus) -> DriveError:
+def _refused(reply: Hidden, status: int) -> DriveError:
     """Return the error for a code that Google does not take."""
     seen = _name(reply.get("error", ""))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServerFailedError(
             "Google's server failed at the login",
-            seen=f"HTTP {int(status)}",
+            seen=f"HTTP {status}",
             hint=f"{LOGIN}\nin a few minutes",
         )
     hints = {
@@ -353,7 +360,7 @@ def _refused(reply: Hidden, status: HTTPStatus) -> DriveError:
     }
     return LoginFailedError(
         "Google does not turn this consent into a login",
-        seen=f"HTTP {int(status)} {seen}",
+        seen=f"HTTP {status} {seen}",
         hint=hints.get(seen, f"{LOGIN}\nwith the client's JSON downloaded again"),
     )
 
@@ -364,8 +371,7 @@ def _credentials(attempt: _Attempt, reply: Hidden) -> Credentials:
     if not {attempt.scope, WRITE, OWN_FILES} & set(granted):
         raise InsufficientScopeError(
             "the login came without the right to use Drive",
-            seen="allowed: "
-            + (", ".join(_tail(one) for one in granted[:5]) or "nothing"),
+            seen=f"allowed: {in_short(granted) or 'nothing'}",
             hint=f"{LOGIN}\nand tick the box for Google Drive in Google's window",
         )
     if not reply.get("refresh_token"):
@@ -384,11 +390,6 @@ def _credentials(attempt: _Attempt, reply: Hidden) -> Credentials:
         client_secret=client.client_secret,
         scopes=granted,
     )
-
-
-def _tail(scope: str) -> str:
-    """Return the short name of a scope."""
-    return scope.rpartition("/")[2][:40]
 
 
 def _name(error: object) -> str:

@@ -21,15 +21,18 @@ from urllib.parse import urlsplit
 from google.oauth2.credentials import Credentials
 
 from colabmagic.drive.errors import DriveError, NoCredentialsError
+from colabmagic.drive.words import local
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
 LONGEST: Final = 60  # of foreign text that is shown
 _MOST_BYTES: Final = 1 << 20
+_MOST: Final = 5  # scopes that are shown
 _PUBLIC: Final = "googleapis.com"  # the universe that nearly everybody is in
 _HOME: Final = "COLABMAGIC_HOME"
+_OWN_MACHINE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _OTHERS_MAY: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -144,6 +147,42 @@ def parse(
     raise refuse(name, reason)
 
 
+def read_json(
+    named: str | Path,
+    unreadable: Callable[[str], DriveError],
+    refuse: Callable[[str, str], DriveError] = unusable,
+) -> tuple[Path, Hidden]:
+    """Return the place of a file of credentials, and the JSON in it.
+
+    Parameters
+    ----------
+    named
+        The file; ``~`` is a home.
+    unreadable
+        Returns the error for a file that cannot be had, by the reason.
+    refuse
+        As for `parse`.
+
+    Raises
+    ------
+    DriveError
+        One of both.
+    """
+    reason = ""
+    text: list[str] = []
+    path = Path()
+    try:
+        path = local(named)
+        text.append(read_small(path))
+    except DriveError as error:
+        reason = error.what
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    if reason:
+        raise unreadable(reason)
+    return path, parse(text.pop, repr(path.name), refuse)
+
+
 def user_credentials(info: Hidden) -> Credentials:
     """Return a user's credentials, with the addresses that the file names.
 
@@ -194,6 +233,17 @@ def scopes_of(info: Hidden) -> tuple[str, ...] | None:
     return tuple(named.split() if isinstance(named, str) else map(str, named))
 
 
+def in_short(scopes: Sequence[str]) -> str:
+    """Return the first of some scopes, each without the address that it begins with.
+
+    Parameters
+    ----------
+    scopes
+        From outside: they are cut.
+    """
+    return ", ".join(scope.rpartition("/")[2][:LONGEST] for scope in scopes[:_MOST])
+
+
 def check_address(address: str, entry: str, name: str) -> None:
     """Refuse an address to which a secret would travel for all to read.
 
@@ -212,14 +262,10 @@ def check_address(address: str, entry: str, name: str) -> None:
     try:
         parts = urlsplit(address)
         safe = parts.scheme == "https" and bool(parts.hostname)
-        local = parts.scheme == "http" and parts.hostname in {
-            "127.0.0.1",
-            "localhost",
-            "::1",
-        }
+        own = parts.scheme == "http" and parts.hostname in _OWN_MACHINE
     except ValueError:
-        safe = local = False
-    if not (safe or local):
+        safe = own = False
+    if not (safe or own):
         raise NoCredentialsError(
             f"{name} would send secrets over a connection that anybody can read",
             seen=f"{entry} {address[:LONGEST]!r}",
@@ -290,7 +336,7 @@ def store(credentials: Any, path: Path | None = None) -> Path:  # noqa: ANN401 (
             file.flush()
             os.fsync(file.fileno())
         Path(fresh).replace(path)
-    except BaseException:
+    except BaseException:  # also Ctrl-C: what was begun holds the secret
         Path(fresh).unlink(missing_ok=True)
         raise
     return path

@@ -37,9 +37,15 @@ def enter(root: str) -> None:
     os.environ.update(environment(root))
     add_package()
     _undo.callback(remove_package)
-    colab = importlib.import_module("colabmagic.drive.mounting.colab")
-    for name in ("mount", "flush_and_unmount", "secret", "authenticate"):
-        defaults = getattr(colab, name).__kwdefaults__
+    mounting = importlib.import_module("colabmagic.drive.mounting.colab")
+    account = importlib.import_module("colabmagic.drive.account.colab_account")
+    for entry in (
+        mounting.mount,
+        mounting.flush_and_unmount,
+        account.secret,
+        account.authenticate,
+    ):
+        defaults = entry.__kwdefaults__
         _undo.callback(defaults.__setitem__, "sysroot", defaults["sysroot"])
         defaults["sysroot"] = Path(root)
 

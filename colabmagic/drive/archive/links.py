@@ -25,6 +25,8 @@ _LONGEST: Final = 4095
 def make(root: int, planned: Mapping[tuple[str, ...], str]) -> list[str]:
     """Make links; return the names of those that lead to nothing, which are not made.
 
+    These are in the order of the archive.
+
     Parameters
     ----------
     root
@@ -42,7 +44,7 @@ def make(root: int, planned: Mapping[tuple[str, ...], str]) -> list[str]:
     for parts, text in planned.items():
         if parts not in lost:
             _make(root, parts, text)
-    return ["/".join(parts) for parts in lost]
+    return ["/".join(parts) for parts in planned if parts in lost]
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from colabmagic.drive.archive import partial, record
@@ -191,10 +191,8 @@ class _Stage:
     keep_archive: bool
     progress: Progress
     newest: bool = False
-
-    def __post_init__(self) -> None:
-        self.began = time.monotonic()
-        self.remote: RemoteFile | None = None
+    began: float = field(default_factory=time.monotonic)
+    remote: RemoteFile | None = None
 
     def hit(self) -> Staged | None:
         """Return what is here, if it is what Drive has: one request, and a short look."""
@@ -350,7 +348,7 @@ class _Stage:
         mark_ns = before.mark_ns if before else 0
         try:
             mine = partial.put_in_place(job.made, self.folder, mark_ns)
-        except BaseException:
+        except BaseException:  # also Ctrl-C
             if before is None:  # there is nothing that it could be the record of
                 record.marker_of(self.folder).unlink(missing_ok=True)
             raise

@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 
     from colabmagic.drive.api.files import RemoteFile
 
-_WAIT_S: Final = (
-    0.5  # then it is looked again: a wait without end would not hear Ctrl-C
-)
-
-
+_WAIT_S: Final = 0.5  # then it is looked again: a wait without end does not hear Ctrl-C
 _NOTED_BYTES: Final = 2**20  # so often is noted how far a range has come,
 _NOTED_S: Final = 0.02  # and so often where they come slowly
 
@@ -174,7 +170,7 @@ class Journal:
             self._log.write("\n".join(lines) + "\n")
             self._log.flush()
             fresh.replace(log)
-        except BaseException:
+        except BaseException:  # also Ctrl-C
             fresh.unlink(missing_ok=True)
             raise
 

@@ -105,6 +105,18 @@ def test_links_that_lead_to_nothing(into: Callable[..., Target]) -> None:
     assert target.files == 1
 
 
+def test_which_links_lead_to_nothing(into: Callable[..., Target]) -> None:
+    """The first of them are named, in the order of the archive; of more, the number."""
+    names = [f"l{number}" for number in (5, 3, 9, 1, 7)]
+    target = into(tar_of(*(link(name, "gone") for name in names)), links="inside")
+    assert list(target.notes) == [
+        "the link 'l5' leads to nothing, and was left out",
+        "the link 'l3' leads to nothing, and was left out",
+        "the link 'l9' leads to nothing, and was left out",
+        "2 more links lead to nothing",
+    ]
+
+
 def test_the_option_is_named(into: Callable[..., Target]) -> None:
     """Who wants links is told how."""
     with pytest.raises(errors.UnsafeMemberError) as caught:

@@ -142,8 +142,7 @@ def parse(
         info = json.loads(text.pop(), object_hook=Hidden)
     if isinstance(info, Hidden):
         return info
-    info = None
-    text.clear()
+    info = None  # a list, or a text
     raise refuse(name, reason)
 
 

@@ -122,7 +122,7 @@ class Files(Items):
             )
             if not last and not current.is_folder:
                 raise DriveFileNotFoundError(
-                    f"{so_far} is no folder",
+                    f"{clean(so_far)} is no folder",
                     seen=clean(current.mime_type),
                     hint=f"%mount_drive --ls {quoted(path.rpartition('/')[0])}",
                 )
@@ -266,7 +266,7 @@ class Files(Items):
         found = settled(look, self.transport.waits, 0 if newest else 1)
         if not found:
             raise DriveFileNotFoundError(
-                f"{path.rstrip('/')} is not there",
+                f"{clean(path.rstrip('/'))} is not there",
                 hint="look at upper and lower case, and at the account that you use",
             )
         if len(found) > 1 and path.endswith("/"):

@@ -83,7 +83,7 @@ def target_of(files: Items, one: RemoteFile, path: str) -> RemoteFile:
             return target
         seen = "it is in the trash"
     raise DriveFileNotFoundError(
-        f"what the shortcut {path} leads to is not there",
+        f"what the shortcut {clean(path)} leads to is not there",
         seen=seen,
         hint="look at it on drive.google.com: its owner may have deleted it",
     )

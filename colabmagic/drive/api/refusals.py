@@ -23,6 +23,7 @@ from colabmagic.drive.errors import (
     SessionLostError,
     StorageQuotaError,
 )
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     import requests
@@ -145,9 +146,9 @@ def refusal(response: requests.Response) -> DriveError:
     status = response.status_code
     reason, message = _reason(response)
     meaning = _MEANINGS.get(reason) or _by_status(status)
-    seen = f"HTTP {status} {_plain(reason)}".rstrip()
+    seen = f"HTTP {status} {clean(reason)}".rstrip()
     if message:
-        seen += f": {_plain(message)}"
+        seen += f": {clean(message)}"
     hint = meaning.hint
     if hint.endswith(_SWITCH) and (project := _PROJECT.search(message)):
         hint = f"{hint}?project={project[1]}"
@@ -221,8 +222,3 @@ def _reason(response: requests.Response) -> tuple[str, str]:
         ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError,
     ):  # fmt: skip
         return "", ""
-
-
-def _plain(text: str) -> str:
-    """Return a server's text without what could steer a terminal."""
-    return "".join(each if each.isprintable() else " " for each in text)

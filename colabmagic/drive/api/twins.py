@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.errors import AmbiguousPathError
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -83,7 +84,7 @@ def ambiguous(path: str, found: list[RemoteFile]) -> AmbiguousPathError:
         for each in found[:_MANY]
     )
     return AmbiguousPathError(
-        f"{len(found)} files are called {path.rstrip('/')}",
+        f"{len(found)} files are called {clean(path.rstrip('/'))}",
         seen=f"changed {shown}",
         hint="rename or delete all but one on drive.google.com, or take the newest: --newest"
         " (newest=True)",

@@ -163,7 +163,8 @@ class _Upload:
                 with contextlib.suppress(DriveError):
                     self.files.trash(new.id)
         return IntegrityError(
-            f"{self.name} on Drive is not {self.source.name}: bytes changed on the way",
+            f"{clean(self.name)} on Drive is not {clean(self.source.name)}: bytes changed "
+            "on the way",
             seen=f"MD5 {clean(str(made.md5))} there, {self.source.md5} here",
             hint="run it again",
         )

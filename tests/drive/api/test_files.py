@@ -169,3 +169,22 @@ def test_a_folder_is_remembered_for_a_while_only(
     files.remembered_s = 0.0
     with pytest.raises(errors.DriveFileNotFoundError):
         files.stat("MyDrive/proj/a.txt")
+
+
+@pytest.mark.parametrize(
+    "path", ["x\x1b[31m", "link\x1b[31m", "twice\x1b[31m", "f\x1b[31m/x"]
+)
+def test_a_name_cannot_steer_the_screen(
+    drive: FakeDrive, files: Files, path: str
+) -> None:
+    """It may have come from a list of somebody else's, and is one line wherever it is told."""
+    drive.store.add_file("f\x1b[31m", b"")
+    for _ in range(2):
+        drive.store.add_file("twice\x1b[31m", b"")
+    lost = drive.store.add_file("lost", b"")
+    drive.store.add_shortcut("link\x1b[31m", lost.id)
+    drive.store.delete(lost)
+    with pytest.raises(errors.DrivePathError) as caught:
+        files.stat(f"MyDrive/{path}")
+    assert path[:1] in str(caught.value)
+    assert str(caught.value).isprintable()

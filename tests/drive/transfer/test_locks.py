@@ -52,6 +52,24 @@ def test_a_file_that_has_got_its_name_meanwhile(
             os.fstat(first)
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no list of open files")  # noqa: PTH112
+def test_an_interrupt_leaves_nothing_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next run in this kernel would wait for this one for ever."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fcntl.flock", stop)
+        opened = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 (names alone)
+        with pytest.raises(KeyboardInterrupt):
+            locked(tmp_path / "part")
+        assert set(os.listdir("/proc/self/fd")) == opened  # noqa: PTH208
+    os.close(locked(tmp_path / "part"))
+
+
 def test_a_lock_that_is_another(tmp_path: Path) -> None:
     """None, and no error; where none can be made, it is said."""
     path = tmp_path / "deep" / "lock"

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from colabmagic.drive.transfer.download import download
-from colabmagic.drive.transfer.ranges import ask, fits, part_size, total_of
+from colabmagic.drive.transfer.ranges import (
+    FAST,
+    Pace,
+    ask,
+    fits,
+    part_size,
+    total_of,
+)
 from tests.drive.api.test_answers import answer
 
 if TYPE_CHECKING:
@@ -37,6 +44,41 @@ def test_small_files_are_one_range_for_each_worker() -> None:
     assert part_size(0, 8) == MIB
     assert part_size(64 * MIB, 8) == 4 * MIB
     assert part_size(1024 * MIB, 8) == 16 * MIB
+
+
+def looks(monkeypatch: pytest.MonkeyPatch, *brought: float) -> list[bool]:
+    """Return whether a connection is slow, at looks between which it brings some bytes.
+
+    Each is told in bytes per second, and comes 20 ms after the one before.
+    """
+    now = [100.0]
+    monkeypatch.setattr(
+        "colabmagic.drive.transfer.ranges.time.monotonic", lambda: now[0]
+    )
+    pace, fetched, slow = Pace(), 0.0, []
+    for rate in brought:
+        now[0] += 0.02
+        fetched += rate * 0.02
+        slow.append(pace.is_slow(int(fetched)))
+    return slow
+
+
+def test_how_fast_a_connection_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was fast may pause for a moment; one that never was is slow at once."""
+    fast, slow = FAST * 1.1, FAST * 0.9
+    assert looks(monkeypatch, slow) == [True]
+    assert looks(monkeypatch, fast, fast) == [False, False]
+    assert looks(monkeypatch, fast, slow, slow, fast, slow) == [False] * 5
+    assert looks(monkeypatch, fast, slow, slow, slow) == [False] * 3 + [True]
+
+
+def test_a_look_too_soon_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a tick hardly anything can have come."""
+    monkeypatch.setattr(
+        "colabmagic.drive.transfer.ranges.time.monotonic", lambda: 100.0
+    )
+    pace = Pace()
+    assert [pace.is_slow(0) for _ in range(9)] == [False] * 9
 
 
 def test_a_fast_connection_is_left_alone(

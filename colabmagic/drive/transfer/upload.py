@@ -273,43 +273,53 @@ class _Upload:
         """Send chunk after chunk; after each trouble the server says what it has."""
         position: int | None = 0
         while True:
-            response = None
             try:
-                if position is None:
-                    response = self._put(address, b"", f"bytes */{self.source.size}")
-                else:
-                    response = self._chunk(address, position)
+                response = self._asked(address, position)
             except ConnectionFailedError as error:
                 self._fail(error)
                 position = None
                 continue
-            if response.status_code in _DONE and not has_object(response):
-                self._fail(connection_failed(EOFError(), self.files.transport.api_root))
-                position = None
-                continue
-            if response.status_code in _DONE:
+            if response.status_code in _DONE and has_object(response):
                 self._report(self.source.size)
-                meta: dict[str, Any] = object_of(response)
-                return meta
+                return object_of(response)
             if response.status_code == _INCOMPLETE:
-                reached = _reached(response)
-                self.source.arrived(reached)
-                if position is not None and reached <= position and self.source.size:
-                    self._fail(
-                        connection_failed(EOFError(), self.files.transport.api_root)
-                    )
-                else:
-                    self._failures = 0
-                position = reached
-                self._report(reached)
+                position = self._kept(response, position)
                 continue
-            refused = read_refusal(response)
-            if response.status_code in _GONE:
-                raise session_lost(refused)
-            if not refused.retryable:
-                raise refused
-            self._fail(refused, retry_after(response))
+            self._get_over(response)
             position = None
+
+    def _asked(self, address: Address, position: int | None) -> requests.Response:
+        """Send the next chunk; where it is not known which that is, ask."""
+        if position is None:
+            return self._put(address, b"", f"bytes */{self.source.size}")
+        return self._chunk(address, position)
+
+    def _kept(self, response: requests.Response, position: int | None) -> int:
+        """Return how many bytes the server has; that it took none of a chunk is a trouble."""
+        reached = _reached(response)
+        self.source.arrived(reached)
+        if position is not None and reached <= position and self.source.size:
+            self._fail(self._broken())
+        else:
+            self._failures = 0
+        self._report(reached)
+        return reached
+
+    def _get_over(self, response: requests.Response) -> None:
+        """Wait after an answer that is none; raise what does not pass by itself."""
+        if response.status_code in _DONE:  # and without the file: it was cut off
+            self._fail(self._broken())
+            return
+        refused = read_refusal(response)
+        if response.status_code in _GONE:
+            raise session_lost(refused)
+        if not refused.retryable:
+            raise refused
+        self._fail(refused, retry_after(response))
+
+    def _broken(self) -> ConnectionFailedError:
+        """Return the error for a connection that ended too early."""
+        return connection_failed(EOFError(), self.files.transport.api_root)
 
     def _fail(self, error: DriveError, asked: float | None = None) -> None:
         """Wait after a trouble; too many in a row are an error."""

@@ -190,9 +190,12 @@ class Transport:
                 if status in _OK and (whole is None or whole(response)):
                     return response
                 with response:
-                    error, asked = read_refusal(response), retry_after(response)
-                if status in _OK:
-                    error = not_whole(response, self.api_root)
+                    asked = retry_after(response)
+                    error = (
+                        not_whole(response, self.api_root)
+                        if status in _OK
+                        else read_refusal(response)
+                    )
             if not error.retryable or attempt + 1 >= most:
                 raise error
             patience.failed(error, began)
@@ -223,6 +226,15 @@ class Transport:
         **options: Any,  # noqa: ANN401 (of requests)
     ) -> requests.Response:
         """Send a request once and return what comes, whatever it is.
+
+        Parameters
+        ----------
+        method
+            Of HTTP.
+        where
+            A path below the root, or a whole address that the server gave.
+        **options
+            For ``requests``, as for `request`.
 
         Raises
         ------

@@ -84,8 +84,17 @@ def upload(  # noqa: PLR0913 (by keyword)
     progress
         Called with a number of bytes that the server has.
 
+    Returns
+    -------
+    Transferred
+        What was done; ``fetched_bytes`` are those that were sent.
+
     Raises
     ------
+    IntegrityError
+        The file here changed meanwhile: Drive has what it had before. Or bytes changed on
+        the way, each time: a new file is in the trash then, and the content that one had
+        before is its revision before this one.
     DriveError
         It is not there; what was there before still is.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -62,6 +64,7 @@ def test_a_page_tells_nobody_the_code() -> None:
     """It is not kept by the browser, and what it was asked for is on no page."""
     _, (page,) = visited("?code=SECRET&state=s")
     assert page.headers["Cache-Control"] == "no-store"
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert page.headers["Referrer-Policy"] == "no-referrer"
     assert "SECRET" not in page.text
 
@@ -79,8 +82,11 @@ def test_only_this_machine_is_listened_to() -> None:
         port = free.getsockname()[1]
     with Redirect(None, port) as redirect:
         assert redirect.uri == f"http://127.0.0.1:{port}/"
-        with pytest.raises(errors.LoginFailedError, match=f"port {port} is not free"):
+        with pytest.raises(
+            errors.LoginFailedError, match=f"port {port} is not free"
+        ) as caught:
             Redirect(None, port)
+    assert caught.value.seen == os.strerror(errno.EADDRINUSE)
     with Redirect(f"http://localhost:{port}/back") as redirect:
         assert redirect.uri == f"http://localhost:{port}/back"
         listening = redirect._server.socket.getsockname()

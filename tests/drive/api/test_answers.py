@@ -13,6 +13,7 @@ from colabmagic.drive.api.answers import (
     has_object,
     not_whole,
     object_of,
+    read_bounded,
     read_refusal,
     retry_after,
 )
@@ -74,6 +75,17 @@ def test_why_a_success_is_none(status: int, kind: str, body: bytes, seen: str) -
     assert str(told.seen).isprintable()
     assert len(str(told.seen)) < 80
     assert isinstance(told, errors.ConnectionFailedError) == (seen == "it was cut off")
+
+
+@pytest.mark.parametrize("size", [0, 1, 10, 2**16 + 1])
+def test_a_body_of_a_bounded_size(size: int) -> None:
+    """As large as it may be it is read whole; a byte more is too much."""
+    whole = answer(body=b"x" * size)
+    read_bounded(whole, size, 60.0)
+    assert whole.content == b"x" * size
+    with pytest.raises(errors.ServerFailedError, match="form") as caught:
+        read_bounded(answer(body=b"x" * (size + 1)), size, 60.0)
+    assert caught.value.seen == f"more than {size} bytes"
 
 
 @pytest.mark.parametrize("status", [301, 302, 308, 399])

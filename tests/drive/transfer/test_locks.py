@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -90,9 +91,14 @@ def test_a_link_is_not_opened(tmp_path: Path) -> None:
         locked(tmp_path / "part")
 
 
-def test_room(tmp_path: Path) -> None:
+def test_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a disk cannot have is refused, with both figures."""
     refuse_full(tmp_path / "x", 1)
+    free = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    refuse_full(tmp_path / "x", free.free)
+    with pytest.raises(errors.TargetFullError):
+        refuse_full(tmp_path / "x", free.free + 1)
     with pytest.raises(errors.TargetFullError, match="no room for x") as caught:
         refuse_full(tmp_path / "x", 2**62)
     assert f"{2**62:,} bytes wanted" in str(caught.value.seen)

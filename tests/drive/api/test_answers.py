@@ -17,6 +17,7 @@ from colabmagic.drive.api.answers import (
     read_refusal,
     retry_after,
 )
+from tests.drive.api.raw import RawServer, reply
 
 
 def answer(status: int = 200, body: bytes = b"", **headers: str) -> requests.Response:
@@ -77,15 +78,18 @@ def test_why_a_success_is_none(status: int, kind: str, body: bytes, seen: str) -
     assert isinstance(told, errors.ConnectionFailedError) == (seen == "it was cut off")
 
 
-@pytest.mark.parametrize("size", [0, 1, 10, 2**16 + 1])
+@pytest.mark.parametrize("size", [1, 10, 2**16 + 1])
 def test_a_body_of_a_bounded_size(size: int) -> None:
     """As large as it may be it is read whole; a byte more is too much."""
-    whole = answer(body=b"x" * size)
-    read_bounded(whole, size, 60.0)
-    assert whole.content == b"x" * size
-    with pytest.raises(errors.ServerFailedError, match="form") as caught:
-        read_bounded(answer(body=b"x" * (size + 1)), size, 60.0)
-    assert caught.value.seen == f"more than {size} bytes"
+    with RawServer(lambda _: [reply(b"x" * size)]) as server:
+        whole = requests.get(server.url, stream=True, timeout=10)
+        read_bounded(whole, size, 60.0)
+        assert whole.content == b"x" * size
+        large = requests.get(server.url, stream=True, timeout=10)
+        with pytest.raises(errors.ServerFailedError, match="form") as caught:
+            read_bounded(large, size - 1, 60.0)
+    assert caught.value.seen == f"more than {size - 1} bytes"
+    assert large.raw.closed
 
 
 @pytest.mark.parametrize("status", [301, 302, 308, 399])

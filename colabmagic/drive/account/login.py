@@ -154,10 +154,9 @@ def login(  # noqa: PLR0913 (by keyword, and each an option)
     target = out or token_path(env)
     interrupted, reason = False, ""
     try:
-        attempt, answer = _consent(
-            client, scope, show, ask, timeout_s, port,
-            open_browser=open_browser and (ask is None or browser_is_here(env)),
-        )  # fmt: skip
+        browser = open_browser and (ask is None or browser_is_here(env))
+        consent = _Consent(client, scope, show, timeout_s, port)
+        attempt, answer = consent.had(ask, open_browser=browser)
         _check_consent(answer)
         credentials = _exchange(attempt, answer)
         reason = _keep(credentials, target)
@@ -202,83 +201,67 @@ def browser_is_here(env: Mapping[str, str] | None = None) -> bool:
 # --- consent ----------------------------------------------------------------------
 
 
-def _consent(  # noqa: PLR0913, PLR0917 (inside)
-    client: OAuthClient,
-    scope: str,
-    show: Callable[[str], object],
-    ask: Callable[[str], str] | None,
-    timeout_s: float,
-    port: int,
-    *,
-    open_browser: bool,
-) -> tuple[_Attempt, Hidden]:
-    """Return the answer of Google's page, by the first way that works."""
-    if ask is None or open_browser:
-        try:
-            return _by_redirect(
-                client, scope, show, timeout_s, port, open_browser=open_browser
-            )
-        except LoginFailedError as error:
-            if ask is None:
-                raise
-            show(f"{error.what}; there is another way.")
-    assert ask is not None
-    return _by_paste(client, scope, show, ask, port)
+@dataclass(frozen=True, slots=True)
+class _Consent:
+    """How the user is asked for his consent, and the answer of Google's page had."""
 
+    client: OAuthClient
+    scope: str
+    show: Callable[[str], object]
+    timeout_s: float
+    port: int
 
-def _by_redirect(  # noqa: PLR0913 (inside)
-    client: OAuthClient,
-    scope: str,
-    show: Callable[[str], object],
-    timeout_s: float,
-    port: int,
-    *,
-    open_browser: bool,
-) -> tuple[_Attempt, Hidden]:
-    """Let the browser bring the answer to a port of this machine."""
-    with Redirect(client.redirect_uri, port) as redirect:
-        attempt = _Attempt(client, redirect.uri, scope)
-        show(
-            f"Open this page in a browser on this machine, and allow Drive:\n{attempt.url}"
-        )
+    def had(
+        self, ask: Callable[[str], str] | None, *, open_browser: bool
+    ) -> tuple[_Attempt, Hidden]:
+        """Return the answer, by the first way that works."""
+        if ask is None:
+            return self._by_redirect(open_browser=open_browser)
         if open_browser:
-            webbrowser.open(attempt.url)
-        return attempt, wait_for_redirect(redirect, attempt.accepts, timeout_s)
+            try:
+                return self._by_redirect(open_browser=True)
+            except LoginFailedError as error:
+                self.show(f"{error.what}; there is another way.")
+        return self._by_paste(ask)
 
+    def _by_redirect(self, *, open_browser: bool) -> tuple[_Attempt, Hidden]:
+        """Let the browser bring the answer to a port of this machine."""
+        with Redirect(self.client.redirect_uri, self.port) as redirect:
+            attempt = _Attempt(self.client, redirect.uri, self.scope)
+            self.show(
+                "Open this page in a browser on this machine, and allow Drive:\n"
+                f"{attempt.url}"
+            )
+            if open_browser:
+                webbrowser.open(attempt.url)
+            return attempt, wait_for_redirect(redirect, attempt.accepts, self.timeout_s)
 
-def _by_paste(
-    client: OAuthClient,
-    scope: str,
-    show: Callable[[str], object],
-    ask: Callable[[str], str],
-    port: int,
-) -> tuple[_Attempt, Hidden]:
-    """Let the user copy the address to which the browser was sent."""
-    chosen = port or secrets.choice(_PORTS)
-    attempt = _Attempt(
-        client, client.redirect_uri or f"http://127.0.0.1:{chosen}/", scope
-    )
-    show(
-        "1. Open this page in your browser, and allow Drive:\n"
-        f"{attempt.url}\n"
-        "2. The browser then shows a page that cannot be reached: that is right.\n"
-        f"   Copy its whole address, which begins with {attempt.redirect_uri}"
-    )
-    seen = ""
-    for _ in range(_ANSWERS):
-        answer = taken_apart(
-            lambda: ask("The whole address (it is not shown as you paste it): ")
+    def _by_paste(self, ask: Callable[[str], str]) -> tuple[_Attempt, Hidden]:
+        """Let the user copy the address to which the browser was sent."""
+        port = self.port or secrets.choice(_PORTS)
+        uri = self.client.redirect_uri or f"http://127.0.0.1:{port}/"
+        attempt = _Attempt(self.client, uri, self.scope)
+        self.show(
+            "1. Open this page in your browser, and allow Drive:\n"
+            f"{attempt.url}\n"
+            "2. The browser then shows a page that cannot be reached: that is right.\n"
+            f"   Copy its whole address, which begins with {attempt.redirect_uri}"
         )
-        seen = wrong_with(answer, attempt.accepts)
-        if not seen:
-            return attempt, answer
-        show(f"This is not it: {seen}. Once more:")
-    raise LoginFailedError(
-        f"{_ANSWERS} times something was pasted that does not end this login",
-        seen=f"the last time: {seen}",
-        hint=f"{LOGIN}\nallow Drive on the page shown then, and copy the whole address "
-        "after that",
-    )
+        seen = ""
+        for _ in range(_ANSWERS):
+            answer = taken_apart(
+                lambda: ask("The whole address (it is not shown as you paste it): ")
+            )
+            seen = wrong_with(answer, attempt.accepts)
+            if not seen:
+                return attempt, answer
+            self.show(f"This is not it: {seen}. Once more:")
+        raise LoginFailedError(
+            f"{_ANSWERS} times something was pasted that does not end this login",
+            seen=f"the last time: {seen}",
+            hint=f"{LOGIN}\nallow Drive on the page shown then, and copy the whole "
+            "address after that",
+        )
 
 
 def _check_consent(answer: Hidden) -> None:

@@ -220,7 +220,7 @@ def _search(place: _Place) -> Found:
 def _colab(place: _Place) -> Found:
     """Return Colab's own login; the user may be asked for it."""
     if place.interactive:
-        from colabmagic.drive.account import colab_account  # noqa: PLC0415 (not elsewhere)
+        from colabmagic.drive.account import colab_account  # noqa: PLC0415 (on Colab)
 
         colab_account.authenticate(env=place.env, sysroot=place.sysroot)
     return _default(place, "Colab's login")

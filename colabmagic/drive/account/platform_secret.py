@@ -46,7 +46,7 @@ def read(name: str, env: Mapping[str, str], sysroot: Path) -> str | None:
     if kept_by == "Kaggle":
         return _of_kaggle(name)
     if kept_by == "Colab":
-        from colabmagic.drive.account import colab_account  # noqa: PLC0415 (not elsewhere)
+        from colabmagic.drive.account import colab_account  # noqa: PLC0415 (on Colab)
 
         return colab_account.secret(name, sysroot=sysroot)
     return env.get(name)

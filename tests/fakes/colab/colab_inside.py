@@ -37,15 +37,14 @@ def enter(root: str) -> None:
     os.environ.update(environment(root))
     add_package()
     _undo.callback(remove_package)
-    mounting = importlib.import_module("colabmagic.drive.mounting.colab")
-    account = importlib.import_module("colabmagic.drive.account.colab_account")
-    for entry in (
-        mounting.mount,
-        mounting.flush_and_unmount,
-        account.secret,
-        account.authenticate,
+    for module, name in (
+        ("mounting.colab", "mount"),
+        ("mounting.colab", "flush_and_unmount"),
+        ("account.colab_account", "secret"),
+        ("account.colab_account", "authenticate"),
     ):
-        defaults = entry.__kwdefaults__
+        found = importlib.import_module(f"colabmagic.drive.{module}")
+        defaults = getattr(found, name).__kwdefaults__
         _undo.callback(defaults.__setitem__, "sysroot", defaults["sysroot"])
         defaults["sysroot"] = Path(root)
 

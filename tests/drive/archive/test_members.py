@@ -40,6 +40,16 @@ def test_empty_folders(into: Callable[..., Target], tmp_path: Path, make: str) -
     assert target.files == 0
 
 
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("a", "a/b/c")])
+def test_a_file_that_is_a_folder_too(
+    into: Callable[..., Target], tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    """It is told as what it is, whichever comes first; nothing is put in its place."""
+    with pytest.raises(errors.UnsafeMemberError, match="both a file and a folder"):
+        into(tar(members=dict.fromkeys(names, b"x")))
+    assert list(content(tmp_path / "target")) == [names[0]]
+
+
 def test_bombs(into: Callable[..., Target]) -> None:
     """Too large for its archive, or for what was allowed."""
     bomb = zip_bomb()

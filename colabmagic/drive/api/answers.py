@@ -18,7 +18,7 @@ from colabmagic.report.text import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from colabmagic.drive.errors import DriveError
+    from colabmagic.drive.errors import DriveError, ServerFailedError
 
 _OBJECTS: Final[WeakKeyDictionary[requests.Response, Any]] = WeakKeyDictionary()
 _ELSEWHERE: Final = range(300, 400)
@@ -107,7 +107,16 @@ def not_whole(response: requests.Response, url: str) -> DriveError:
     is_cut_off = is_json and not body.rstrip().endswith((b"}", b"]"))
     if is_cut_off and response.status_code != requests.codes.no_content:
         return connection_failed(EOFError(), url)
-    return unlike_google(f"HTTP {response.status_code} {clean(kind[:_SHOWN])}".rstrip())
+    seen = f"HTTP {response.status_code} {clean(kind[:_SHOWN])}".rstrip()
+    is_page = "html" in kind.casefold()  # Google's own faults have no such form
+    return _foreign(seen) if is_page else unlike_google(seen)
+
+
+def _foreign(seen: str) -> ServerFailedError:
+    """Return the error for an answer that somebody else gave."""
+    error = unlike_google(seen)
+    error.foreign = True
+    return error
 
 
 def object_of(response: requests.Response) -> dict[str, Any]:
@@ -131,7 +140,7 @@ def read_refusal(response: requests.Response) -> DriveError:
         Its body is read, if it has not been.
     """
     if response.status_code in _ELSEWHERE:
-        return unlike_google(f"HTTP {response.status_code}: it leads elsewhere")
+        return _foreign(f"HTTP {response.status_code}: it leads elsewhere")
     try:
         return refusal(response)
     except (requests.RequestException, OSError):

@@ -26,7 +26,7 @@ from colabmagic.drive.api.answers import (
 )
 from colabmagic.drive.api.budget import FREE, UnitBudget
 from colabmagic.drive.api.forks import notice_forks
-from colabmagic.drive.api.lines import Adapter, Lines
+from colabmagic.drive.api.lines import Lines, have_known
 from colabmagic.drive.api.logs import keep_keys_out
 from colabmagic.drive.api.refusals import passing
 from colabmagic.drive.api.renewal import (
@@ -51,8 +51,8 @@ ATTEMPTS: Final = 8
 _UNREACHED: Final = 4  # attempts where nobody is there: that seldom mends itself
 ANSWER_S: Final = 300.0  # for all pieces of one: 10 MB, which Google exports at most
 MOST_BYTES: Final = 64 * 2**20  # of one; a page of a list has some hundred kB
+_FOREIGN: Final = 2  # answers that are none of Google's: a page to log in at stays
 _RENEWALS: Final = 3  # of a login, for one request
-_CONNECTIONS: Final = 32  # kept open by a session
 _GOOGLE: Final = ".googleapis.com"
 _OK: Final = range(200, 300)
 
@@ -172,6 +172,7 @@ class Transport:
             What it was, by class.
         """
         count = self.attempts if attempts is None else attempts
+        foreign = 0
         for attempt in range(count):
             if attempt:
                 self.retried()
@@ -196,6 +197,8 @@ class Transport:
                         if status in _OK
                         else read_refusal(response)
                     )
+                foreign += getattr(error, "foreign", False)
+                most = attempt + 1 if foreign >= _FOREIGN else count
             if not error.retryable or attempt + 1 >= most:
                 raise error
             patience.failed(error, began)
@@ -326,7 +329,7 @@ class Transport:
         if not self.credentials.valid or refused is not None:
             with self._renewal:
                 if not self.credentials.valid or refused == self._logins:
-                    renew(self.credentials, self.read_timeout_s)
+                    renew(self.credentials, self.read_timeout_s, self._lines)
                     self._logins += 1
         return self._logins
 
@@ -340,9 +343,7 @@ class Transport:
                 self.credentials, refresh_status_codes=()
             )  # it would drop the answer unread, and each thread would renew
             session.auth = unchanged
-            adapter = Adapter(self._lines, pool_maxsize=_CONNECTIONS)
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
+            have_known(session, self._lines)
         try:
             yield session
         finally:

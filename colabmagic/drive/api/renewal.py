@@ -8,6 +8,7 @@ import requests
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 
+from colabmagic.drive.api.lines import Lines, have_known
 from colabmagic.drive.api.refusals import unlike_google
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ class _Bounded(Request):
         return super().__call__(*args, **options)  # type: ignore[no-untyped-call]
 
 
-def renew(credentials: Credentials, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+def renew(
+    credentials: Credentials,
+    read_timeout_s: float = READ_TIMEOUT_S,
+    lines: Lines | None = None,
+) -> None:
     """Renew a login.
 
     Parameters
@@ -40,6 +45,8 @@ def renew(credentials: Credentials, read_timeout_s: float = READ_TIMEOUT_S) -> N
         Any of google-auth.
     read_timeout_s
         Between two pieces of the answer.
+    lines
+        Can end it from another thread.
 
     Raises
     ------
@@ -50,6 +57,7 @@ def renew(credentials: Credentials, read_timeout_s: float = READ_TIMEOUT_S) -> N
     """
     with requests.Session() as session:
         session.auth = unchanged
+        have_known(session, lines or Lines())
         request = _Bounded(session)
         request.timeout = (min(CONNECT_TIMEOUT_S, read_timeout_s), read_timeout_s)
         try:

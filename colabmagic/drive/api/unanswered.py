@@ -64,6 +64,11 @@ _BROKE: Final = _Why(
 )
 _WHYS: Final = (
     _Why(
+        seen="its proxy is a SOCKS one, which wants a package",
+        hint="%pip install 'requests[socks]'\nthen run the cell again",
+        names=frozenset({"InvalidSchema"}),
+    ),
+    _Why(
         seen="its proxy does not let us through",
         hint="look at HTTPS_PROXY; without a proxy: unset it, and run the cell again",
         names=frozenset({"ProxyError"}),
@@ -197,5 +202,6 @@ def _expired(error: Exception) -> GrantExpiredError:
         "Google does not renew the login any more",
         seen=reason,
         hint=f"{LOGIN}\n"
-        "so that it lasts: publish the consent screen; in “Testing”, a login ends after 7 days",
+        "so that it lasts: Google Cloud console > APIs & Services > OAuth consent screen > "
+        "Publish app; in “Testing” a login ends after 7 days",
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
+from colabmagic.drive.calls import stoppable
 from colabmagic.drive.errors import DriveTransferError, IntegrityError
 from colabmagic.drive.transfer.download import refuse_without_bytes
 from colabmagic.drive.transfer.ranges import ask, fits
@@ -113,7 +114,8 @@ class RangeReader(io.RawIOBase):
             raise ValueError("the file is closed")
         if self._at >= self._size or not len(buffer):
             return 0
-        start, block = self._block(self._at, len(buffer))
+        with stoppable(f"reading {self._remote.name}"):
+            start, block = self._block(self._at, len(buffer))
         data = memoryview(block)[self._at - start :][: len(buffer)]
         buffer[: len(data)] = data
         self._at += len(data)

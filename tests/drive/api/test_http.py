@@ -141,6 +141,33 @@ def test_who_waits_is_told_why(drive: FakeDrive, files: Files) -> None:
     drive.reset_counters()
 
 
+def test_a_renewal_can_be_cut(files: Files) -> None:
+    """Who stops a transfer does not wait for the login that another thread renews."""
+    failed: list[errors.DriveError] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        files.transport.credentials.token = None
+        files.transport.credentials._token_uri = f"http://127.0.0.1:{port}/token"  # type: ignore[attr-defined]
+        files.transport.read_timeout_s = 20
+
+        def ask() -> None:
+            try:
+                files.transport.request("GET", "/x", attempts=1)
+            except errors.DriveError as error:
+                failed.append(error)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        accepted, _ = silent.accept()
+        with accepted:
+            assert accepted.recv(9999)
+            began = time.monotonic()
+            files.transport.cut()
+            asking.join()
+    assert time.monotonic() - began < 5
+    assert [type(each) for each in failed] == [errors.ConnectionFailedError]
+
+
 def test_a_netrc_is_no_login(
     drive: FakeDrive, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

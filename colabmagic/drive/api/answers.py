@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import re
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,7 +13,6 @@ from weakref import WeakKeyDictionary
 
 import requests
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
-from urllib3.exceptions import HTTPError
 
 from colabmagic.drive.account.hints import LOGIN
 from colabmagic.drive.api.refusals import refusal
@@ -31,10 +29,12 @@ if TYPE_CHECKING:
 
 _HOST: Final = re.compile(r"host='([\w.-]{1,100})'")  # as urllib3 writes it
 _OBJECTS: Final[WeakKeyDictionary[requests.Response, Any]] = WeakKeyDictionary()
-_ELSEWHERE: Final = range(300, 400)
+ELSEWHERE: Final = range(300, 400)
+LEADS_ELSEWHERE: Final = (
+    "leads elsewhere"  # in an error of google-auth, before the status
+)
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _MOST: Final = 10**18
-_PIECE: Final = 2**16
 _SHOWN: Final = 60  # of foreign text
 _LONGEST_ASKED_S: Final = 300.0  # of a server's Retry-After
 _GOES_ON: Final = "it goes on where it stopped"
@@ -127,6 +127,8 @@ def failure(error: Exception, url: str) -> DriveError:
     url
         What was asked for.
     """
+    if isinstance(error, TransportError) and error.args[:1] == (LEADS_ELSEWHERE,):
+        return _leads_elsewhere(int(error.args[1]))
     if isinstance(error, GoogleAuthError) and not isinstance(error, TransportError):
         if isinstance(error, RefreshError) and error.retryable:
             return ConnectionFailedError(
@@ -239,53 +241,9 @@ def unlike_google(seen: str) -> ServerFailedError:
     )
 
 
-def read_bounded(response: requests.Response, most: int, seconds: float) -> None:
-    """Read the body of an answer, which may become so large and take so long.
-
-    Parameters
-    ----------
-    response
-        Not read yet.
-    most
-        Bytes.
-    seconds
-        From now on.
-
-    Raises
-    ------
-    ServerFailedError
-        It is larger.
-    requests.Timeout
-        It took longer.
-    """
-    until = time.monotonic() + seconds
-    pieces, size = [], 0
-    for piece in _pieces(response):
-        pieces.append(piece)
-        size += len(piece)
-        if size > most:
-            response.close()
-            raise unlike_google(f"more than {most} bytes")
-        if time.monotonic() > until:
-            response.close()
-            raise requests.Timeout("the answer does not end")
-    response._content = b"".join(pieces)  # noqa: SLF001 (there is no other way to say so)
-
-
-def _pieces(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body of an answer as it comes: who waits for more may wait for ever."""
-    read1 = getattr(response.raw, "read1", None)
-    if read1 is None or response._content is not False:  # noqa: SLF001 (a log has read it)
-        yield from response.iter_content(_PIECE)
-        return
-    try:
-        while piece := read1(_PIECE, decode_content=True):
-            yield piece
-    except (HTTPError, OSError) as error:  # of urllib3, whose text may show the address
-        broken = type(error).__name__
-    else:
-        return
-    raise requests.ConnectionError(broken)
+def _leads_elsewhere(status: int) -> ServerFailedError:
+    """Return the error for an answer that sends us to another place."""
+    return _foreign(f"HTTP {status}: it leads elsewhere")
 
 
 def has_object(response: requests.Response) -> bool:
@@ -448,8 +406,8 @@ def read_refusal(response: requests.Response) -> DriveError:
     response
         Its body is read, if it has not been.
     """
-    if response.status_code in _ELSEWHERE:
-        return _foreign(f"HTTP {response.status_code}: it leads elsewhere")
+    if response.status_code in ELSEWHERE:
+        return _leads_elsewhere(response.status_code)
     try:
         return refusal(response)
     except (requests.RequestException, OSError):
@@ -480,6 +438,6 @@ def _date(text: str) -> datetime | None:
     """Return the moment that a header names."""
     try:
         found = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

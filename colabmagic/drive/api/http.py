@@ -12,22 +12,24 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import requests
-from google.auth.exceptions import GoogleAuthError
+from google.auth.exceptions import GoogleAuthError, TransportError
 from google.auth.transport.requests import AuthorizedSession, Request
 
 from colabmagic.drive.api import patience
 from colabmagic.drive.api.address import Address
 from colabmagic.drive.api.answers import (
+    ELSEWHERE,
+    LEADS_ELSEWHERE,
     connection_failed,
     failure,
     has_object,
     not_whole,
     object_of,
-    read_bounded,
     read_refusal,
     retry_after,
     unlike_google,
 )
+from colabmagic.drive.api.bodies import read_bounded
 from colabmagic.drive.api.budget import FREE, UnitBudget
 from colabmagic.drive.api.forks import notice_forks
 from colabmagic.drive.api.lines import Adapter, Lines
@@ -79,9 +81,12 @@ class _Bounded(Request):
     timeout: tuple[float, float]
 
     def __call__(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 (as it is there)
-        """Send one."""
+        """Send one, to no other place than the one it is for: there is a secret in it."""
         options.setdefault("timeout", self.timeout)
-        return super().__call__(*args, **options)  # type: ignore[no-untyped-call]
+        answer: Any = super().__call__(*args, **options, allow_redirects=False)  # type: ignore[no-untyped-call]
+        if answer.status in ELSEWHERE:
+            raise TransportError(LEADS_ELSEWHERE, answer.status)  # type: ignore[no-untyped-call]
+        return answer
 
 
 def renew(
@@ -101,11 +106,16 @@ def renew(
         Can end it from another thread.
     """
     with requests.Session() as session:
-        session.auth = unchanged
         _mount(session, lines or Lines())
-        request = _Bounded(session)
-        request.timeout = (min(CONNECT_TIMEOUT_S, read_timeout_s), read_timeout_s)
-        credentials.refresh(request)  # type: ignore[no-untyped-call]
+        credentials.refresh(_bounded(session, read_timeout_s))  # type: ignore[no-untyped-call]
+
+
+def _bounded(session: requests.Session, read_timeout_s: float) -> _Bounded:
+    """Return what sends google-auth's requests over a session."""
+    session.auth = unchanged
+    request = _Bounded(session)
+    request.timeout = (min(CONNECT_TIMEOUT_S, read_timeout_s), read_timeout_s)
+    return request
 
 
 def _mount(session: requests.Session, lines: Lines) -> None:
@@ -452,9 +462,15 @@ class Transport:
         try:
             session = self._idle.pop()
         except IndexError:
+            # It would drop a refusal unread, and each thread would renew. If it renews a
+            # login that has run out since we looked, it does as we do.
+            renewing = requests.Session()
+            _mount(renewing, self._lines)
             session = AuthorizedSession(  # type: ignore[no-untyped-call]
-                self.credentials, refresh_status_codes=()
-            )  # it would drop the answer unread, and each thread would renew
+                self.credentials,
+                refresh_status_codes=(),
+                auth_request=_bounded(renewing, self.read_timeout_s),
+            )
             session.auth = unchanged
             _mount(session, self._lines)
         try:

@@ -19,6 +19,7 @@ import requests
 
 from colabmagic.drive.api import budget
 from colabmagic.drive.api.answers import goes_on
+from colabmagic.drive.api.bodies import arriving
 from colabmagic.drive.api.files import FILES, Files, RemoteFile
 from colabmagic.drive.api.http import connection_failed
 from colabmagic.drive.api.refusals import refusal
@@ -402,8 +403,8 @@ class _Download:
         """
         position = start
         with contextlib.suppress(requests.RequestException, OSError):
-            for piece in response.iter_content(
-                _PIECE if self._wide.is_set() else _PIECE_ALONE
+            for piece in arriving(
+                response, _PIECE if self._wide.is_set() else _PIECE_ALONE
             ):
                 if position + len(piece) > end:
                     break  # more than was asked for

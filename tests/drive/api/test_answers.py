@@ -41,7 +41,16 @@ def answer(status: int = 200, body: bytes = b"", **headers: str) -> requests.Res
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("7", 7), (" 7 ", 7), ("9999", 300), ("", None), ("-3", None), ("soon", None)],
+    [
+        ("7", 7),
+        (" 7 ", 7),
+        ("9999", 300),
+        ("", None),
+        ("-3", None),
+        ("soon", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2020 00:00:00 +99999999999999", None),
+    ],
 )
 def test_retry_after(text: str, seconds: float | None) -> None:
     """Seconds, with a bound; what cannot be read counts as nothing."""

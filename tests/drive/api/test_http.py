@@ -10,11 +10,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from google.oauth2.credentials import Credentials
 
 from colabmagic.drive import errors
 from colabmagic.drive.api import patience
 from colabmagic.drive.api.address import Address
 from colabmagic.drive.api.http import Transport, Waits
+from tests.drive.api.raw import RawServer, reply
 from tests.drive.leaks import everything
 
 if TYPE_CHECKING:
@@ -276,3 +278,37 @@ def test_nothing_secret_in_a_repr(drive: FakeDrive, files: Files) -> None:
     """Only where it leads."""
     assert repr(files.transport) == f"<Transport to {drive.url}>"
     assert drive.token not in repr(files)
+
+
+class RunsOut(Credentials):  # type: ignore[misc]  # without types
+    """A login that has run out between our look at it and that of google-auth."""
+
+    looks = 0
+
+    @property
+    def valid(self) -> bool:
+        """Say at the first look that it is good."""
+        self.looks += 1
+        return self.looks == 1
+
+
+@pytest.mark.parametrize("kind", [Credentials, RunsOut])
+@pytest.mark.parametrize("status", ["302 Found", "307 Temporary", "308 Permanent"])
+def test_a_login_is_renewed_nowhere_else(kind: type[Credentials], status: str) -> None:
+    """Where the answer leads to another place, nothing secret goes there."""
+    with RawServer(lambda _: [reply(b"{}")]) as other:
+        there = reply(b"", status, "text/html", f"Location: {other.url}/token")
+        with RawServer(lambda _: [there]) as server:
+            login = kind(
+                None,
+                refresh_token="fake-refresh",  # noqa: S106
+                token_uri=f"{server.url}/token",
+                client_id="id",
+                client_secret="secret",  # noqa: S106
+            )
+            transport = Transport(login, server.url, waits=Waits(0, 0), attempts=1)
+            with pytest.raises(errors.ServerFailedError, match="form") as caught:
+                transport.json("GET", "/drive/v3/about", **ABOUT)
+            assert "leads elsewhere" in str(caught.value.seen)
+            assert "fake-refresh" not in everything(caught.value)
+        assert other.lines == []

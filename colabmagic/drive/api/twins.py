@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.errors import AmbiguousPathError
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from colabmagic.drive.api.remote import RemoteFile
 
 _MANY: Final = 3
+_SHOWN: Final = 80  # of foreign text
 _LOOKS: Final = 3
 _NEW: Final = timedelta(minutes=2)  # the clocks of both sides differ
 
@@ -79,7 +81,8 @@ def ambiguous(path: str, found: list[RemoteFile]) -> AmbiguousPathError:
         They.
     """
     shown = ", ".join(
-        f"{'a folder, ' if each.is_folder else ''}{each.modified or '?'} (id {each.id})"
+        f"{'a folder, ' if each.is_folder else ''}{clean(each.modified[:_SHOWN]) or '?'} "
+        f"(id {clean(each.id[:_SHOWN])})"
         for each in found[:_MANY]
     )
     return AmbiguousPathError(

@@ -11,7 +11,8 @@ import pytest
 
 from colabmagic.drive import errors
 from colabmagic.drive.api.http import Transport, Waits
-from colabmagic.drive.api.twins import settled
+from colabmagic.drive.api.remote import RemoteFile
+from colabmagic.drive.api.twins import ambiguous, settled
 from colabmagic.drive.client import Drive
 
 if TYPE_CHECKING:
@@ -92,3 +93,11 @@ def test_a_time_that_cannot_be_read(files: Files) -> None:
     """Then nothing is known of how new a file is."""
     one = replace(files.stat("MyDrive"), created="soon")
     assert settled(lambda: [one, one], files.transport.waits) == [one, one]
+
+
+def test_what_is_shown_of_several_cannot_steer_the_screen() -> None:
+    """Not even where ids and times are none of Google's."""
+    odd = RemoteFile(id="\x1b[2J" * 99, name="a", mime_type="", modified="\x1b]0;x\x07")
+    said = str(ambiguous("MyDrive/a", [odd, odd]))
+    assert said.isprintable()
+    assert len(said) < 500

@@ -148,7 +148,7 @@ class Drive:
         with suggesting(self._files), stoppable(f"download of {remote}", GOES_ON):
             found = self.stat(remote, newest=newest)
             target = local_path(local)
-            if target.is_dir() or str(local).endswith("/"):
+            if os.path.isdir(target) or str(local).endswith("/"):  # noqa: PTH112 (no error)
                 target /= PurePosixPath(remote).name
             return download(
                 self._files, found, target,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import types
 from typing import TYPE_CHECKING, Any
@@ -476,3 +477,15 @@ def test_a_whole_path_is_taken_as_it_is(tmp_path: Path) -> None:
     assert tokens.token_path(given) == tmp_path / "a" / end
     given["COLABMAGIC_HOME"] = str(tmp_path / "b")
     assert tokens.token_path(given) == tmp_path / "b" / end
+
+
+def test_a_pipe_is_no_login(env: dict[str, str], tmp_path: Path) -> None:
+    """Nobody waits for what comes out of it, whatever names it."""
+    os.mkfifo(tmp_path / "pipe")
+    own = auth.token_path(env)
+    own.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(own, 0o600)
+    for given in (str(tmp_path / "pipe"), None):
+        with pytest.raises(errors.NoCredentialsError, match="cannot be read") as caught:
+            auth.locate(given, env=env)
+        assert "pipe" in str(caught.value.seen)

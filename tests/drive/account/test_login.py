@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import signal
 import socket
@@ -495,3 +496,10 @@ def test_the_double_demands_pkce(google: FakeDrive) -> None:
     status, code = attempt(right)
     assert status == 200
     assert attempt(right, code)[0] == 400
+
+
+def test_a_pipe_is_no_client(tmp_path: Path) -> None:
+    """Nobody waits for what comes out of it."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(errors.LoginFailedError, match="cannot be read"):
+        oauth_client.read_client(tmp_path / "pipe")

@@ -85,6 +85,12 @@ _WHYS: Final = (
         names=frozenset({"InvalidSchema"}),
     ),
     _Why(
+        seen="what is set as its proxy is none that can be used",
+        hint="look at HTTPS_PROXY and ALL_PROXY: http://HOST:PORT; without a proxy: unset"
+        " them, and run the cell again",
+        names=frozenset({"InvalidProxyURL", "ProxySchemeUnknown"}),
+    ),
+    _Why(
         seen="its proxy does not let us through",
         hint="look at HTTPS_PROXY; without a proxy: unset it, and run the cell again",
         names=frozenset({"ProxyError"}),

@@ -312,3 +312,18 @@ def test_a_login_is_renewed_nowhere_else(kind: type[Credentials], status: str) -
             assert "leads elsewhere" in str(caught.value.seen)
             assert "fake-refresh" not in everything(caught.value)
         assert other.lines == []
+
+
+@pytest.mark.parametrize("proxy", ["nonsense://x", "http://"])
+def test_a_proxy_that_is_none(
+    files: Files, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named as the cause, and not tried for long, also for a login that is renewed."""
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    monkeypatch.setenv("http_proxy", proxy)
+    for token in (None, "valid"):
+        files.transport.credentials.token = token
+        with pytest.raises(errors.ConnectionFailedError, match="proxy") as caught:
+            files.transport.json("GET", "/drive/v3/about", **ABOUT)
+        assert "HTTPS_PROXY" in caught.value.hint
+    assert files.transport.retries == 6

@@ -307,8 +307,11 @@ def connect(
 
 def _refuse_unsafe(api_root: str) -> None:
     """Refuse an address that would carry the login through the network unencrypted."""
-    parts = urlsplit(api_root)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(api_root)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host = urlsplit(""), ""
     try:
         is_here = ipaddress.ip_address(host).is_loopback
     except ValueError:

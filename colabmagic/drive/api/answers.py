@@ -91,6 +91,12 @@ _WHYS: Final = (
         names=frozenset({"InvalidProxyURL", "ProxySchemeUnknown"}),
     ),
     _Why(
+        seen="the file of certificates that is set is not there",
+        hint="look at REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, or unset them, and run the"
+        " cell again",
+        marks=("TLS CA certificate",),
+    ),
+    _Why(
         seen="its proxy does not let us through",
         hint="look at HTTPS_PROXY; without a proxy: unset it, and run the cell again",
         names=frozenset({"ProxyError"}),

@@ -327,3 +327,15 @@ def test_a_proxy_that_is_none(
             files.transport.json("GET", "/drive/v3/about", **ABOUT)
         assert "HTTPS_PROXY" in caught.value.hint
     assert files.transport.retries == 6
+
+
+def test_certificates_that_are_not_there(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable that names them is told, and it is not tried for long."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none"))
+    files.transport.api_root = "https://127.0.0.1:1"
+    with pytest.raises(errors.ConnectionFailedError, match="cannot reach") as caught:
+        files.transport.json("GET", "/drive/v3/about", **ABOUT)
+    assert "REQUESTS_CA_BUNDLE" in caught.value.hint
+    assert files.transport.retries == 3

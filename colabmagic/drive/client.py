@@ -148,7 +148,7 @@ class Drive:
         with suggesting(self._files), stoppable(f"download of {remote}", GOES_ON):
             found = self.stat(remote, newest=newest)
             target = local_path(local)
-            if target.is_dir() or str(local).endswith("/"):
+            if os.path.isdir(target) or str(local).endswith("/"):  # noqa: PTH112 (no error)
                 target /= PurePosixPath(remote).name
             return download(
                 self._files, found, target,
@@ -307,8 +307,11 @@ def connect(
 
 def _refuse_unsafe(api_root: str) -> None:
     """Refuse an address that would carry the login through the network unencrypted."""
-    parts = urlsplit(api_root)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(api_root)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host = urlsplit(""), ""
     try:
         is_here = ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -26,12 +25,12 @@ from colabmagic.drive.errors import (
     DriveFileNotFoundError,
     DrivePathError,
     MissingPackageError,
-    TargetFullError,
 )
 from colabmagic.drive.layers import PackedOf, TextOf, leaves_a_block
 from colabmagic.drive.transfer.download import download
 from colabmagic.drive.transfer.reader import open_ranges
 from colabmagic.drive.transfer.upload import upload
+from colabmagic.drive.transfer.workroom import WorkRoom
 from colabmagic.drive.words import remote as remote_path
 from colabmagic.report.text import clean
 
@@ -320,8 +319,12 @@ class DriveWriter(io.BufferedIOBase):
     def __init__(self, system: DriveFileSystem, path: str) -> None:
         super().__init__()
         self._system, self._path = system, path
-        self._folder = tempfile.TemporaryDirectory(prefix="colabmagic-")
-        self._file = (Path(self._folder.name) / "content").open("w+b")
+        self._room = WorkRoom("file")
+        try:
+            self._file = (self._room.path / "content").open("w+b")
+        except OSError as error:
+            self._room.remove()
+            raise self._room.no_room(error) from None
 
     def __repr__(self) -> str:
         """Say what it writes."""
@@ -346,7 +349,7 @@ class DriveWriter(io.BufferedIOBase):
             return self._file.write(data)
         except OSError as error:
             self.discard()  # else closing it would upload a part
-            raise _no_room(error) from None
+            raise self._room.no_room(error) from None
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a place."""
@@ -366,7 +369,7 @@ class DriveWriter(io.BufferedIOBase):
         if not self.closed:
             with contextlib.suppress(OSError):  # what is thrown away needs no room
                 self._file.close()
-            self._folder.cleanup()
+            self._room.remove()
             super().close()
 
     def close(self) -> None:
@@ -380,7 +383,7 @@ class DriveWriter(io.BufferedIOBase):
             try:
                 self._file.close()
             except OSError as failed:
-                raise _no_room(failed) from None
+                raise self._room.no_room(failed) from None
             self._system._upload(Path(self._file.name), self._path)  # noqa: SLF001
         finally:
             self.discard()
@@ -401,15 +404,6 @@ class DriveWriter(io.BufferedIOBase):
 def _made(kind: type[DriveFileSystem], options: dict[str, Any]) -> DriveFileSystem:
     """Make a file system anew from its options."""
     return kind(**options)
-
-
-def _no_room(error: OSError) -> TargetFullError:
-    """Return the error for a file that finds no room before its upload."""
-    return TargetFullError(
-        "there is no room for the file before its upload",
-        seen=f"{error.strerror or type(error).__name__}: {tempfile.gettempdir()}",
-        hint="free room, or set TMPDIR to a folder on a larger disk",
-    )
 
 
 def _folder_facts(name: str) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from colabmagic.drive.errors import DrivePathError
 from colabmagic.drive.report import WorkReport
 from colabmagic.drive.service import connected
 from colabmagic.drive.state_report import ListReport
+from colabmagic.drive.transfer.source import check_source, is_folder, is_there
+from colabmagic.drive.words import here, quoted
 from colabmagic.drive.words import local as local_path
-from colabmagic.drive.words import quoted
 from colabmagic.report.progress import SILENT
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,17 +106,18 @@ def save(
         Shows how far it is.
     """
     source = local_path(local)
-    if source.is_dir():
+    if is_folder(source):
         raise DrivePathError(
             f"{local} is a folder",
             hint=f'%mount_drive --pack "{local}" "{remote.rstrip("/")}/{source.name}.tar.gz"',
         )
-    if not source.is_file():
+    if not is_there(source):
         raise DrivePathError(
-            f"there is no file {local}",
-            seen=f"in {Path.cwd()}",
+            f"there is no file {clean(local)}",
+            seen=_below(local),
             hint=_named_like(source, remote),
         )
+    check_source(source)
     size = source.stat().st_size
     with connected(access) as drive, step(progress, "upload", source.name, size):
         done = drive.save(source, remote, progress=progress.advance)
@@ -146,12 +149,12 @@ def pack(
         Shows how far it is.
     """
     source = local_path(folder)
-    if not source.is_dir():
+    if not is_folder(source):
         raise DrivePathError(
-            f"there is no folder {folder}",
-            seen=f"in {Path.cwd()}",
+            f"there is no folder {clean(folder)}",
+            seen=_below(folder),
             hint=f'%mount_drive --save "{folder}" "{PurePosixPath(remote).parent}/"'
-            if source.exists()
+            if is_there(source)
             else "look at its name",
         )
     with connected(access) as drive, _counted(drive) as counts:
@@ -167,14 +170,19 @@ def pack(
 def _named_like(source: Path, remote: str) -> str:
     """Return the line with the file that was probably meant, else to look at the name."""
     try:
-        here = [each.name for each in source.parent.iterdir() if each.is_file()]
+        beside = [each.name for each in source.parent.iterdir() if each.is_file()]
     except OSError:
-        here = []
-    near = difflib.get_close_matches(source.name, here, n=1, cutoff=_LIKE)
+        beside = []
+    near = difflib.get_close_matches(source.name, beside, n=1, cutoff=_LIKE)
     if not near:
         return "look at its name"
     meant = quoted(source.with_name(near[0]))
     return f"did you mean %mount_drive --save {meant} {quoted(remote)}"
+
+
+def _below(path: str) -> str | None:
+    """Return from where on a path counts; None for one that is whole."""
+    return None if local_path(path).is_absolute() else f"in {clean(str(here()))}"
 
 
 @dataclass(eq=False, slots=True)

@@ -246,3 +246,10 @@ def test_shared_drives(drive: FakeDrive, tmp_path: Path) -> None:
     assert client.stat("Shareddrives/team/runs/a.pt").size == 1
     assert [each.id for each in client.ls("")] == [folder.id]
     assert client.stat("MyDrive").id == "root"
+
+
+@pytest.mark.parametrize("root", ["https://[::1", "http://127.0.0.1:99999999", "x"])
+def test_an_address_of_drive_that_is_none(root: str) -> None:
+    """Refused in words."""
+    with pytest.raises(errors.DriveError, match="not safe"):
+        library.connect(credentials=Credentials("t"), api_root=root)  # type: ignore[no-untyped-call]

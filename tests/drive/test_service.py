@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from datetime import datetime
@@ -358,6 +360,12 @@ def test_no_working_directory(
     ):
         with pytest.raises(errors.DriveError, match="working directory is gone"):
             line()
+    for line in (
+        lambda: verbs.save("/none/x", "MyDrive/", access),
+        lambda: verbs.pack("/none/x", "MyDrive/a.tar", access),
+    ):
+        with pytest.raises(errors.DrivePathError, match="there is no"):
+            line()
     assert verbs.ls("MyDrive", access).names == []
     assert service.doctor(access)
 
@@ -374,3 +382,56 @@ def test_what_a_library_call_may_be_given(
         connection.download("MyDrive/a.bin", tmp_path / "a", part_bytes=0)
     with pytest.raises(TypeError, match="credentials"):
         connect(credentials=5)  # type: ignore[arg-type]
+
+
+ROOT = Path(__file__).parents[2]
+CLOSED = """
+import ctypes, os, struct, sys
+from colabmagic.drive import errors, service, verbs
+from colabmagic.drive.plan import Access
+import google.oauth2.credentials, requests, colabmagic.drive.archive.stage
+folder, login = sys.argv[1:]
+if not os.geteuid():  # root may look everywhere, unless it gives that up
+    header, held = struct.pack("<Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
+    system = ctypes.CDLL(None)
+    assert not system.capget(header, held)
+    effective, permitted, _, *rest = struct.unpack("<6I", held.raw)
+    kept = ~(1 << 1 | 1 << 2)
+    less = struct.pack("<6I", effective & kept, permitted & kept, 0, *rest)
+    assert not system.capset(header, less)
+access = Access(credentials=login)
+for line in (
+    lambda: verbs.save(folder + "/x/y", "MyDrive/", access),
+    lambda: verbs.pack(folder + "/x/y", "MyDrive/a.tar", access),
+    lambda: verbs.stage("MyDrive/a.tar", folder + "/x/y", access),
+    lambda: verbs.stage("MyDrive/a.tar", folder + "/x", access, keep_archive=True),
+    lambda: verbs.ls("MyDrive", Access(credentials=folder + "/x/y")),
+    lambda: service.client(access).download("MyDrive/a.tar", folder + "/x/y"),
+):
+    try:
+        print("done", line())
+    except errors.DriveError as error:
+        print("ours", error.seen)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="rights are given up as on Linux")
+def test_folders_that_are_closed_to_us(
+    drive: FakeDrive, access: Access, tmp_path: Path
+) -> None:
+    """In each line one error of ours, which says what the system says."""
+    drive.store.add_file("a.tar", b"")
+    closed = tmp_path / "closed"
+    (closed / "x").mkdir(parents=True)
+    if not os.geteuid():
+        os.chown(closed, 65534, 65534)
+    closed.chmod(0o000)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", CLOSED, closed, str(access.credentials)],
+            capture_output=True, text=True, check=False, cwd=ROOT,
+            env={**os.environ, "COLABMAGIC_DRIVE_API_ROOT": drive.url},
+        )  # fmt: skip
+    finally:
+        closed.chmod(0o700)
+    assert done.stdout.splitlines() == ["ours Permission denied"] * 6, done.stderr

@@ -45,7 +45,7 @@ from colabmagic.drive.errors import (
     InsufficientScopeError,
     NoCredentialsError,
 )
-from colabmagic.drive.words import quoted
+from colabmagic.drive.words import home, quoted
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
 
@@ -208,7 +208,7 @@ def _search(place: _Place) -> Found:
         if found is not None:
             return found
     own = token_path(place.env)
-    if own.exists():
+    if os.path.exists(own):  # noqa: PTH110 (False also where we may not look)
         if place.interactive:
             tighten(own)
         return _from_file(own, place, _OWN)
@@ -231,7 +231,7 @@ def _google_tools(place: _Place, hint: str = TO_LOG_IN) -> Found:
     if named := place.env.get(_GIVEN_FILE):
         return _from_file(named, place, _GIVEN_FILE)
     stored = adc_path(place.env)
-    if stored.exists():
+    if os.path.exists(stored):  # noqa: PTH110 (as above)
         return _from_file(stored, place, _OF_GCLOUD)
     if _has_metadata(place):
         return _default(place, "the machine's own account")
@@ -258,7 +258,7 @@ def adc_path(env: Mapping[str, str]) -> Path:
     elif os.name == "nt":
         base = Path(env.get("APPDATA", "C:/")) / "gcloud"
     else:
-        base = Path.home() / ".config" / "gcloud"
+        base = home() / ".config" / "gcloud"
     return base / "application_default_credentials.json"
 
 

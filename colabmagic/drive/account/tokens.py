@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from google.oauth2.credentials import Credentials
 
 from colabmagic.drive.errors import DriveError, NoCredentialsError
-from colabmagic.drive.words import local
+from colabmagic.drive.words import home, local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,7 +56,7 @@ def token_path(env: Mapping[str, str] | None = None) -> Path:
     """
     env = os.environ if env is None else env
     config = Path(env.get("XDG_CONFIG_HOME", ""))
-    base = config if config.is_absolute() else Path.home() / ".config"
+    base = config if config.is_absolute() else home() / ".config"
     if env.get(_HOME):
         base = _below_home(env[_HOME])
     return base / "colabmagic" / "drive-token.json"
@@ -71,7 +71,7 @@ def _below_home(given: str) -> Path:
     path = Path(given)
     with contextlib.suppress(RuntimeError):  # a user who is not known
         path = path.expanduser()
-    return Path.home() / path
+    return path if path.is_absolute() else home() / path
 
 
 def read_small(path: Path) -> str:
@@ -85,9 +85,11 @@ def read_small(path: Path) -> str:
     Raises
     ------
     OSError
-        It cannot be read, is too large, or is no text.
+        It cannot be read, is no file, too large, or no text.
     """
-    with path.open("rb") as file:
+    with open(path, "rb", opener=_opened) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, and no file")
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise OSError(errno.EFBIG, "it is too large for one")
@@ -95,6 +97,11 @@ def read_small(path: Path) -> str:
         return data.decode("utf-8")
     del data
     raise OSError(errno.EILSEQ, "it is no text")
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open without waiting for the other end of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def unusable(name: str, reason: str) -> DriveError:

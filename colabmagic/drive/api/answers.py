@@ -2,78 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 import requests
-from urllib3.exceptions import HTTPError
 
-from colabmagic.drive.api.refusals import refusal, unlike_google
+from colabmagic.drive.api.refusals import (
+    ELSEWHERE,
+    foreign,
+    leads_elsewhere,
+    refusal,
+    unlike_google,
+)
 from colabmagic.drive.api.unanswered import connection_failed
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from colabmagic.drive.errors import DriveError, ServerFailedError
+    from colabmagic.drive.errors import DriveError
 
 _OBJECTS: Final[WeakKeyDictionary[requests.Response, Any]] = WeakKeyDictionary()
-_ELSEWHERE: Final = range(300, 400)
-_PIECE: Final = 2**16
 _SHOWN: Final = 60  # of foreign text
 _LONGEST_ASKED_S: Final = 300.0  # of a server's Retry-After
-
-
-def read_bounded(response: requests.Response, most: int, seconds: float) -> None:
-    """Read the body of an answer, which may become so large and take so long.
-
-    Parameters
-    ----------
-    response
-        Not read yet.
-    most
-        Bytes.
-    seconds
-        From now on.
-
-    Raises
-    ------
-    ServerFailedError
-        It is larger.
-    requests.Timeout
-        It took longer.
-    """
-    until = time.monotonic() + seconds
-    pieces, size = [], 0
-    for piece in _pieces(response):
-        pieces.append(piece)
-        size += len(piece)
-        if size > most:
-            response.close()
-            raise unlike_google(f"more than {most} bytes")
-        if time.monotonic() > until:
-            response.close()
-            raise requests.Timeout("the answer does not end")
-    response._content = b"".join(pieces)  # noqa: SLF001 (there is no other way to say so)
-
-
-def _pieces(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body of an answer as it comes: who waits for more may wait for ever."""
-    read1 = getattr(response.raw, "read1", None)
-    if read1 is None or response._content is not False:  # noqa: SLF001 (a log has read it)
-        yield from response.iter_content(_PIECE)
-        return
-    try:
-        while piece := read1(_PIECE, decode_content=True):
-            yield piece
-    except (HTTPError, OSError) as error:  # of urllib3, whose text may show the address
-        broken = type(error).__name__
-    else:
-        return
-    raise requests.ConnectionError(broken)
 
 
 def has_object(response: requests.Response) -> bool:
@@ -109,14 +60,7 @@ def not_whole(response: requests.Response, url: str) -> DriveError:
         return connection_failed(EOFError(), url)
     seen = f"HTTP {response.status_code} {clean(kind[:_SHOWN])}".rstrip()
     is_page = "html" in kind.casefold()  # Google's own faults have no such form
-    return _foreign(seen) if is_page else unlike_google(seen)
-
-
-def _foreign(seen: str) -> ServerFailedError:
-    """Return the error for an answer that somebody else gave."""
-    error = unlike_google(seen)
-    error.foreign = True
-    return error
+    return foreign(seen) if is_page else unlike_google(seen)
 
 
 def object_of(response: requests.Response) -> dict[str, Any]:
@@ -139,8 +83,8 @@ def read_refusal(response: requests.Response) -> DriveError:
     response
         Its body is read, if it has not been.
     """
-    if response.status_code in _ELSEWHERE:
-        return _foreign(f"HTTP {response.status_code}: it leads elsewhere")
+    if response.status_code in ELSEWHERE:
+        return leads_elsewhere(response.status_code)
     try:
         return refusal(response)
     except (requests.RequestException, OSError):
@@ -171,6 +115,6 @@ def _date(text: str) -> datetime | None:
     """Return the moment that a header names."""
     try:
         found = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

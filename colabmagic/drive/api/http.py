@@ -20,10 +20,10 @@ from colabmagic.drive.api.answers import (
     has_object,
     not_whole,
     object_of,
-    read_bounded,
     read_refusal,
     retry_after,
 )
+from colabmagic.drive.api.bodies import read_bounded
 from colabmagic.drive.api.budget import FREE, UnitBudget
 from colabmagic.drive.api.forks import notice_forks
 from colabmagic.drive.api.lines import Lines, have_known
@@ -32,6 +32,7 @@ from colabmagic.drive.api.refusals import passing
 from colabmagic.drive.api.renewal import (
     CONNECT_TIMEOUT_S,
     READ_TIMEOUT_S,
+    bounded,
     renew,
     unchanged,
 )
@@ -339,9 +340,14 @@ class Transport:
         try:
             session = self._idle.pop()
         except IndexError:
+            # It would drop a refusal unread, and each thread would renew. If it renews a
+            # login that has run out since we looked, it does as we do.
+            renewing = bounded(requests.Session(), self._lines, self.read_timeout_s)
             session = AuthorizedSession(  # type: ignore[no-untyped-call]
-                self.credentials, refresh_status_codes=()
-            )  # it would drop the answer unread, and each thread would renew
+                self.credentials,
+                refresh_status_codes=(),
+                auth_request=renewing,
+            )
             session.auth = unchanged
             have_known(session, self._lines)
         try:

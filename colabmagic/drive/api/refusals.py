@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _LATER: Final = "run the cell again in a few minutes"
 _LONGEST: Final = 200
 _SWITCH: Final = "https://console.cloud.google.com/apis/library/drive.googleapis.com"
+ELSEWHERE: Final = range(300, 400)  # statuses that send us to another place
 _PROJECT: Final = re.compile(r"\bproject[ =](\d{1,20})\b")
 
 
@@ -211,6 +212,30 @@ def unlike_google(seen: str) -> ServerFailedError:
         hint="look whether this network has a proxy, or a page to log in at: open"
         " https://drive.google.com in a browser here; else run the cell again later",
     )
+
+
+def foreign(seen: str) -> ServerFailedError:
+    """Return the error for an answer that somebody else gave.
+
+    Parameters
+    ----------
+    seen
+        What shows it.
+    """
+    error = unlike_google(seen)
+    error.foreign = True
+    return error
+
+
+def leads_elsewhere(status: int) -> ServerFailedError:
+    """Return the error for an answer that sends us to another place.
+
+    Parameters
+    ----------
+    status
+        Of HTTP, one of `ELSEWHERE`.
+    """
+    return foreign(f"HTTP {status}: it leads elsewhere")
 
 
 def _reason(response: requests.Response) -> tuple[str, str]:

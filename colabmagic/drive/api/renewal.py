@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
-from google.auth.exceptions import GoogleAuthError
+from google.auth.exceptions import GoogleAuthError, TransportError
 from google.auth.transport.requests import Request
 
 from colabmagic.drive.api.lines import Lines, have_known
-from colabmagic.drive.api.refusals import unlike_google
+from colabmagic.drive.api.refusals import ELSEWHERE, unlike_google
+from colabmagic.drive.api.unanswered import LEADS_ELSEWHERE
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -27,9 +28,12 @@ class _Bounded(Request):
     timeout: tuple[float, float]
 
     def __call__(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 (as it is there)
-        """Send one."""
+        """Send one, to no other place than the one it is for: there is a secret in it."""
         options.setdefault("timeout", self.timeout)
-        return super().__call__(*args, **options)  # type: ignore[no-untyped-call]
+        answer: Any = super().__call__(*args, **options, allow_redirects=False)  # type: ignore[no-untyped-call]
+        if answer.status in ELSEWHERE:
+            raise TransportError(LEADS_ELSEWHERE, answer.status)  # type: ignore[no-untyped-call]
+        return answer
 
 
 def renew(
@@ -56,10 +60,7 @@ def renew(
         What answers is not Google.
     """
     with requests.Session() as session:
-        session.auth = unchanged
-        have_known(session, lines or Lines())
-        request = _Bounded(session)
-        request.timeout = (min(CONNECT_TIMEOUT_S, read_timeout_s), read_timeout_s)
+        request = bounded(session, lines or Lines(), read_timeout_s)
         try:
             credentials.refresh(request)  # type: ignore[no-untyped-call]
         except (GoogleAuthError, requests.RequestException):
@@ -69,6 +70,25 @@ def renew(
         else:
             return
     raise unlike_google(f"{strange} while the login was renewed")
+
+
+def bounded(session: requests.Session, lines: Lines, read_timeout_s: float) -> Request:
+    """Return what sends google-auth's requests: bounded, and never to another place.
+
+    Parameters
+    ----------
+    session
+        They go over it; it has opened no connection yet.
+    lines
+        Can end them from another thread.
+    read_timeout_s
+        Between two pieces of an answer.
+    """
+    session.auth = unchanged
+    have_known(session, lines)
+    request = _Bounded(session)
+    request.timeout = (min(CONNECT_TIMEOUT_S, read_timeout_s), read_timeout_s)
+    return request
 
 
 def unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 
 from colabmagic.drive.account.hints import LOGIN
+from colabmagic.drive.api.refusals import leads_elsewhere
 from colabmagic.drive.errors import (
     ConnectionFailedError,
     DriveError,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HOST: Final = re.compile(r"host='([\w.-]{1,100})'")  # as urllib3 writes it
+LEADS_ELSEWHERE: Final = "leads elsewhere"  # in google-auth's error, before the status
 _GOES_ON: Final = "it goes on where it stopped"
 _OFFLINE: Final = (
     "look at the network, then run the cell again\n"
@@ -69,6 +71,18 @@ _WHYS: Final = (
         names=frozenset({"InvalidSchema"}),
     ),
     _Why(
+        seen="what is set as its proxy is none that can be used",
+        hint="look at HTTPS_PROXY and ALL_PROXY: http://HOST:PORT; without a proxy: unset"
+        " them, and run the cell again",
+        names=frozenset({"InvalidProxyURL", "ProxySchemeUnknown"}),
+    ),
+    _Why(
+        seen="the file of certificates that is set is not there",
+        hint="look at REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, or unset them, and run the"
+        " cell again",
+        marks=("TLS CA certificate",),
+    ),
+    _Why(
         seen="its proxy does not let us through",
         hint="look at HTTPS_PROXY; without a proxy: unset it, and run the cell again",
         names=frozenset({"ProxyError"}),
@@ -111,6 +125,8 @@ def failure(error: Exception, url: str) -> DriveError:
     url
         What was asked for.
     """
+    if isinstance(error, TransportError) and error.args[:1] == (LEADS_ELSEWHERE,):
+        return leads_elsewhere(int(error.args[1]))
     if isinstance(error, GoogleAuthError) and not isinstance(error, TransportError):
         if isinstance(error, RefreshError) and error.retryable:
             return ConnectionFailedError(

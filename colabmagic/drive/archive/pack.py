@@ -10,26 +10,26 @@ import os
 import shlex
 import stat
 import tarfile
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.archive import zstd
 from colabmagic.drive.archive.archives import require
 from colabmagic.drive.archive.names import leads_out
 from colabmagic.drive.archive.steps import step
-from colabmagic.drive.errors import DrivePathError, IntegrityError, TargetFullError
+from colabmagic.drive.errors import DrivePathError, IntegrityError
 from colabmagic.drive.transfer.locks import refuse_full
 from colabmagic.drive.transfer.logins import Logins
 from colabmagic.drive.transfer.upload import upload
+from colabmagic.drive.transfer.workroom import WorkRoom
 from colabmagic.drive.words import quoted
 from colabmagic.report.progress import SILENT, Progress
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from colabmagic.drive.api.files import Files
 
@@ -103,20 +103,14 @@ def pack(
     files.refuse(remote)
     with contextlib.ExitStack() as stack:
         content = _Content.of(folder, stack)
+        work = stack.enter_context(WorkRoom("archive"))
+        archive = work.path / "archive"
         try:
-            work = stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="colabmagic-")
-            )
-            archive = Path(work) / "archive"
             refuse_full(archive, 0 if opener else content.size)
             with step(progress, "pack", name, content.size), archive.open("xb") as out:
                 content.write(out, opener, progress.advance)
         except OSError as error:
-            raise TargetFullError(
-                "there is no room for the archive before its upload",
-                seen=f"{error.strerror or type(error).__name__}: {tempfile.gettempdir()}",
-                hint="free room, or set TMPDIR to a folder on a larger disk",
-            ) from None
+            raise work.no_room(error) from None
         size = archive.stat().st_size
         with step(progress, "upload", name, size):
             target = files.folder(parent)

@@ -50,7 +50,7 @@ def alone(folder: Path, waiting: Callable[[], object]) -> Iterator[bool]:
     try:
         yield waited
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(TargetFullError):
             clear(folder)  # what an interrupt has left between two lines
         path.unlink(missing_ok=True)  # while it is ours: who waits makes a new one
         os.close(descriptor)
@@ -160,6 +160,9 @@ def clear(folder: Path) -> None:
         The folder; its own files stay.
     """
     start = hidden(folder, _PARTIAL).name
-    for each in folder.parent.iterdir():
-        if each.name.startswith(start):
-            remove(each)
+    try:
+        left = [each for each in folder.parent.iterdir() if each.name.startswith(start)]
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    for each in left:
+        remove(each)

@@ -38,7 +38,7 @@ from colabmagic.drive.transfer.download import (
     download,
     refuse_without_bytes,
 )
-from colabmagic.drive.transfer.locks import refuse_full
+from colabmagic.drive.transfer.locks import refuse_full, unwritable
 from colabmagic.drive.transfer.reader import open_ranges
 from colabmagic.drive.watching.mounts import mount_at
 from colabmagic.drive.words import quoted, resolved, shown
@@ -362,6 +362,15 @@ class _Stage:
             notes.append(f"the folder held {clean(before.path)} before")
         return notes
 
+    def _is_free(self) -> bool:
+        """Tell whether nothing is there, or an empty folder."""
+        try:
+            return not any(self.folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return not os.path.lexists(self.folder)
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
+
     def refuse_occupied(self) -> None:
         """Refuse to replace a folder that is not ours: also one made anew since then."""
         if os.path.ismount(self.folder) or mount_at(self.folder) is not None:
@@ -371,9 +380,7 @@ class _Stage:
                 hint=f"a folder in it: %mount_drive --stage {quoted(self.archive)} "
                 f"--to {quoted(inside)}",
             )
-        if not self.folder.exists() or record.recorded(self.folder) is not None:
-            return
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
+        if record.recorded(self.folder) is not None or self._is_free():
             return
         other = self.folder.with_name(f"{self.folder.name}-2")
         raise TargetFullError(

@@ -22,7 +22,7 @@ from colabmagic.drive.report import MountReport
 from colabmagic.drive.state_report import StatusReport
 from colabmagic.drive.watching.mounts import inside
 from colabmagic.drive.watching.own_use import working_directory
-from colabmagic.drive.words import shown
+from colabmagic.drive.words import home, shown
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Unknown
@@ -52,7 +52,7 @@ def default_path(env: Mapping[str, str] | None = None) -> Path:
     env
         Environment variables; those of the process where left out.
     """
-    return COLABS if on_colab(env) else Path.home() / COLABS.name
+    return COLABS if on_colab(env) else home() / COLABS.name
 
 
 def on_colab(env: Mapping[str, str] | None = None) -> bool:
@@ -140,9 +140,9 @@ def _no_place(path: Path, *, also_full: bool) -> str | None:
     for each in mounts.drive_mounts():
         if inside(str(above), each.path):
             return f"it lies in Drive itself, which is at {shown(each.path)}, read-only"
-    while not above.exists() and above != above.parent:
+    while not os.path.exists(above) and above != above.parent:  # noqa: PTH110 (as below)
         above = above.parent
-    if not above.is_dir() or not os.access(above, os.W_OK):
+    if not (os.path.isdir(above) and os.access(above, os.W_OK)):  # noqa: PTH112
         return (
             f"{shown(above)} cannot be written by you: another folder, such as ~/drive"
         )

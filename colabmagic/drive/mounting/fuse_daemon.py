@@ -239,7 +239,7 @@ def _nanoseconds(modified: str) -> int:
     """Return a time of Drive's for the kernel."""
     try:
         return int(datetime.fromisoformat(modified).astimezone(UTC).timestamp() * 1e9)
-    except ValueError:
+    except (ValueError, OverflowError):  # before the year 1 in UTC, or after 9999
         return 0
 
 

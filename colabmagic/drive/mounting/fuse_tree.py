@@ -7,6 +7,7 @@ without bytes. Each gets a name of its own here, always the same one.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -30,6 +31,10 @@ _MINE: Final = RemoteFile(id="root", name=MY_DRIVE, mime_type=FOLDER)
 _TEAMS: Final = RemoteFile(id="shared", name=SHARED, mime_type=FOLDER)
 _LONGEST: Final = 255  # bytes of a name, on Linux
 _SLASH: Final = "\N{FULLWIDTH SOLIDUS}"
+_LONE: Final = re.compile(
+    r"[\ud800-\udfff]"
+)  # half a letter, which no name here can have
+_UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
 _ONE_BY_ONE: Final = 3  # names asked for singly before the whole folder is listed
 _MOST_FOLDERS: Final = 1000
 _DOCUMENTS: Final = {
@@ -65,7 +70,7 @@ def local_name(file: RemoteFile) -> str:
     file
         On Drive.
     """
-    name = file.name.replace("/", _SLASH).replace("\0", "")
+    name = _LONE.sub(_UNKNOWN, file.name).replace("/", _SLASH).replace("\0", "")
     if name in {"", ".", ".."}:
         return _with_id(name, file.id)
     if file.is_document:
@@ -99,7 +104,12 @@ def _with_id(name: str, file_id: str) -> str:
 
 def _needs_listing(name: str) -> bool:
     """Tell whether a name may be one that Drive does not have as it is."""
-    return _SLASH in name or " (id " in name or name.endswith(_SUFFIXES)
+    return (
+        _SLASH in name
+        or _UNKNOWN in name
+        or " (id " in name
+        or name.endswith(_SUFFIXES)
+    )
 
 
 @dataclass

@@ -156,7 +156,8 @@ def why_it_stays(path: Path) -> str | None:
         here = None
     if path.parent == path.parent.parent:
         return "it is a folder of the system"
-    if path == Path.home() or path in Path.home().parents:
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (no error where there is none)
+    if path == home or path in home.parents:
         return "your home is in it"
     if here is not None and (path == here or path in here.parents):
         return "the working directory is in it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import stat
 import time
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -40,12 +41,14 @@ def is_content(local: Path, remote: RemoteFile) -> bool:
     Parameters
     ----------
     local
-        The file here; one that cannot be read has not.
+        The file here; one that cannot be read has not, nor has a pipe.
     remote
         A file with bytes of its own.
     """
     digest, wanted = expected(remote)
     try:
+        if not stat.S_ISREG(local.stat().st_mode):
+            return False  # a pipe could hold us up
         with local.open("rb") as file:
             if file.seek(0, io.SEEK_END) != remote.size:
                 return False

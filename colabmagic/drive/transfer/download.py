@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 import requests
 
+from colabmagic.drive.api.bodies import arriving
 from colabmagic.drive.api.unanswered import connection_failed, goes_on
 from colabmagic.drive.errors import (
     DriveError,
@@ -383,8 +384,8 @@ class _Download:
         """
         position = start
         with contextlib.suppress(requests.RequestException, OSError):
-            for piece in response.iter_content(
-                _PIECE if self._wide.is_set() else _PIECE_ALONE
+            for piece in arriving(
+                response, _PIECE if self._wide.is_set() else _PIECE_ALONE
             ):
                 if position + len(piece) > end:
                     break  # more than was asked for

@@ -142,7 +142,7 @@ class Journal:
             raise self._not_ours()
         if os.fstat(self._data).st_size != self.size:
             return  # another file
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError, OverflowError):
             part_bytes = int(known.pop("part_bytes"))
             if known == identity and part_bytes > 0:
                 self.part_bytes = part_bytes
@@ -355,7 +355,7 @@ def _set_mode(descriptor: int, mode: int) -> None:
 
 def _read_log(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """Return what a journal is of, and its lines; None if it is none of ours."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         if stat.S_ISREG(path.lstat().st_mode):
             text = path.read_text("utf-8")
             first, *rest = text.rpartition("\n")[0].split("\n")  # the last may be cut

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
+from colabmagic.drive.api.bodies import arriving
 from colabmagic.drive.calls import stoppable
 from colabmagic.drive.errors import DriveTransferError, IntegrityError
 from colabmagic.drive.transfer.download import refuse_without_bytes
@@ -31,6 +32,7 @@ _MOST_BYTES: Final = 32 * 2**20
 _WHOLE_BYTES: Final = 4 * 2**20  # a file so small is fetched at once
 _REMEMBERED_BYTES: Final = 64 * 2**20
 _BUFFER: Final = 64 * 1024
+_PIECE: Final = 2**20
 
 
 def open_ranges(files: Files, remote: RemoteFile) -> io.BufferedReader:
@@ -227,7 +229,7 @@ def fetch(transport: Transport, remote: RemoteFile, start: int, end: int) -> byt
             if not fits(response, start, end, remote.size or 0):
                 continue
             try:
-                data: bytes = response.content
+                data = _read(response, end - start)
             except (requests.RequestException, OSError) as error:
                 seen = type(error).__name__
                 continue
@@ -238,3 +240,14 @@ def fetch(transport: Transport, remote: RemoteFile, start: int, end: int) -> byt
         seen=clean(seen[:80]),
         hint="open it again: it may have changed",
     )
+
+
+def _read(response: requests.Response, size: int) -> bytes:
+    """Return the body of an answer; of one that is larger than it may be, a little more."""
+    pieces, came = [], 0
+    for piece in arriving(response, _PIECE):
+        pieces.append(piece)
+        came += len(piece)
+        if came > size:
+            break
+    return b"".join(pieces)

@@ -23,7 +23,7 @@ from colabmagic.drive.api.answers import (
 )
 from colabmagic.drive.api.files import FILES, Files, RemoteFile
 from colabmagic.drive.api.refusals import session_lost, unlike_google
-from colabmagic.drive.api.twins import first_of, settled
+from colabmagic.drive.api.twins import first_of, left_behind, settled
 from colabmagic.drive.api.unanswered import connection_failed, goes_on
 from colabmagic.drive.errors import (
     AmbiguousPathError,
@@ -197,6 +197,11 @@ class _Upload:
     def _present(self) -> RemoteFile | None:
         """Return the file that has the name already."""
         found = settled(self._named, self.files.transport.waits)
+        if len(found) > 1 and (left := left_behind(found)):
+            for each in left:
+                with contextlib.suppress(DriveError):  # it may be another account's
+                    self.files.trash(each.id)
+            found = self._named()
         if len(found) > 1:
             raise AmbiguousPathError(
                 f"{len(found)} files are called {self.name!r} in that folder",

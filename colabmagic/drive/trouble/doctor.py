@@ -25,6 +25,7 @@ from colabmagic.drive.errors import DriveError, NoCredentialsError
 from colabmagic.drive.trouble import last_error
 from colabmagic.drive.trouble.catalogue import explain, finding, is_said
 from colabmagic.drive.trouble.doctor_report import DoctorReport
+from colabmagic.drive.words import home
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Finding, Severity
@@ -139,7 +140,7 @@ def _here() -> Path:
     try:
         return Path.cwd()
     except OSError:
-        return Path.home()
+        return home()
 
 
 def _sorted(findings: list[Finding], last: Finding | None) -> tuple[Finding, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -373,3 +374,15 @@ def test_nothing_secret_is_shown(
     assert MARK not in told
     assert private_key.splitlines()[1] not in told
     assert not [token for token in drive.store.access_tokens if token in told]
+
+
+def test_a_pipe_is_no_login(env: dict[str, str], tmp_path: Path) -> None:
+    """Nobody waits for what comes out of it, whatever names it."""
+    os.mkfifo(tmp_path / "pipe")
+    own = auth.token_path(env)
+    own.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(own, 0o600)
+    for given in (str(tmp_path / "pipe"), None):
+        with pytest.raises(errors.NoCredentialsError, match="cannot be read") as caught:
+            auth.locate(given, env=env)
+        assert "pipe" in str(caught.value.seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,3 +116,10 @@ def test_files_that_are_no_client(tmp_path: Path, text: Any, what: str) -> None:
     assert "service account's key, or" not in caught.value.hint
     if "key, not an" in what or "is a login" in what:
         assert caught.value.hint == f"%mount_drive --ls MyDrive --creds {file}"
+
+
+def test_a_pipe_is_no_client(tmp_path: Path) -> None:
+    """Nobody waits for what comes out of it."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(errors.LoginFailedError, match="cannot be read"):
+        oauth_client.read_client(tmp_path / "pipe")

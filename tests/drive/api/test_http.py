@@ -9,10 +9,12 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from google.oauth2.credentials import Credentials
 
 from colabmagic.drive import errors
 from colabmagic.drive.api import patience
 from colabmagic.drive.api.http import Transport, Waits
+from tests.drive.api.raw import RawServer, reply
 from tests.drive.leaks import everything
 
 if TYPE_CHECKING:
@@ -201,3 +203,64 @@ def test_nothing_secret_in_a_repr(drive: FakeDrive, files: Files) -> None:
     """Only where it leads."""
     assert repr(files.transport) == f"<Transport to {drive.url}>"
     assert drive.token not in repr(files)
+
+
+class RunsOut(Credentials):  # type: ignore[misc]  # without types
+    """A login that has run out between our look at it and that of google-auth."""
+
+    looks = 0
+
+    @property
+    def valid(self) -> bool:
+        """Say at the first look that it is good."""
+        self.looks += 1
+        return self.looks == 1
+
+
+@pytest.mark.parametrize("kind", [Credentials, RunsOut])
+@pytest.mark.parametrize("status", ["302 Found", "307 Temporary", "308 Permanent"])
+def test_a_login_is_renewed_nowhere_else(kind: type[Credentials], status: str) -> None:
+    """Where the answer leads to another place, nothing secret goes there."""
+    with RawServer(lambda _: [reply(b"{}")]) as other:
+        there = reply(b"", status, "text/html", f"Location: {other.url}/token")
+        with RawServer(lambda _: [there]) as server:
+            login = kind(
+                None,
+                refresh_token="fake-refresh",  # noqa: S106
+                token_uri=f"{server.url}/token",
+                client_id="id",
+                client_secret="secret",  # noqa: S106
+            )
+            transport = Transport(login, server.url, waits=Waits(0, 0), attempts=1)
+            with pytest.raises(errors.ServerFailedError, match="form") as caught:
+                transport.json("GET", "/drive/v3/about", **ABOUT)
+            assert "leads elsewhere" in str(caught.value.seen)
+            assert "fake-refresh" not in everything(caught.value)
+        assert other.lines == []
+
+
+@pytest.mark.parametrize("proxy", ["nonsense://x", "http://"])
+def test_a_proxy_that_is_none(
+    files: Files, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named as the cause, and not tried for long, also for a login that is renewed."""
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    monkeypatch.setenv("http_proxy", proxy)
+    for token in (None, "valid"):
+        files.transport.credentials.token = token
+        with pytest.raises(errors.ConnectionFailedError, match="proxy") as caught:
+            files.transport.json("GET", "/drive/v3/about", **ABOUT)
+        assert "HTTPS_PROXY" in caught.value.hint
+    assert files.transport.retries == 6
+
+
+def test_certificates_that_are_not_there(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable that names them is told, and it is not tried for long."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none"))
+    files.transport.api_root = "https://127.0.0.1:1"
+    with pytest.raises(errors.ConnectionFailedError, match="cannot reach") as caught:
+        files.transport.json("GET", "/drive/v3/about", **ABOUT)
+    assert "REQUESTS_CA_BUNDLE" in caught.value.hint
+    assert files.transport.retries == 3

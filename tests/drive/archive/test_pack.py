@@ -277,3 +277,16 @@ def test_a_disk_that_becomes_full(
     assert "TMPDIR" in caught.value.hint
     assert stored(drive) == []
     assert list(small_disk.iterdir()) == []
+
+
+def test_no_place_for_temporary_files(
+    files: Files, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where all disks are full: said so, in one error of ours."""
+
+    def full() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", full)
+    with pytest.raises(errors.TargetFullError, match="no room"):
+        pack(files, folder, "MyDrive/x.tar.gz")

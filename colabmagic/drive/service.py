@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.drive.client import API_ROOT_VARIABLE, Drive, connect
+from colabmagic.drive.client import connect
 from colabmagic.drive.errors import (
-    DriveAuthError,
     DriveError,
     MountUnsupportedError,
     NoCredentialsError,
@@ -22,6 +21,13 @@ from colabmagic.drive.errors import (
 from colabmagic.drive.mounting import folders
 from colabmagic.drive.plan import TIMEOUT_S, Access, Plan
 from colabmagic.drive.report import Account, DoneReport, MountReport
+from colabmagic.drive.session import (
+    KEY_VARIABLE,
+    STATE,
+    Mounted,
+    ask_account,
+    client,
+)
 from colabmagic.drive.state_report import StatusReport, SyncReport
 from colabmagic.drive.words import local, remote, shown
 from colabmagic.report.progress import SILENT
@@ -31,7 +37,6 @@ __all__ = [
     "Access",
     "Plan",
     "client",
-    "connected",
     "doctor",
     "login",
     "mount",
@@ -43,7 +48,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from colabmagic.drive.watching.watch import Watcher
@@ -53,81 +58,6 @@ _NOT_ASKED: Final = (
     "account and quota are told with --status --creds, or after a --save"
 )
 _FLUSH_S: Final = 24 * 3600.0
-_NAMED: Final = "GOOGLE_APPLICATION_CREDENTIALS"
-
-
-@dataclass(eq=False, slots=True)
-class _Mounted:
-    """What is mounted in this process."""
-
-    plan: Plan
-    mode: str
-    path: Path | None
-    since_s: float
-    report: MountReport
-    watcher: Watcher | None = None
-
-
-@dataclass(eq=False, slots=True)
-class _State:
-    """What this process keeps."""
-
-    mounted: _Mounted | None = None
-    client: Drive | None = None
-    client_key: tuple[object, ...] | None = None
-
-
-_STATE: Final = _State()
-
-
-def client(access: Access | None = None) -> Drive:
-    """Return the connection to the API; the one of the mount, unless another is asked for.
-
-    Parameters
-    ----------
-    access
-        Where something is left out, what was mounted with it counts.
-
-    Raises
-    ------
-    NoCredentialsError
-        There are none.
-    """
-    given = access or Access()
-    mounted = _STATE.mounted.plan.access if _STATE.mounted else Access()
-    wanted = Access(
-        credentials=given.credentials or mounted.credentials,
-        drive_id=given.drive_id or mounted.drive_id,
-    )
-    key = (wanted, *(os.environ.get(name) for name in (API_ROOT_VARIABLE, _NAMED)))
-    if _STATE.client is None or _STATE.client_key != key:
-        _STATE.client = connect(
-            credentials=wanted.credentials, drive_id=wanted.drive_id
-        )
-        _STATE.client_key = key
-    return _STATE.client
-
-
-@contextlib.contextmanager
-def connected(access: Access | None = None) -> Iterator[Drive]:
-    """Yield the connection; one whose login is refused is not used again.
-
-    Parameters
-    ----------
-    access
-        As for `client`.
-    """
-    try:
-        yield client(access)
-    except DriveAuthError:  # the user may log in again, by whatever tool
-        _STATE.client = None
-        raise
-
-
-def _account(access: Access | None = None) -> Account:
-    """Ask who is logged in."""
-    with connected(access) as drive:
-        return Account.of(drive.health())
 
 
 def mount(
@@ -158,7 +88,7 @@ def mount(
     began = time.monotonic()
     if plan.folder is not None:
         remote(plan.folder)  # an odd one is told before anything is done
-    before = _STATE.mounted
+    before = STATE.mounted
     plan, mode, notes = _placed(plan, before, env)
     if mode == "api" and plan.folder is not None:
         raise MountUnsupportedError(
@@ -178,10 +108,10 @@ def mount(
     except BaseException:
         _watch_again(watched)
         raise
-    mounted = _Mounted(plan, mode, report.path, since_s, report)
+    mounted = Mounted(plan, mode, report.path, since_s, report)
     if report.reused:  # files may have been written before
         mounted.since_s = before.since_s if before else folders.boot_time()
-    _STATE.mounted = mounted
+    STATE.mounted = mounted
     report = replace(report, notes=(*report.notes, *_leave(before, report.path)))
     if report.path is not None:
         if plan.watch is not False:
@@ -197,7 +127,7 @@ def mount(
 
 
 def _placed(
-    plan: Plan, before: _Mounted | None, env: Mapping[str, str] | None
+    plan: Plan, before: Mounted | None, env: Mapping[str, str] | None
 ) -> tuple[Plan, str, tuple[str, ...]]:
     """Return the plan with its folder, how it is mounted, and what the user should know.
 
@@ -221,7 +151,7 @@ def _placed(
 
 
 def _connect_beside(
-    plan: Plan, before: _Mounted, notes: tuple[str, ...], began: float
+    plan: Plan, before: Mounted, notes: tuple[str, ...], began: float
 ) -> MountReport:
     """Connect to the API, and leave the folder that is mounted as it is."""
     report = _connect(plan, "api", notes)
@@ -232,7 +162,7 @@ def _connect_beside(
     )
 
 
-def _leave(before: _Mounted | None, path: Path | None) -> tuple[str, ...]:
+def _leave(before: Mounted | None, path: Path | None) -> tuple[str, ...]:
     """Take away a folder of ours that another mount has replaced: nothing is lost in it."""
     if before is None or before.mode != "fuse" or before.path in {None, path}:
         return ()
@@ -248,15 +178,15 @@ def _leave(before: _Mounted | None, path: Path | None) -> tuple[str, ...]:
 
 def _watch_again(watched: Watcher | None) -> None:
     """Go on watching what is still mounted."""
-    if _STATE.mounted is not None and watched is not None:
-        _STATE.mounted.watcher = watched
+    if STATE.mounted is not None and watched is not None:
+        STATE.mounted.watcher = watched
         watched.start()
 
 
 def _connect(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
     """Connect to the API, and see whether it answers."""
-    _STATE.client = None  # new credentials may be in the old place
-    account = _account(plan.access)
+    STATE.client = None  # new credentials may be in the old place
+    account = ask_account(plan.access)
     return MountReport(
         mode=mode, path=None, account=account, notes=notes, readonly=plan.readonly
     )
@@ -266,12 +196,12 @@ def _as_folder(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
     """Mount Drive as a folder, and tell of the account where that asks nobody."""
     account = None
     if mode == "fuse":
-        account = _account(plan.access)
+        account = ask_account(plan.access)
         done = folders.mount_fuse(plan, client(plan.access))
     else:
         done = folders.mount_colab(plan)
         if plan.access.credentials is not None:
-            account = _account(plan.access)
+            account = ask_account(plan.access)
     return replace(done, account=account, notes=(*done.notes, *notes))
 
 
@@ -283,13 +213,13 @@ def status(access: Access | None = None) -> StatusReport:
     access
         The API, for account and quota.
     """
-    mounted = _STATE.mounted
+    mounted = STATE.mounted
     if mounted is None:
         return _status_without(access)
     notes: list[str] = list(mounted.report.notes)
     account = None
     named = access is not None and access.credentials is not None
-    if mounted.mode != "colab" or _STATE.client is not None or named:
+    if mounted.mode != "colab" or STATE.client is not None or named:
         account = _account_if_known(access, notes)
     else:  # on Colab credentials may have to be asked for: not for this
         notes.append(_NOT_ASKED)
@@ -307,7 +237,7 @@ def _status_without(access: Access | None) -> StatusReport:
     on_colab = folders.on_colab()
     notes = list(found.notes)
     account = None
-    if not on_colab or _STATE.client is not None or (access and access.credentials):
+    if not on_colab or STATE.client is not None or (access and access.credentials):
         account = _account_if_known(access, notes)
     elif found.path is not None:
         notes.append(_NOT_ASKED)
@@ -319,9 +249,9 @@ def _status_without(access: Access | None) -> StatusReport:
 def _account_if_known(access: Access | None, notes: list[str]) -> Account | None:
     """Return who is logged in; where that is not known, note why."""
     try:
-        return _account(access)
+        return ask_account(access)
     except DriveError as error:
-        is_plain = isinstance(error, NoCredentialsError) and _STATE.mounted is None
+        is_plain = isinstance(error, NoCredentialsError) and STATE.mounted is None
         if not is_plain or (access is not None and access.credentials):
             notes.append(f"account and quota are not known: {error.what}")
     return None
@@ -354,7 +284,7 @@ def sync(
     path, since_s = _folder_to_sync()
     drive, why = None, ""
     try:
-        _account(access)  # credentials may be there, and not be for Drive
+        ask_account(access)  # credentials may be there, and not be for Drive
         drive = client(access)
     except DriveError as error:
         if access is not None and access.credentials is not None:
@@ -365,7 +295,7 @@ def sync(
 
 def _folder_to_sync() -> tuple[Path, float]:
     """Return the folder, and since when it is mounted."""
-    mounted = _STATE.mounted
+    mounted = STATE.mounted
     if mounted is None:
         found = folders.status_of_others()
         if found.path is not None:  # mounted without us: all of this VM's life counts
@@ -392,7 +322,7 @@ def unmount(*, timeout_s: float | None = None) -> DoneReport:
     timeout_s
         How long uploading may take.
     """
-    mounted = _STATE.mounted
+    mounted = STATE.mounted
     found = folders.status_of_others() if mounted is None else None
     mode = mounted.mode if mounted else found.mode if found else None
     path = mounted.path if mounted else found.path if found else None
@@ -405,7 +335,7 @@ def unmount(*, timeout_s: float | None = None) -> DoneReport:
         except BaseException:
             _watch_again(watched)  # it is still there
             raise
-    _STATE.mounted = _STATE.client = _STATE.client_key = None
+    STATE.mounted = STATE.client = STATE.client_key = None
     if mode is None:
         return DoneReport(verb="unmount", verdict="NOTHING WAS MOUNTED")
     if path is None:
@@ -425,12 +355,12 @@ def stop() -> None:
 
 def watcher() -> Watcher | None:
     """Return the watcher of the mount, if one runs."""
-    return _STATE.mounted.watcher if _STATE.mounted else None
+    return STATE.mounted.watcher if STATE.mounted else None
 
 
 def _stop_watching() -> Watcher | None:
     """End the watcher; return it."""
-    mounted = _STATE.mounted
+    mounted = STATE.mounted
     if mounted is None or mounted.watcher is None:
         return None
     stopped, mounted.watcher = mounted.watcher, None
@@ -474,12 +404,12 @@ def login(
     from colabmagic.drive.account.login import login as ask_google  # noqa: PLC0415 (once)
 
     kept = ask_google(local(client_file), show=show, ask=ask, timeout_s=timeout_s)
-    _STATE.client = None
+    STATE.client = None
     account = Account.of(connect(credentials=str(kept)).health())
     notes: tuple[str, ...] = ()
-    if os.environ.get(_NAMED):
+    if os.environ.get(KEY_VARIABLE):
         notes = (
-            f"{_NAMED} is set, and goes before this login: unset it to use the login",
+            f"{KEY_VARIABLE} is set, and goes before this login: unset it to use the login",
         )
     return DoneReport(
         verb="login", verdict="LOGGED IN", path=kept, notes=notes,

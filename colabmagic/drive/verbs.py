@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from colabmagic.drive.archive.steps import step
 from colabmagic.drive.errors import DrivePathError
 from colabmagic.drive.report import WorkReport
-from colabmagic.drive.service import connected
+from colabmagic.drive.session import connected
 from colabmagic.drive.state_report import ListReport
 from colabmagic.drive.words import local as local_path
 from colabmagic.report.progress import SILENT
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from colabmagic.drive.client import Drive
-    from colabmagic.drive.service import Access
+    from colabmagic.drive.plan import Access
     from colabmagic.report.progress import Progress
 
 

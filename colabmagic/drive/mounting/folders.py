@@ -19,6 +19,7 @@ from colabmagic.drive.errors import (
     MountUnsupportedError,
 )
 from colabmagic.drive.report import MountReport
+from colabmagic.drive.session import client
 from colabmagic.drive.state_report import StatusReport
 from colabmagic.drive.watching.mounts import inside
 from colabmagic.drive.watching.own_use import working_directory
@@ -228,17 +229,11 @@ def watch(
     from colabmagic.drive.watching.watch import Watcher  # noqa: PLC0415
 
     def remount() -> object:
-        from colabmagic.drive import service  # noqa: PLC0415 (in a circle)
-
         again = replace(
             plan, path=path, force=True, move_aside=False,
             timeout_s=min(plan.timeout_s, _REMOUNT_S),
         )  # fmt: skip
-        return (
-            mount_colab(again)
-            if mode == "colab"
-            else mount_fuse(again, service.client())
-        )
+        return mount_colab(again) if mode == "colab" else mount_fuse(again, client())
 
     def not_uploaded() -> tuple[Path, ...]:
         from colabmagic.drive.mounting.pending import look_for_pending  # noqa: PLC0415 (on Colab)

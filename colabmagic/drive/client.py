@@ -121,6 +121,7 @@ class Drive:
         workers: int = WORKERS,
         part_bytes: int = PART_BYTES,
         newest: bool = False,
+        acknowledge_abuse: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> Transferred:
         """Download a file; it gets its name when its MD5 is the server's.
@@ -131,7 +132,7 @@ class Drive:
             Path on Drive.
         local
             Path here; a folder takes the file under its own name.
-        workers, part_bytes, progress
+        workers, part_bytes, acknowledge_abuse, progress
             As for `colabmagic.drive.transfer.download.download`.
         newest
             As for `stat`.
@@ -141,8 +142,8 @@ class Drive:
         if target.is_dir() or str(local).endswith("/"):
             target /= PurePosixPath(remote).name
         return download(
-            self._files, found, target,
-            workers=workers, part_bytes=part_bytes, progress=progress,
+            self._files, found, target, workers=workers, part_bytes=part_bytes,
+            acknowledge_abuse=acknowledge_abuse, progress=progress,
         )  # fmt: skip
 
     def upload(

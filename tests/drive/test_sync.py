@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from colabmagic.drive import errors
+from colabmagic.drive import sync as program
 from colabmagic.drive.client import Drive
 from colabmagic.drive.sync import find_written, sync
 
@@ -74,6 +75,18 @@ def test_a_short_time_is_told(mount: Path) -> None:
     report = sync(mount, 0, None, why_not="no login", scan_s=0)
     assert not report.ok
     assert "not all folders" in report.text.replace("\n", " ")
+
+
+def test_a_large_file_is_read_to_its_end(
+    mount: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that takes long and gives signs of life does not hang."""
+    write(mount, "big.pt", b"")
+    size = 2**30
+    os.truncate(mount / "MyDrive" / "big.pt", size)
+    monkeypatch.setattr(program, "_LATE_S", 0.0)
+    found = find_written(mount, time.time() - 60, scan_s=1)  # it reads for longer
+    assert [each["size"] for each in found.files] == [size]
 
 
 def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:

@@ -140,8 +140,11 @@ class Watcher:
 
     def start(self) -> None:
         """Begin to watch, in one thread that ends with the process."""
-        if self._thread is not None and self._thread.is_alive():
-            return
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            if not self._ended.is_set():
+                return
+            thread.join()  # it was stopped, and ends: it would not watch any longer
         self._ended.clear()
         self._thread = threading.Thread(
             target=self._run, name="colabmagic-drive-watch", daemon=True

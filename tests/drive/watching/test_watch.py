@@ -393,6 +393,29 @@ def test_ends_at_once_though_the_mount_hangs(folder: FuseFolder) -> None:
     assert not watch.status().running
 
 
+@needs_fuse
+def test_watches_again_though_the_old_thread_has_not_ended(folder: FuseFolder) -> None:
+    """Stopped in the midst of healing and started anew: it does not end for good."""
+    mounting, may_go_on = threading.Event(), threading.Event()
+
+    def slowly() -> None:
+        mounting.set()
+        may_go_on.wait(10)
+        folder.remount()
+
+    watch = watcher(folder, [], remount=slowly, interval_s=0.05)
+    watch.start()
+    folder.kill()
+    assert mounting.wait(10)
+    watch.stop(timeout_s=0.01)
+    threading.Timer(0.1, may_go_on.set).start()
+    watch.start()
+    seen = watch.status().probes
+    wait_until(lambda: watch.status().probes > seen + 2)
+    watch.stop()
+    assert watch.status().healed == 1
+
+
 def test_keeps_its_times(tmp_path: Path) -> None:
     """A slow probe does not move the next ones: all come at multiples of the interval."""
     watch = Watcher(tmp_path, remount=list, notify=lambda _: None, interval_s=0.1)

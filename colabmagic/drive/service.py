@@ -28,9 +28,8 @@ from colabmagic.drive.session import (
     ask_account,
     client,
 )
-from colabmagic.drive.state_report import StatusReport, SyncReport
+from colabmagic.drive.state_report import StatusReport
 from colabmagic.drive.words import local, remote, shown
-from colabmagic.report.progress import SILENT
 
 __all__ = [
     "TIMEOUT_S",
@@ -42,7 +41,6 @@ __all__ = [
     "mount",
     "status",
     "stop",
-    "sync",
     "unmount",
     "watcher",
 ]
@@ -52,7 +50,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from colabmagic.drive.watching.watch import Watcher
-    from colabmagic.report.progress import Progress
 
 _NOT_ASKED: Final = (
     "account and quota are told with --status --creds, or after a --save"
@@ -63,6 +60,7 @@ _FLUSH_S: Final = 24 * 3600.0
 def mount(
     plan: Plan,
     *,
+    tell: Callable[[str], object] | None = None,
     notify: Callable[[str], object] = lambda _: None,
     wait_for: Callable[[], str | None] = lambda: None,
     env: Mapping[str, str] | None = None,
@@ -73,6 +71,8 @@ def mount(
     ----------
     plan
         What is asked for.
+    tell
+        Called at once with what the user must know before the end; the report has it too.
     notify
         Called, in another thread, with what the watcher has to tell.
     wait_for
@@ -103,9 +103,12 @@ def mount(
     try:
         # What the watcher has begun ends first: two questions would take each other's answer.
         with watched.paused() if watched else contextlib.nullcontext():
-            begin = _connect if mode == "api" else _as_folder
-            report = begin(plan, mode, notes)
-    except BaseException:
+            report = (
+                _connect(plan, notes)
+                if mode == "api"
+                else _as_folder(plan, mode, notes, tell)
+            )
+    except BaseException:  # Ctrl-C too: what was mounted before still is
         _watch_again(watched)
         raise
     mounted = Mounted(plan, mode, report.path, since_s, report)
@@ -154,7 +157,7 @@ def _connect_beside(
     plan: Plan, before: Mounted, notes: tuple[str, ...], began: float
 ) -> MountReport:
     """Connect to the API, and leave the folder that is mounted as it is."""
-    report = _connect(plan, "api", notes)
+    report = _connect(plan, notes)
     before.plan = replace(before.plan, access=plan.access)
     stays = f"the folder at {before.path} stays; %mount_drive --unmount takes it away"
     return replace(
@@ -183,23 +186,28 @@ def _watch_again(watched: Watcher | None) -> None:
         watched.start()
 
 
-def _connect(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
+def _connect(plan: Plan, notes: tuple[str, ...]) -> MountReport:
     """Connect to the API, and see whether it answers."""
     STATE.client = None  # new credentials may be in the old place
     account = ask_account(plan.access)
     return MountReport(
-        mode=mode, path=None, account=account, notes=notes, readonly=plan.readonly
+        mode="api", path=None, account=account, notes=notes, readonly=plan.readonly
     )
 
 
-def _as_folder(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
+def _as_folder(
+    plan: Plan,
+    mode: str,
+    notes: tuple[str, ...],
+    tell: Callable[[str], object] | None,
+) -> MountReport:
     """Mount Drive as a folder, and tell of the account where that asks nobody."""
     account = None
     if mode == "fuse":
         account = ask_account(plan.access)
         done = folders.mount_fuse(plan, client(plan.access))
     else:
-        done = folders.mount_colab(plan)
+        done = folders.mount_colab(plan, tell)
         if plan.access.credentials is not None:
             account = ask_account(plan.access)
     return replace(done, account=account, notes=(*done.notes, *notes))
@@ -257,63 +265,6 @@ def _account_if_known(access: Access | None, notes: list[str]) -> Account | None
     return None
 
 
-def sync(
-    access: Access | None = None,
-    *,
-    progress: Progress = SILENT,
-    **options: Any,  # noqa: ANN401 (checked by the function)
-) -> SyncReport:
-    """Prove that what was written under the mount is on Google's servers.
-
-    Parameters
-    ----------
-    access
-        The API.
-    progress
-        Shows how far it is.
-    **options
-        Of `colabmagic.drive.sync.sync`.
-
-    Raises
-    ------
-    DriveMountError
-        There is no folder that could be written to.
-    """
-    from colabmagic.drive.sync import sync as prove  # noqa: PLC0415 (rarely asked for)
-
-    path, since_s = _folder_to_sync()
-    drive, why = None, ""
-    try:
-        ask_account(access)  # credentials may be there, and not be for Drive
-        drive = client(access)
-    except DriveError as error:
-        if access is not None and access.credentials is not None:
-            raise
-        drive, why = None, error.what
-    return prove(path, since_s, drive, why_not=why, progress=progress, **options)
-
-
-def _folder_to_sync() -> tuple[Path, float]:
-    """Return the folder, and since when it is mounted."""
-    mounted = STATE.mounted
-    if mounted is None:
-        found = folders.status_of_others()
-        if found.path is not None:  # mounted without us: all of this VM's life counts
-            return found.path, folders.boot_time()
-    if mounted is None or mounted.path is None:
-        raise MountUnsupportedError(
-            "there is no folder of Drive here, so nothing was written into one",
-            seen="not mounted" if mounted is None else "reached by the API",
-            hint='%mount_drive --save FILE "MyDrive/runs/"',
-        )
-    if mounted.report.readonly:
-        raise MountUnsupportedError(
-            f"{mounted.path} is read-only: nothing was written there",
-            hint='%mount_drive --save FILE "MyDrive/runs/"',
-        )
-    return mounted.path, mounted.since_s
-
-
 def unmount(*, timeout_s: float | None = None) -> DoneReport:
     """Take the mount away, after Drive has uploaded what is left; end the watcher.
 
@@ -332,8 +283,8 @@ def unmount(*, timeout_s: float | None = None) -> DoneReport:
         try:
             with watched.paused() if watched else contextlib.nullcontext():
                 told = folders.unmount(path, mode or "colab", timeout_s or _FLUSH_S)
-        except BaseException:
-            _watch_again(watched)  # it is still there
+        except BaseException:  # Ctrl-C too: it is still there
+            _watch_again(watched)
             raise
     STATE.mounted = STATE.client = STATE.client_key = None
     if mode is None:

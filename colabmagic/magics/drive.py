@@ -229,7 +229,10 @@ def _mount(shell: InteractiveShell, options: argparse.Namespace) -> Document:
     notices, before = _drive_notices.Notices(shell), service.watcher()
     try:
         done = service.mount(
-            plan, notify=notices.notify, wait_for=_drive_notices.keyboard_in_use
+            plan,
+            tell=None if options.quiet else _say,
+            notify=notices.notify,
+            wait_for=_drive_notices.keyboard_in_use,
         )
     finally:  # also after an error a folder may be there, and be watched
         watcher = service.watcher()
@@ -308,10 +311,10 @@ def _status(_shell: InteractiveShell, options: argparse.Namespace) -> Document:
 
 def _sync(_: InteractiveShell, options: argparse.Namespace) -> Document:
     """Prove that all is there."""
-    from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
+    from colabmagic.drive import verbs  # noqa: PLC0415 (it brings in requests)
 
     waiting = {} if options.timeout is None else {"wait_s": options.timeout}
-    return service.sync(_access(options), progress=options.progress, **waiting)
+    return verbs.sync(_access(options), progress=options.progress, **waiting)
 
 
 def _unmount(_: InteractiveShell, options: argparse.Namespace) -> Document:
@@ -362,13 +365,18 @@ def _print(text: str) -> None:
     print(text, flush=True)  # noqa: T201 (what he must do now)
 
 
+def _say(line: str) -> None:
+    """Tell the user what happens, in a line of its own."""
+    _print(f"{_NAME}: {clean(line)}")
+
+
 def _patient(options: argparse.Namespace) -> AbstractContextManager[None]:
     """Tell why it takes long, while a block runs; nothing where nothing is to be shown."""
     from colabmagic.drive.api import patience  # noqa: PLC0415 (with the other parts of it)
 
     if options.quiet:
         return nullcontext()
-    return patience.telling(lambda line: _print(f"{_NAME}: {clean(line)}"))
+    return patience.telling(_say)
 
 
 def _shown(report: Document, options: argparse.Namespace) -> Document:

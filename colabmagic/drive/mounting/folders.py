@@ -149,8 +149,17 @@ def _no_place(path: Path, *, also_full: bool) -> str | None:
     return None
 
 
-def mount_colab(plan: Plan) -> MountReport:
-    """Mount by Google's own program."""
+def mount_colab(plan: Plan, tell: Callable[[str], object] | None = None) -> MountReport:
+    """Mount by Google's own program.
+
+    Parameters
+    ----------
+    plan
+        With its path.
+    tell
+        Gets at once what the end of an old mount costs: whoever hears of it only in a
+        report hears nothing where the new mount fails.
+    """
     from colabmagic.drive.mounting import colab  # noqa: PLC0415 (on Colab alone)
 
     assert plan.path is not None
@@ -161,6 +170,7 @@ def mount_colab(plan: Plan) -> MountReport:
         timeout_s=plan.timeout_s,
         move_aside=plan.move_aside,
         sysroot=SYSROOT,
+        notify=tell,
     )
     return MountReport(
         mode="colab", path=done.path, reused=done.reused, readonly=done.readonly,
@@ -186,7 +196,7 @@ def mount_fuse(plan: Plan, drive: Drive) -> MountReport:
         fuse.mount(
             plan.path, credentials=transport.credentials, api_root=transport.api_root
         )
-    except BaseException:
+    except BaseException:  # Ctrl-C too: what was moved comes back
         for each in moved:
             aside.put_back(plan.path, each)
         raise
@@ -315,8 +325,8 @@ def unmount(path: Path, mode: str, timeout_s: float) -> tuple[str, ...]:
             from colabmagic.drive.mounting import colab  # noqa: PLC0415 (on Colab alone)
 
             notes += colab.flush_and_unmount(timeout_s, sysroot=SYSROOT)
-    except BaseException:
-        if notes and here is not None:  # it is still there, and so are we
+    except BaseException:  # Ctrl-C too: it is still there, and so are we
+        if notes and here is not None:
             with contextlib.suppress(OSError):
                 os.chdir(here)
         raise

@@ -20,9 +20,11 @@ from colabmagic.drive.api import budget
 from colabmagic.drive.api.answers import failure, number_at, object_at, text_at
 from colabmagic.drive.api.http import API_ROOT, Transport, renew
 from colabmagic.drive.errors import DriveError, NoCredentialsError
+from colabmagic.drive.report import counted
 from colabmagic.drive.trouble import last_error
 from colabmagic.drive.trouble.catalogue import explain, finding, is_said
 from colabmagic.drive.trouble.doctor_report import DoctorReport
+from colabmagic.drive.watching.vm_clock import VmClock, duration
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Finding, Severity
@@ -307,7 +309,9 @@ def _not_uploaded(patient: _Patient, root: Path) -> None:
     found = []
     if waiting:
         names = ", ".join(repr(path.name) for path in waiting[:_MANY])
-        found.append(finding("writes-pending", f"{len(waiting)} files: {names}"))
+        found.append(
+            finding("writes-pending", f"{counted(len(waiting), 'file')}: {names}")
+        )
     patient.saw("not uploaded yet", str(len(waiting)), *found)
 
 
@@ -356,15 +360,12 @@ def _life(patient: _Patient) -> None:
     if patient.left_s is None:
         if patient.host.kind is not HostKind.COLAB:
             return
-        from colabmagic.drive.watching.vm_clock import VmClock  # noqa: PLC0415 (as above)
-
-        patient.left_s = VmClock().left_s
+        patient.left_s = VmClock(patient.env, patient.sysroot).left_s
     left = patient.left_s()
     if not isinstance(left, int | float):
         patient.saw("life of the machine", str(left))
         return
-    hours, minutes = divmod(int(max(0, left)) // 60, 60)
-    shown = f"about {hours} h {minutes} min left of Colab's 12 h"
+    shown = f"about {duration(left)} left, at the latest"
     found = [finding("vm-ends", shown)] if left < _ENDS_S else []
     patient.saw("life of the machine", shown, *found)
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.watching.own_use import WorkingDirectory, open_files
 from colabmagic.drive.watching.probe import Health, Probe, probe
-from colabmagic.drive.words import in_words, named, quoted, shown
+from colabmagic.drive.words import error_in_words, named, quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,8 +49,6 @@ class WatchStatus:
         Where the mount is.
     probes
         How often it was asked.
-    last
-        Its last answer.
     healed, failed
         How often mounting anew worked, and did not.
     events
@@ -63,7 +61,6 @@ class WatchStatus:
 
     path: Path
     probes: int
-    last: Probe | None
     healed: int
     failed: int
     events: tuple[str, ...]
@@ -127,7 +124,6 @@ class Watcher:
         self._healing = threading.Lock()
         self._place = WorkingDirectory(self._path)
         self._probes = self._healed = self._failed = 0
-        self._last: Probe | None = None
         self._events: deque[str] = deque(maxlen=_EVENTS)
         self._noting = threading.Lock()
         self._held: str | None = None
@@ -172,7 +168,6 @@ class Watcher:
         return WatchStatus(
             path=self._path,
             probes=self._probes,
-            last=self._last,
             healed=self._healed,
             failed=self._failed,
             events=events,
@@ -217,7 +212,6 @@ class Watcher:
         """Ask the mount once."""
         answer = probe(self._path, timeout_s)
         self._probes += 1
-        self._last = answer
         return answer
 
     def _treat(self, answer: Probe) -> Probe:
@@ -277,7 +271,7 @@ class Watcher:
                 return answer
         except Exception as error:  # noqa: BLE001 (said, and tried again later)
             again = bool(getattr(error, "retryable", True))
-            self._failed_to_heal(in_words(error), again=again)
+            self._failed_to_heal(error_in_words(error), again=again)
             return answer
         self._healed += 1
         self._told = Health.ALIVE

@@ -115,6 +115,8 @@ def mount(
     if report.reused:  # files may have been written before
         mounted.since_s = before.since_s if before else folders.boot_time()
     STATE.mounted = mounted
+    if watched is not None:  # healing may have left one's folder, and come to nothing
+        watched.come_back()
     report = replace(report, notes=(*report.notes, *_leave(before, report.path)))
     if report.path is not None:
         if plan.watch is not False:

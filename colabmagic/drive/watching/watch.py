@@ -191,6 +191,12 @@ class Watcher:
         with self._healing:
             yield
 
+    def come_back(self) -> None:
+        """Go back to the working directory that healing has left, if the mount is there again."""
+        why = self._come_back()
+        if why is not None:
+            self._say(why)
+
     # --- the thread -------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -221,10 +227,12 @@ class Watcher:
             return answer
         if self._ended.is_set():
             return answer
-        if answer.health in {Health.ABSENT, Health.FAILING}:
+        # What an attempt of ours has taken away is no mount that the user has ended.
+        taken = answer.health is Health.ABSENT and self._failures_in_a_row > 0
+        if not taken:
             self._tell_once(answer)
-            return answer
-        self._tell_once(answer)
+            if answer.health in {Health.ABSENT, Health.FAILING}:
+                return answer
         if time.monotonic() < self._next_heal:
             return answer
         if answer.health is Health.HUNG:  # slow once is not hung
@@ -241,8 +249,7 @@ class Watcher:
             self._say(f"Drive at {self._name} answers again.")
         self._told, self._held = Health.ALIVE, None
         self._next_heal, self._failures_in_a_row = 0.0, 0
-        if self._place.left is not None:
-            self._come_back()
+        self.come_back()
         now = time.monotonic()
         if now - self._looked_for_pending >= _PENDING_EVERY_S:
             self._looked_for_pending = now
@@ -261,8 +268,9 @@ class Watcher:
             return answer
         self._held = None
         began = time.monotonic()
-        self._say_what_is_lost(answer)
-        moved = self._place.leave()
+        if not self._failures_in_a_row:  # else it was said at the first attempt
+            self._say_what_is_lost(answer)
+        self._place.leave()
         try:
             self._remount()
             answer = self._ask(self._timeout_s)
@@ -278,9 +286,10 @@ class Watcher:
         self._next_heal, self._failures_in_a_row = 0.0, 0
         self._known_pending = ()
         took = time.monotonic() - began
+        why = self._come_back()  # first: a cell that hears of it may need its folder
         self._say(f"Drive at {self._name} is mounted anew, after {took:.1f} s.")
-        if moved or self._place.left is not None:
-            self._come_back()
+        if why is not None:
+            self._say(why)
         return answer
 
     def _failed_to_heal(self, reason: str, *, again: bool) -> None:
@@ -345,15 +354,16 @@ class Watcher:
                 f"Drive at {self._name} is {answer.health.value}. {'. '.join(lost)}."
             )
 
-    def _come_back(self) -> None:
-        """Go back to the working directory that was left."""
+    def _come_back(self) -> str | None:
+        """Go back to the working directory that was left, if one was; say why it fails."""
         left = self._place.left
         reason = self._place.come_back(self._timeout_s)
-        if reason is not None:
-            self._say(
-                f"The working directory {quoted(left)} cannot be entered: {reason}. "
-                f"It is {quoted(Path.cwd())} now."
-            )
+        if reason is None:
+            return None
+        return (
+            f"The working directory {quoted(left)} cannot be entered: {reason}. "
+            f"It is {quoted(Path.cwd())} now."
+        )
 
     # --- telling ----------------------------------------------------------------------
 

@@ -295,6 +295,36 @@ def test_failures_are_said_and_tried_again_later(folder: FuseFolder) -> None:
 
 
 @needs_fuse
+def test_a_heal_that_has_taken_the_old_mount_away_is_tried_again(
+    folder: FuseFolder,
+) -> None:
+    """As announced: then nothing is mounted, and that is not what the user wanted."""
+    said: list[str] = []
+    tries: list[int] = []
+
+    def fails_once() -> None:
+        folder.unmount()
+        tries.append(1)
+        if len(tries) == 1:
+            raise MountFailedError("mounting failed", hint="wait")
+        folder.mount()
+
+    watch = watcher(folder, said, remount=fails_once)
+    folder.kill()
+    watch.check_now()
+    assert "It is tried again in 10 s" in said[-1]
+    heard = len(said)
+    assert watch.check_now().health is Health.ABSENT
+    assert len(said) == heard  # it is not told as something new
+    watch._next_heal = 0.0
+    assert watch.check_now().health is Health.ALIVE
+    folder.unmount()
+    assert watch.check_now().health is Health.ABSENT
+    assert "is not mounted any more" in said[-1]
+    assert len(tries) == 2
+
+
+@needs_fuse
 def test_who_says_no_is_not_asked_again(folder: FuseFolder) -> None:
     """A consent that was declined is not asked for until the user mounts it himself."""
     said: list[str] = []

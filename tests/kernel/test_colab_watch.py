@@ -23,16 +23,12 @@ if TYPE_CHECKING:
     from tests.kernel.support import Kernel
 
 SETUP = """
-import pathlib
-from colabmagic.drive.mounting import folders
 from colabmagic.drive.watching.watch import Watcher
-folders.SYSROOT = pathlib.Path({root!r})
 Watcher.__init__.__kwdefaults__["interval_s"] = 0.2
 """
 UNDO = """
 from colabmagic.drive.watching import watch
 Watcher.__init__.__kwdefaults__["interval_s"] = watch.INTERVAL_S
-folders.SYSROOT = pathlib.Path("/")
 """
 
 
@@ -55,7 +51,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 def page(kernel: Kernel, machine: Machine) -> Iterator[FrontEnd]:
     """Yield Colab's page before a kernel of that machine, with Drive mounted and watched."""
     page = FrontEnd(kernel)
-    set_up = page.execute(machine.kernel_code() + SETUP.format(root=str(machine.root)))
+    set_up = page.execute(machine.kernel_code() + SETUP)
     assert set_up.status == "ok", set_up.shown
     try:
         line = f"m = %mount_drive {machine.mountpoint} --cd MyDrive/proj --timeout 1"

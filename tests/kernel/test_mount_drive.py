@@ -506,11 +506,7 @@ def test_on_colab(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> None:
     (machine.root / "proc/uptime").write_text("7200.0 1.0\n")
     page = FrontEnd(kernel)
     mount = machine.mountpoint
-    page.execute(
-        f"{machine.kernel_code()}import os, pathlib\n"
-        "from colabmagic.drive.mounting import folders\n"
-        f"folders.SYSROOT = pathlib.Path({str(machine.root)!r})"
-    )
+    page.execute(machine.kernel_code())
     try:
         with standing_in(kernel, tmp_path, login_for(drive, tmp_path)):
             text = page.execute(f"m = %mount_drive {mount} --no-watch").shown
@@ -534,6 +530,4 @@ def test_on_colab(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> None:
             assert "MountpointError" in space
             assert len(page.requests) == 1
     finally:
-        page.execute(
-            f"folders.SYSROOT = pathlib.Path('/')\n{machine.kernel_undo_code()}"
-        )
+        page.execute(machine.kernel_undo_code())

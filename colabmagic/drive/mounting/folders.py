@@ -380,7 +380,7 @@ def status_of_others() -> StatusReport:
     if not on_colab():
         return StatusReport(mode=None)
     table = mount_table(SYSROOT)
-    found = [row for row in drive_mounts(table) if row.kind == "fuse.drive"]
+    found = [row for row in drive_mounts(table) if row.is_colabs]
     if not found:
         return StatusReport(mode=None)
     note = "it was mounted by drive.mount; %mount_drive takes it over, and watches it"

@@ -212,9 +212,9 @@ def _search(place: _Place) -> Found:
 def _colab(place: _Place) -> Found:
     """Return Colab's own login; the user may be asked for it."""
     if place.interactive:
-        from colabmagic.drive.mounting import colab  # noqa: PLC0415 (knows google.colab)
+        from colabmagic.drive.account import colab_account  # noqa: PLC0415 (on Colab)
 
-        colab.authenticate(env=place.env, sysroot=place.sysroot)
+        colab_account.authenticate(env=place.env, sysroot=place.sysroot)
     return _default(place, "Colab's login")
 
 
@@ -312,9 +312,9 @@ def _secret(name: str, keeper: str, place: _Place) -> str | None:
     if keeper == "Kaggle":
         return _kaggle_secret(name)
     if keeper == "Colab":
-        from colabmagic.drive.mounting import colab  # noqa: PLC0415 (knows google.colab)
+        from colabmagic.drive.account import colab_account  # noqa: PLC0415 (on Colab)
 
-        return colab.secret(name, sysroot=place.sysroot)
+        return colab_account.secret(name, sysroot=place.sysroot)
     return place.env.get(name)
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.drive.account.colab_account import authenticate, secret
 from colabmagic.drive.errors import (
     DriveError,
     MountFailedError,
@@ -42,8 +41,6 @@ from colabmagic.drive.words import quoted, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-
-__all__ = ["Mounted", "authenticate", "flush_and_unmount", "mount", "secret"]
 
 _ROOT: Final = Path("/")
 # What Colab's mount may take besides the two waits that get our time limit: it gives its

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from colabmagic.drive.account import colab_account
 from colabmagic.drive.errors import (
     ConsentDeclinedError,
     DriveError,
@@ -481,31 +482,31 @@ def test_secrets(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """The value, None for one that is not there, and an error for the two other cases."""
     root = session.machine.root
     session.use(Page(secrets={"KEY": "s3cret"}))
-    assert colab.secret("KEY", sysroot=root) == "s3cret"
-    assert colab.secret("OTHER", sysroot=root) is None
+    assert colab_account.secret("KEY", sysroot=root) == "s3cret"
+    assert colab_account.secret("OTHER", sysroot=root) is None
     session.use(PROFILES["refusing"](secrets={"KEY": "s3cret"}))
     with pytest.raises(NoCredentialsError, match="may not read") as caught:
-        colab.secret("KEY", sysroot=root)
+        colab_account.secret("KEY", sysroot=root)
     assert "key in the bar" in caught.value.hint
     with pytest.raises(NoCredentialsError, match="name of a secret"):
-        colab.secret("two words", sysroot=root)
+        colab_account.secret("two words", sysroot=root)
     session.use("auth_only")
     monkeypatch.setattr(sys.modules["google.colab.userdata"], "TIMEOUT_S", 0.1)
     with pytest.raises(NoCredentialsError, match="nobody answered") as caught:
-        colab.secret("KEY", sysroot=root)
+        colab_account.secret("KEY", sysroot=root)
     assert "VS Code" in str(caught.value)
 
 
 def test_no_secrets_off_colab(tmp_path: Path) -> None:
     """Elsewhere there are none, and nobody is asked."""
-    assert colab.secret("KEY", sysroot=tmp_path) is None
+    assert colab_account.secret("KEY", sysroot=tmp_path) is None
 
 
 def test_authenticate(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
     """The page is asked once; who is logged in is not asked again."""
     root = session.machine.root
-    colab.authenticate(sysroot=root)
-    colab.authenticate(sysroot=root)
+    colab_account.authenticate(sysroot=root)
+    colab_account.authenticate(sysroot=root)
     assert session.message.asked == [
         ("request_auth", {"authType": "auth_user_ephemeral"})
     ]
@@ -525,7 +526,7 @@ def test_authenticate_ends_with_its_cause(
     """A no is a no; without an answer Google's code would wait for ever, ours does not."""
     session.use(page)
     with pytest.raises(kind) as caught:
-        colab.authenticate(timeout_s=0.3, sysroot=session.machine.root)
+        colab_account.authenticate(timeout_s=0.3, sysroot=session.machine.root)
     assert words in str(caught.value)
 
 
@@ -536,7 +537,7 @@ def test_authenticate_ends_in_another_thread_too(session: Session) -> None:
 
     def work() -> None:
         try:
-            colab.authenticate(timeout_s=0.3, sysroot=session.machine.root)
+            colab_account.authenticate(timeout_s=0.3, sysroot=session.machine.root)
         except ConsentDeclinedError as error:
             errors.append(error)
 
@@ -550,7 +551,7 @@ def test_a_log_in_that_comes_to_nothing(session: Session) -> None:
     """Google's own error is passed on in our words."""
     (session.machine.root / "content/no-adc").touch()
     with pytest.raises(NoCredentialsError, match="came to nothing"):
-        colab.authenticate(sysroot=session.machine.root)
+        colab_account.authenticate(sysroot=session.machine.root)
 
 
 @pytest.mark.parametrize("enterprise", [True, False])
@@ -558,7 +559,7 @@ def test_nobody_to_log_in(tmp_path: Path, enterprise: bool) -> None:  # noqa: FB
     """Enterprise and other machines are known before anything is tried."""
     env = {"VERTEX_PRODUCT": "COLAB_ENTERPRISE"} if enterprise else {}
     with pytest.raises(NoCredentialsError):
-        colab.authenticate(env=env, sysroot=tmp_path)
+        colab_account.authenticate(env=env, sysroot=tmp_path)
 
 
 def test_no_package_of_colabs(

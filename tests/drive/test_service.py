@@ -28,20 +28,9 @@ needs_fuse = pytest.mark.skipif(
 
 
 @pytest.fixture
-def access(
-    drive: FakeDrive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Access]:
+def access(login: Path) -> Iterator[Access]:
     """Yield a login for the Drive; afterwards nothing is mounted."""
-    login = {
-        "type": "authorized_user",
-        "refresh_token": "SECRET-R",
-        "token_uri": f"{drive.url}/token",
-        "client_id": "id",
-        "client_secret": "SECRET-C",
-    }
-    (tmp_path / "login.json").write_text(json.dumps(login))
-    monkeypatch.setenv("COLABMAGIC_DRIVE_API_ROOT", drive.url)
-    yield Access(credentials=str(tmp_path / "login.json"))
+    yield Access(credentials=str(login))
     service.unmount()
 
 

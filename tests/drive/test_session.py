@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,40 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.fakes.drive import FakeDrive
-
 
 @pytest.fixture
-def access(
-    drive: FakeDrive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Access]:
+def access(login: Path) -> Iterator[Access]:
     """Yield a login for the Drive; afterwards there is no connection."""
-    login = {
-        "type": "authorized_user",
-        "refresh_token": "SECRET-R",
-        "token_uri": f"{drive.url}/token",
-        "client_id": "id",
-        "client_secret": "SECRET-C",
-    }
-    for name in ("one.json", "two.json"):
-        (tmp_path / name).write_text(json.dumps(login))
-    monkeypatch.setenv(session.API_ROOT_VARIABLE, drive.url)
-    yield Access(credentials=str(tmp_path / "one.json"))
+    yield Access(credentials=str(login))
     session.STATE.client = session.STATE.client_key = None
 
 
 def test_the_same_wish_has_the_same_connection(
-    access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    access: Access, login: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another login, drive or address has another one."""
     first = session.client(access)
     assert session.client(access) is first
-    other = Access(credentials=str(tmp_path / "two.json"))
+    other = Access(credentials=str(login.rename(login.with_name("two.json"))))
     assert session.client(other) is not first
-    assert session.client(Access(credentials=access.credentials, drive_id="x"))
-    now = session.client(access)
+    now = session.client(other)
     monkeypatch.setenv(session.API_ROOT_VARIABLE, "http://127.0.0.1:1")
-    assert session.client(access) is not now
+    assert session.client(other) is not now
+    inside = Access(credentials=other.credentials, drive_id="x")
+    assert session.client(inside) is not session.client(other)
 
 
 def test_a_refused_login_is_not_used_again(access: Access) -> None:

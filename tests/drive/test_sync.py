@@ -77,16 +77,19 @@ def test_a_short_time_is_told(mount: Path) -> None:
     assert "not all folders" in report.text.replace("\n", " ")
 
 
-def test_a_large_file_is_read_to_its_end(
-    mount: Path, monkeypatch: pytest.MonkeyPatch
+def test_signs_of_life_give_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder that takes long and gives signs of life does not hang."""
-    write(mount, "big.pt", b"")
-    size = 2**30
-    os.truncate(mount / "MyDrive" / "big.pt", size)
-    monkeypatch.setattr(program, "_LATE_S", 0.0)
-    found = find_written(mount, time.time() - 60, scan_s=1)  # it reads for longer
-    assert [each["size"] for each in found.files] == [size]
+    """A folder that takes longer than the limit, and says that it goes on, does not hang."""
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import time\n"
+        "for _ in range(7): print('{\"alive\": true}', flush=True); time.sleep(0.5)\n"
+        "print('{\"complete\": true}')"
+    )
+    monkeypatch.setattr(program, "_PROGRAM", slow)
+    monkeypatch.setattr(program, "_LATE_S", 2.0)
+    assert find_written(tmp_path, 0, scan_s=0.5).complete
 
 
 def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:

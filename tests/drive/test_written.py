@@ -55,3 +55,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """With the system's words; the others go on."""
     described = written.describe(str(tmp_path), str(tmp_path / "gone"))
     assert described == {"path": "gone", "error": "No such file or directory"}
+
+
+def test_a_large_file_gives_signs_while_it_is_read(tmp_path: Path) -> None:
+    """Who waits for it knows that it does not hang."""
+    (tmp_path / "big").touch()
+    os.truncate(tmp_path / "big", 200_000_000)
+    lines = told(tmp_path)
+    before = lines[: next(n for n, line in enumerate(lines) if "path" in line)]
+    assert before == [{"alive": True}] * 2

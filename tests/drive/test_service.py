@@ -171,6 +171,14 @@ def test_a_folder_that_is_there_is_used(access: Access, tmp_path: Path) -> None:
         for wrong in (mount / "MyDrive" / "drive", tmp_path / "login.json" / "x"):
             with pytest.raises(errors.MountpointError, match="cannot be a folder"):
                 service.mount(Plan(path=wrong, access=access), env=PLAIN)
+        (tmp_path / "full" / "mine").mkdir(parents=True)
+        with pytest.raises(errors.MountpointError, match="is not empty"):
+            service.mount(
+                Plan(path=tmp_path / "full", mode="fuse", access=access), env=PLAIN
+            )
+        watcher = service.watcher()  # of what is still there
+        assert watcher is not None
+        assert watcher.status().running
         beside = service.mount(
             Plan(path=tmp_path / "other", mode="api", access=access), env=PLAIN
         )

@@ -86,6 +86,26 @@ def wants_traceback() -> bool:
     return getattr(tracebacks, "mode", "") == "Verbose"
 
 
+def interrupted(error: KeyboardInterrupt, text: str) -> None:
+    """Have an interrupt show itself in a notebook as one line, without frames of ours.
+
+    Parameters
+    ----------
+    error
+        It stays what it is: it stops all cells that wait.
+    text
+        What it stopped, and what now.
+    """
+    error.args = (text,)
+
+    def lines(*_: object) -> list[str]:
+        if wants_traceback():
+            raise NotImplementedError  # IPython then draws the ordinary traceback
+        return [f"KeyboardInterrupt: {text}"]
+
+    error._render_traceback_ = lines  # type: ignore[attr-defined]
+
+
 class BadDeviceError(ColabMagicError, ValueError):
     """The device text names nothing that exists."""
 

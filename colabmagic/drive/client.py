@@ -14,6 +14,7 @@ from colabmagic.drive.api.files import Files, RemoteFile
 from colabmagic.drive.api.http import Transport
 from colabmagic.drive.api.listing import shared_drives
 from colabmagic.drive.archive.stage import Staged, stage
+from colabmagic.drive.calls import AS_BEFORE, GOES_ON, stoppable, suggesting
 from colabmagic.drive.errors import DriveError, DriveFileNotFoundError
 from colabmagic.drive.transfer.download import (
     PART_BYTES,
@@ -80,10 +81,15 @@ class Drive:
             As ``MyDrive/a`` or ``Shareddrives/team/a``; ``Shareddrives`` alone lists the
             shared drives.
         """
-        path = remote_path(path)
-        if path.strip("/") in _SHARED:
-            return shared_drives(self._files.transport)
-        return self._files.ls(path)
+        return self._listed(remote_path(path))
+
+    def _listed(self, path: str) -> Iterator[RemoteFile]:
+        """Yield what lies in a folder, of which it is known that it can be a path."""
+        with suggesting(self._files), stoppable(f"listing {path}"):
+            if path.strip("/") in _SHARED:
+                yield from shared_drives(self._files.transport)
+            else:
+                yield from self._files.ls(path)
 
     def stat(self, path: str | PurePath, *, newest: bool = False) -> RemoteFile:
         """Return what a path leads to.
@@ -100,7 +106,8 @@ class Drive:
         DriveFileNotFoundError, AmbiguousPathError
             It leads nowhere, or to several files.
         """
-        return self._files.stat(remote_path(path), newest=newest)
+        with stoppable(f"looking for {path}"):
+            return self._files.stat(remote_path(path), newest=newest)
 
     def open(self, path: str | PurePath) -> io.BufferedReader:
         """Open a file for reading; only the ranges that are read are fetched.
@@ -110,7 +117,8 @@ class Drive:
         path
             As for `ls`.
         """
-        return open_ranges(self._files, self.stat(path))
+        with suggesting(self._files), stoppable(f"opening {path}"):
+            return open_ranges(self._files, self.stat(path))
 
     def download(  # noqa: PLR0913 (by keyword)
         self,
@@ -136,14 +144,16 @@ class Drive:
         newest
             As for `stat`.
         """
-        found = self.stat(remote, newest=newest)
-        target = local_path(local)
-        if target.is_dir() or str(local).endswith("/"):
-            target /= PurePosixPath(remote).name
-        return download(
-            self._files, found, target, workers=workers, part_bytes=part_bytes,
-            acknowledge_abuse=acknowledge_abuse, progress=progress,
-        )  # fmt: skip
+        with suggesting(self._files), stoppable(f"download of {remote}", GOES_ON):
+            found = self.stat(remote, newest=newest)
+            target = local_path(local)
+            if target.is_dir() or str(local).endswith("/"):
+                target /= PurePosixPath(remote).name
+            return download(
+                self._files, found, target,
+                workers=workers, part_bytes=part_bytes, progress=progress,
+                acknowledge_abuse=acknowledge_abuse,
+            )  # fmt: skip
 
     def upload(
         self,
@@ -166,8 +176,9 @@ class Drive:
         """
         source, remote = local_path(local), remote_path(remote)
         check_source(source)  # before a folder is made for it
-        folder, name = self._place(source, remote)
-        done = upload(self._files, source, folder, name, progress=progress)
+        with stoppable(f"upload of {source.name}", AS_BEFORE):
+            folder, name = self._place(source, remote)
+            done = upload(self._files, source, folder, name, progress=progress)
         into_folder = remote.endswith("/") or PurePosixPath(remote).name != name
         path = f"{remote.rstrip('/')}/{name}" if into_folder else remote
         return dataclasses.replace(done, path=path)
@@ -192,7 +203,9 @@ class Drive:
             Of `colabmagic.drive.archive.stage.stage`.
         """
         to = None if to is None else local_path(to)
-        return stage(self._files, remote_path(archive), to, **options)
+        archive = remote_path(archive)
+        with suggesting(self._files), stoppable(f"staging {archive}", GOES_ON):
+            return stage(self._files, archive, to, **options)
 
     def pack(
         self,
@@ -213,14 +226,16 @@ class Drive:
         """
         from colabmagic.drive.archive.pack import pack  # noqa: PLC0415 (rarely asked for)
 
-        return pack(self._files, local_path(folder), remote_path(remote), **options)
+        with stoppable(f"packing {folder}", AS_BEFORE):
+            return pack(self._files, local_path(folder), remote_path(remote), **options)
 
     def health(self) -> dict[str, Any]:
         """Return who is logged in, and how full the Drive is, in bytes.
 
         As `colabmagic.drive.api.about.about` does.
         """
-        return about(self._files.transport)
+        with stoppable("asking who is logged in"):
+            return about(self._files.transport)
 
     def _place(self, source: Path, remote: str) -> tuple[RemoteFile, str]:
         """Return the folder and the name that an upload is for."""

@@ -40,7 +40,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from colabmagic.errors import ColabMagicError
 
@@ -146,9 +146,17 @@ class IntegrityError(DriveTransferError):
 
 
 class ServerFailedError(DriveTransferError):
-    """Google's server failed, again and again."""
+    """Google's server failed, again and again.
+
+    Attributes
+    ----------
+    foreign
+        Whether the answer is none of Google's: a proxy gave it, or a page to log in at,
+        which stays until somebody does.
+    """
 
     retryable = True
+    foreign: bool = False
 
 
 class ConnectionFailedError(DriveTransferError):
@@ -179,7 +187,16 @@ class DrivePathError(DriveError):
 
 
 class DriveFileNotFoundError(DrivePathError, FileNotFoundError):
-    """There is no such file, or these credentials may not see it."""
+    """There is no such file, or these credentials may not see it.
+
+    Attributes
+    ----------
+    place
+        The folder where a name was looked for, as a `RemoteFile`, and the path with that
+        name; None where that is not known.
+    """
+
+    place: tuple[Any, str] | None = None
 
 
 class AmbiguousPathError(DrivePathError):

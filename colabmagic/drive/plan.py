@@ -26,6 +26,19 @@ class Access:
     credentials: str | None = None
     drive_id: str | None = None
 
+    def beside(self, before: Access) -> Access:
+        """Return the same, with what is left out taken from another.
+
+        Parameters
+        ----------
+        before
+            How it was reached until now.
+        """
+        return Access(
+            credentials=self.credentials or before.credentials,
+            drive_id=self.drive_id or before.drive_id,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

@@ -354,8 +354,8 @@ def _how_to_write() -> Finding:
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 (plain data has no closer type)
-    """Return plain data; paths become text."""
-    if isinstance(value, Path):
+    """Return plain data; paths and errors become text."""
+    if isinstance(value, Path | Exception):
         return str(value)
     if isinstance(value, tuple):
         return [_plain(each) for each in value]

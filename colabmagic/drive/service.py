@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from colabmagic.drive.watching.watch import Watcher
 
 _NOT_ASKED: Final = (
-    "account and quota are told with --status --creds, or after a --save"
+    "account and quota: %mount_drive --status --creds FILE, or after a --save"
 )
 _FLUSH_S: Final = 24 * 3600.0
 
@@ -152,6 +152,11 @@ def _placed(
         notes = (f"Drive is at {path} already, and used from there", *notes)
     elif mode == "api" and wish == "api" and named is not None:
         notes = (f"no folder is made at {shown(named)}: that is --mode api",)
+    if before is not None:  # whose folder shows what it was made with
+        known = before.plan.access
+        plan = replace(plan, access=plan.access.beside(known))
+        is_other = mode == before.mode == "fuse" and plan.access != known
+        plan = replace(plan, force=plan.force or is_other)
     return replace(plan, path=path), mode, notes
 
 
@@ -227,18 +232,19 @@ def status(access: Access | None = None) -> StatusReport:
     if mounted is None:
         return _status_without(access)
     notes: list[str] = list(mounted.report.notes)
-    account = None
+    account, refused = None, None
     named = access is not None and access.credentials is not None
     if mounted.mode != "colab" or STATE.client is not None or named:
-        account = _account_if_known(access, notes)
+        account, refused = _account_if_known(access)
     else:  # on Colab credentials may have to be asked for: not for this
         notes.append(_NOT_ASKED)
     if mounted.path is None:
-        return StatusReport(mode=mounted.mode, account=account, notes=tuple(notes))
+        found = StatusReport(mode=mounted.mode)
+    else:
+        found = folders.status(mounted.path, mounted.watcher)
     return replace(
-        folders.status(mounted.path, mounted.watcher),
-        mode=mounted.mode, account=account, notes=tuple(notes),
-    )  # fmt: skip
+        found, mode=mounted.mode, account=account, notes=tuple(notes), refused=refused
+    )
 
 
 def _status_without(access: Access | None) -> StatusReport:
@@ -246,25 +252,27 @@ def _status_without(access: Access | None) -> StatusReport:
     found = folders.status_of_others()
     on_colab = folders.on_colab()
     notes = list(found.notes)
-    account = None
+    account, refused = None, None
     if not on_colab or STATE.client is not None or (access and access.credentials):
-        account = _account_if_known(access, notes)
+        account, refused = _account_if_known(access)
     elif found.path is not None:
         notes.append(_NOT_ASKED)
     return replace(
-        found, account=account, notes=tuple(notes), needs_login=not on_colab
+        found, account=account, notes=tuple(notes), refused=refused,
+        needs_login=not on_colab,
     )  # fmt: skip
 
 
-def _account_if_known(access: Access | None, notes: list[str]) -> Account | None:
-    """Return who is logged in; where that is not known, note why."""
+def _account_if_known(
+    access: Access | None,
+) -> tuple[Account | None, DriveError | None]:
+    """Return who is logged in; where that is not known, why."""
     try:
-        return ask_account(access)
+        return ask_account(access), None
     except DriveError as error:
         is_plain = isinstance(error, NoCredentialsError) and STATE.mounted is None
-        if not is_plain or (access is not None and access.credentials):
-            notes.append(f"account and quota are not known: {error.what}")
-    return None
+        is_told = not is_plain or (access is not None and bool(access.credentials))
+        return None, error.with_traceback(None) if is_told else None
 
 
 def unmount(*, timeout_s: float | None = None) -> DoneReport:

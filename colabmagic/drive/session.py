@@ -70,12 +70,8 @@ def client(access: Access | None = None) -> Drive:
     NoCredentialsError
         There are none.
     """
-    given = access or Access()
     mounted = STATE.mounted.plan.access if STATE.mounted else Access()
-    wanted = Access(
-        credentials=given.credentials or mounted.credentials,
-        drive_id=given.drive_id or mounted.drive_id,
-    )
+    wanted = (access or Access()).beside(mounted)
     key = (
         wanted,
         *(os.environ.get(name) for name in (API_ROOT_VARIABLE, KEY_VARIABLE)),

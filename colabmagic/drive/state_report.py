@@ -15,7 +15,7 @@ from colabmagic.drive.report import (
 )
 from colabmagic.drive.watching.vm_clock import duration
 from colabmagic.drive.words import quoted
-from colabmagic.report.model import Field, Finding, Report, Severity, Table
+from colabmagic.report.model import Code, Field, Finding, Report, Severity, Table
 from colabmagic.report.size import in_words
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from colabmagic.drive.api.files import RemoteFile
+    from colabmagic.drive.errors import DriveError
     from colabmagic.drive.report import Account
 
 _MOST_ROWS: Final = 50
@@ -114,6 +115,8 @@ class StatusReport(DriveReport):
         What the user should know; what the watcher has told.
     needs_login
         Whether nothing works here before a login, where none is known.
+    refused
+        Why the API does not tell the account; None where it does, or was not asked.
     """
 
     mode: str | None
@@ -132,11 +135,12 @@ class StatusReport(DriveReport):
     notes: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     needs_login: bool = False
+    refused: DriveError | None = None
 
     @property
     def ok(self) -> bool:
         """Tell whether Drive can be used."""
-        is_there = self.mode is not None or self.account is not None
+        is_there = self.path is not None or self.account is not None
         return is_there and self.health in {None, "alive"}
 
     def view(self) -> Report:
@@ -154,7 +158,7 @@ class StatusReport(DriveReport):
         if self.mode is None:
             return "LOGGED IN, NOT MOUNTED" if self.account else "NOT MOUNTED"
         if self.mode == "api":
-            return "CONNECTED"
+            return "CONNECTED" if self.account is not None else "NOT REACHED"
         if self.health == "absent":
             return "NOT MOUNTED ANY MORE"
         return "MOUNTED, " + (self.health or "not looked at").upper()
@@ -163,8 +167,8 @@ class StatusReport(DriveReport):
         """Return what was noticed."""
         found = []
         if self.mode is None:
-            found.append(self._without_folder())
-        elif not self.ok:
+            found += self._without_folder()
+        elif self.path is not None and not self.ok:
             is_gone = self.health == "absent"
             told = (
                 "the folder is empty now" if is_gone else "the folder does not answer"
@@ -172,7 +176,8 @@ class StatusReport(DriveReport):
             found.append(
                 note(
                     f"mount-{self.health}", f"{told}: {self.seen}" if self.seen else told,
-                    Severity.ERROR, fix=f"%mount_drive {quoted(self.path)} --force",
+                    Severity.ERROR,
+                    fix=f"%mount_drive {quoted(self.path)}{'' if is_gone else ' --force'}",
                 )
             )  # fmt: skip
         if self.pending:
@@ -184,21 +189,29 @@ class StatusReport(DriveReport):
                     Severity.WARN, fix="%mount_drive --sync",
                 )
             )  # fmt: skip
+        if self.refused is not None:
+            found.append(_account_unknown(self.refused))
         found += [note("note", each) for each in self.notes]
         return [*found, *(note("note", each) for each in self.events[-5:])]
 
-    def _without_folder(self) -> Finding:
+    def _without_folder(self) -> list[Finding]:
         """Return what can be done where nothing is mounted."""
         if self.account is not None:
-            return what_to_type()
-        if self.needs_login:
-            return note(
-                "not-logged-in", "log in once, then every line works",
-                fix="%mount_drive --login --client client.json",
-            )  # fmt: skip
-        return note(
-            "not-mounted", "Drive is not mounted", fix="%mount_drive /content/drive"
-        )
+            return [what_to_type()]
+        if self.needs_login and self.refused is None:
+            return [
+                note(
+                    "not-logged-in", "log in once, then every line works",
+                    fix="%mount_drive --login --client client.json",
+                )
+            ]  # fmt: skip
+        if self.needs_login:  # why it is not there is told, and what to type
+            return []
+        return [
+            note(
+                "not-mounted", "Drive is not mounted", fix="%mount_drive /content/drive"
+            )
+        ]
 
     def _watcher(self) -> str:
         """Return what the watcher did, in words."""
@@ -229,6 +242,20 @@ class StatusReport(DriveReport):
             left = f"about {duration(self.vm_left_s)} at the latest"
             found.append(Field(label="VM left", value=left))
         return found
+
+
+def _account_unknown(error: DriveError) -> Finding:
+    """Return why it is not known who is logged in, with what the error says to do."""
+    seen = f" ({error.seen})" if error.seen else ""
+    return Finding(
+        code="account-unknown",
+        severity=Severity.ERROR,
+        title=f"account and quota are not known: {error.what}{seen}",
+        fix=tuple(
+            Code(each) if each.startswith(("%", "!")) else each
+            for each in error.hint.splitlines()
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

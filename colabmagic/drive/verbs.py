@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.archive.steps import step
 from colabmagic.drive.errors import DriveError, DrivePathError, MountUnsupportedError
@@ -14,6 +15,7 @@ from colabmagic.drive.report import WorkReport
 from colabmagic.drive.session import STATE, ask_account, client, connected
 from colabmagic.drive.state_report import ListReport, SyncReport
 from colabmagic.drive.words import local as local_path
+from colabmagic.drive.words import quoted
 from colabmagic.report.progress import SILENT
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from colabmagic.drive.client import Drive
     from colabmagic.drive.plan import Access
     from colabmagic.report.progress import Progress
+
+_LIKE: Final = 0.7  # so much a name is like one that is written wrong
 
 
 def ls(
@@ -104,13 +108,13 @@ def save(
     if source.is_dir():
         raise DrivePathError(
             f"{local} is a folder",
-            hint=f'%mount_drive --pack "{local}" "{remote.rstrip("/")}/{source.name}.tar.zst"',
+            hint=f'%mount_drive --pack "{local}" "{remote.rstrip("/")}/{source.name}.tar.gz"',
         )
     if not source.is_file():
         raise DrivePathError(
             f"there is no file {local}",
             seen=f"in {Path.cwd()}",
-            hint="look at its name",
+            hint=_named_like(source, remote),
         )
     size = source.stat().st_size
     with connected(access) as drive, step(progress, "upload", source.name, size):
@@ -217,6 +221,19 @@ def _folder_to_sync() -> tuple[Path, float]:
             hint='%mount_drive --save FILE "MyDrive/runs/"',
         )
     return mounted.path, mounted.since_s
+
+
+def _named_like(source: Path, remote: str) -> str:
+    """Return the line with the file that was probably meant, else to look at the name."""
+    try:
+        here = [each.name for each in source.parent.iterdir() if each.is_file()]
+    except OSError:
+        here = []
+    near = difflib.get_close_matches(source.name, here, n=1, cutoff=_LIKE)
+    if not near:
+        return "look at its name"
+    meant = quoted(source.with_name(near[0]))
+    return f"did you mean %mount_drive --save {meant} {quoted(remote)}"
 
 
 @dataclass(eq=False, slots=True)

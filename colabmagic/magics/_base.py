@@ -6,22 +6,29 @@ import argparse
 import contextlib
 import difflib
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from IPython.core.error import UsageError
 from IPython.utils.process import arg_split  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 _NUMBER = re.compile(r"-\d+(\.\d*)?")
 _COMMENT = re.compile(r"(?:^|\s)#")
 _QUOTES = "\"'"
 _LONGEST_USAGE = 100
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_LIKE = 0.85  # so much an option is like another that begins differently
 
 
 def parse(
-    magic: Callable[..., Any], line: str, *, cell: bool = False
+    magic: Callable[..., Any],
+    line: str,
+    *,
+    cell: bool = False,
+    meant: Mapping[str, str] = _NONE,
 ) -> argparse.Namespace:
     """Parse the argument line of a magic that is decorated with ``magic_arguments``.
 
@@ -33,13 +40,15 @@ def parse(
         The rest of the line; values with blanks stand in quotes, which are taken off.
     cell
         Whether it is written with two percent signs.
+    meant
+        What people write who do not know the options, and what they mean by it.
 
     Raises
     ------
     UsageError
         One line: what is wrong, and the nearest form that is right.
     """
-    wrapper = _Arguments(magic, "%%" if cell else "%")
+    wrapper = _Arguments(magic, "%%" if cell else "%", meant)
     return wrapper.parse(line)
 
 
@@ -100,7 +109,10 @@ def runs_of(magic: Callable[..., Any], line: str) -> list[tuple[str, list[str]]]
 class _Arguments:
     """The parser of one magic, and what to say when it refuses a line."""
 
-    def __init__(self, magic: Callable[..., Any], signs: str) -> None:
+    def __init__(
+        self, magic: Callable[..., Any], signs: str, meant: Mapping[str, str] = _NONE
+    ) -> None:
+        self._meant = meant
         self._parser: argparse.ArgumentParser = magic.parser  # type: ignore[attr-defined]
         self._parser.allow_abbrev = False
         self._parser.exit_on_error = False
@@ -252,8 +264,12 @@ class _Arguments:
                 return f"; write {self._name} {_metavar(action)}, without a dash"
         known = [name for name in self._options if name.startswith("--")]
         bare = "--" + option.lstrip("-").lower().replace("_", "-")
+        if bare in self._meant:
+            return f"; did you mean {self._meant[bare]}"
         near = [name for name in known if name.startswith(bare)]
-        near = near or difflib.get_close_matches(bare, known, n=1)
+        alike = [name for name in known if name[2] == bare[2:3]]
+        near = near or difflib.get_close_matches(bare, alike, n=1)
+        near = near or difflib.get_close_matches(bare, known, n=1, cutoff=_LIKE)
         return f"; did you mean {near[0]}" if near else ""
 
     def _refuse_argument(

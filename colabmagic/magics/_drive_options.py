@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     Runs = Sequence[tuple[str, Sequence[str]]]
 
 MODES: Final = ("auto", "colab", "api", "fuse")
+# What other tools call it.
+MEANT: Final = {
+    "--dest": "--to", "--dst": "--to", "--target": "--to", "--out": "--to",
+    "--output": "--to", "--dir": "--to", "--folder": "--to",
+    "--list": "--ls", "--upload": "--save", "--put": "--save", "--unzip": "--stage",
+    "--extract": "--stage", "--umount": "--unmount", "--flush": "--sync",
+    "--credentials": "--creds", "--key": "--creds", "--auth": "--login",
+    "--download": "--stage for an archive; one file: from colabmagic import drive; "
+    "drive.connect().download(REMOTE, LOCAL)",
+}  # fmt: skip
 _VERBS: Final = (
     "stage", "save", "pack", "ls", "status", "sync", "unmount", "doctor", "login",
 )  # fmt: skip

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.errors import wants_traceback
+from colabmagic.errors import interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,14 +75,5 @@ def stopping(verb: str, progress: Followed) -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         text = f"stopped{progress.reached}; {_AGAIN.get(verb, _ELSE)}"
-        # The error itself stays what it was: it stops all cells that wait.
-        error.args = (text,)
-        error._render_traceback_ = partial(_lines, text)  # type: ignore[attr-defined]
+        interrupted(error, text)
         raise
-
-
-def _lines(text: str) -> list[str]:
-    """Answer IPython: one line, unless the user asked for the traceback."""
-    if wants_traceback():
-        raise NotImplementedError  # IPython then draws the ordinary traceback
-    return [f"KeyboardInterrupt: {text}"]

@@ -17,6 +17,7 @@ from IPython.display import display
 from colabmagic.magics import _drive_notices
 from colabmagic.magics._base import parse, runs_of
 from colabmagic.magics._drive_options import (
+    MEANT,
     MODES,
     check,
     size_of,
@@ -189,7 +190,7 @@ class DriveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
             %mount_drive --login --client client.json
         """
         line = line.rstrip("; ")
-        options = parse(self.mount_drive, line)
+        options = parse(self.mount_drive, line, meant=MEANT)
         verb = check(options, runs_of(self.mount_drive, line))
         from colabmagic.drive.trouble import last_error  # noqa: PLC0415 (with the rest)
 

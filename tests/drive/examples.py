@@ -181,6 +181,10 @@ ERRORS: Final[dict[str, DriveError]] = {
         seen="9 GB wanted, 2 GB free",
         hint="--to another disk",
     ),
+    "path-wrong": e.DrivePathError(
+        "'data.tar.gz' does not say where it begins",
+        hint='"MyDrive/data.tar.gz", if it is in My Drive',
+    ),
     "not-found": _google(
         e.DriveFileNotFoundError, 404, "notFound", "File not found: ."
     ),

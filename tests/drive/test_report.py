@@ -97,6 +97,7 @@ def test_status_says_what_works_without_a_folder() -> None:
     assert "%mount_drive /content" not in unknown.text
     gone = StatusReport(mode="fuse", path=Path("/x/drive"), health="absent")
     assert gone.headline.startswith("Drive: NOT MOUNTED ANY MORE")
+    assert "%mount_drive /x/drive" in gone.text  # there is nothing to be forced
 
 
 def test_words_are_for_people() -> None:
@@ -125,7 +126,7 @@ def test_work_has_its_figures() -> None:
     assert "2 files, 10 bytes" in came.headline
     here = work(source="here", checked_files=1)
     assert "HERE ALREADY" in here.headline
-    assert "1 file, 1 bytes" in here.headline
+    assert "1 file, 1 byte" in here.headline
 
 
 def work(**facts: Any) -> WorkReport:  # noqa: ANN401

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,43 @@ def test_status_without_a_mount(
     assert state.mode is None
     assert state.account is not None
     assert state.ok
+
+
+def test_status_of_a_login_that_has_run_out(
+    drive: FakeDrive, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connected once is not connected now: what to type is told, also before a mount."""
+    service.mount(Plan(mode="api", access=access), env=PLAIN)
+    drive.store.revoked_refresh_tokens.add("SECRET-R")
+    service.client().files.transport.credentials.expiry = datetime(2020, 1, 1)  # type: ignore[attr-defined] # noqa: DTZ001
+    state = service.status()
+    assert not state.ok
+    assert state.headline == "Drive: NOT REACHED"
+    service.unmount()
+    assert access.credentials is not None
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", access.credentials)
+    before = service.status()
+    assert before.headline == "Drive: NOT MOUNTED"
+    for each in (state, before):
+        assert "account and quota are not known" in each.text
+        assert "invalid_grant" in each.text
+        assert each.text.count("%mount_drive --login --client client.json") == 1
+        assert "does not renew the login" in each.to_dict()["refused"]
+
+
+def test_a_file_that_is_not_here(tmp_path: Path) -> None:
+    """The one that was probably meant is named, in a line that can be typed."""
+    (tmp_path / "my ckpt.pt").write_bytes(b"1")
+    with pytest.raises(errors.DrivePathError, match="there is no file") as caught:
+        verbs.save(str(tmp_path / "my ckp.pt"), "MyDrive/runs/")
+    line = f"%mount_drive --save '{tmp_path}/my ckpt.pt' MyDrive/runs/"
+    assert caught.value.hint == f"did you mean {line}"
+    with pytest.raises(errors.DrivePathError) as caught:
+        verbs.save(str(tmp_path / "none" / "x.pt"), "MyDrive/runs/")
+    assert caught.value.hint == "look at its name"
+    with pytest.raises(errors.DrivePathError) as caught:
+        verbs.save(str(tmp_path), "MyDrive/runs/")
+    assert caught.value.hint.endswith('.tar.gz"')  # which every Python can make
 
 
 def test_connecting_and_leaving(drive: FakeDrive, access: Access) -> None:
@@ -157,6 +195,35 @@ def test_a_folder_and_its_end(drive: FakeDrive, access: Access, tmp_path: Path) 
         os.chdir(here)
     assert not list(mount.iterdir())
     assert not [each for each in threading.enumerate() if "drive-watch" in each.name]
+
+
+@needs_fuse
+def test_a_shared_drive_is_the_top_of_the_folder(
+    drive: FakeDrive, access: Access, tmp_path: Path
+) -> None:
+    """Paths begin in it, as they do for the API; another one means another folder."""
+    teams = [drive.store.add_drive(name) for name in ("team", "other")]
+    for number, team in enumerate(teams):
+        drive.store.add_file("a.txt", str(number).encode(), team)
+    drive.store.add_file("mine.txt", b"mine")
+    mount = tmp_path / "drive"
+    wish = Plan(path=mount, mode="fuse", watch=False)
+    try:
+        for number, team in enumerate(teams):
+            wished = replace(access, drive_id=team)
+            service.mount(replace(wish, access=wished), env=PLAIN)
+            top = sorted(os.listdir(mount))  # noqa: PTH208
+            assert top == ["MyDrive", "Shareddrives", "a.txt"]
+            assert (mount / "a.txt").read_text() == str(number)
+            assert (mount / "MyDrive/mine.txt").read_text() == "mine"
+        assert service.mount(wish, env=PLAIN).reused  # what is left out stays
+        assert (mount / "a.txt").read_text() == "1"
+        assert [each.name for each in service.client().ls("/a.txt")] == ["a.txt"]
+    finally:
+        service.unmount()
+    with pytest.raises(errors.DriveFileNotFoundError):
+        service.mount(replace(wish, access=replace(access, drive_id="none")), env=PLAIN)
+    assert not list(mount.iterdir())
 
 
 @needs_fuse

@@ -35,7 +35,7 @@ def test_a_folder_is_not_saved_nor_a_file_packed(tmp_path: Path) -> None:
     with pytest.raises(errors.DrivePathError) as caught:
         verbs.save(str(tmp_path), "MyDrive/x/")
     assert (
-        f'--pack "{tmp_path}" "MyDrive/x/{tmp_path.name}.tar.zst"' in caught.value.hint
+        f'--pack "{tmp_path}" "MyDrive/x/{tmp_path.name}.tar.gz"' in caught.value.hint
     )
     with pytest.raises(errors.DrivePathError) as caught:
         verbs.pack(str(tmp_path / "file"), "MyDrive/x/a.tar")

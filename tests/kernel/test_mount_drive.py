@@ -54,6 +54,8 @@ WRONG: dict[str, str] = {
     "%mount_drive --login me.json": "did you mean --client me.json",
     "%mount_drive --no-watch --status": "--watch goes with mounting, not with --status",
     "%mount_drive --drive http://x": "--drive takes the id of a shared drive",
+    "%mount_drive --stage x --dest y": "there is no option --dest; did you mean --to",
+    '%mount_drive --download "MyDrive/a.csv"': "drive.connect().download(REMOTE, LOCAL)",
     "%mount_drive --statuss": "there is no option --statuss; did you mean --status",
 }
 
@@ -184,6 +186,8 @@ def test_stage_and_pack(connected: Kernel, drive: FakeDrive, tmp_path: Path) -> 
         drive.store.add_file("bad.tar", (tmp_path / "bad.tar").read_bytes())
     error = refused(connected, '%mount_drive --stage "MyDrive/bad.tar" --to bad')
     assert "AmbiguousPathError" in error
+    error = refused(connected, '%mount_drive --stage "MyDrive/Bad.tgz"')
+    assert 'did you mean "MyDrive/bad.tar"?' in error
     error = refused(
         connected, '%mount_drive --stage "MyDrive/bad.tar" --to bad --newest'
     )
@@ -388,6 +392,38 @@ def test_an_interrupt_is_one_line(
     assert ours(reply.shown) == []
 
 
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ('download("MyDrive/a.tar", "a.tar")', "(download of MyDrive/a.tar); run it"),
+        ('open("MyDrive/a.tar").read()', "(reading a.tar); run it again"),
+    ],
+    ids=["download", "open"],
+)
+def test_an_interrupt_of_the_library_is_one_line(
+    connected: Kernel, drive: FakeDrive, call: str, said: str
+) -> None:
+    """As that of the magic: the user's own frames would stand above many of ours."""
+    drive.store.add_file("a.tar", b"x" * 5_000_000)
+    drive.faults.load(
+        [{"kind": "stall", "match": "alt=media", "fraction": 0.0, "seconds": 8.0,
+          "times": 9}]
+    )  # fmt: skip
+    connected.run("from colabmagic import drive\nd = drive.connect()\nd.health()")
+    cell = f"import signal, threading\n{STOP_SOON}d.{call}"
+    reply = connected.run(cell)
+    assert reply.ename == "KeyboardInterrupt"
+    (error,) = reply.errors
+    assert error.startswith(f"KeyboardInterrupt: stopped {said}")
+    assert len(error.splitlines()) == 1
+    connected.run("%xmode Verbose")
+    try:
+        whole = connected.run(cell)
+    finally:
+        connected.run("%xmode Context")
+    assert "client.py" in whole.shown  # who asks for it gets all
+
+
 STOP_SOON = """main = threading.main_thread().ident
 threading.Timer(0.7, signal.pthread_kill, [main, signal.SIGINT]).start()
 """
@@ -527,6 +563,8 @@ def test_on_colab(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> None:
             assert file.meta["name"] == "ckpt.pt"
             state = " ".join(page.execute("%mount_drive --status").shown.split())
             assert "VM age 2 h VM left about 10 h at the latest" in state
+            again = page.execute(f"%mount_drive {mount} --no-watch --drive ID-1").shown
+            assert "all shared drives below Shareddrives" in " ".join(again.split())
             page.execute(
                 "import os; os.setxattr('ckpt.pt', 'user.drive.id', b'local-1')"
             )

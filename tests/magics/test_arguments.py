@@ -56,6 +56,12 @@ def test_an_abbreviated_or_misspelt_option(option: str) -> None:
     )
 
 
+def test_an_option_that_is_like_none() -> None:
+    """No other one is suggested for a likeness in the middle of the word."""
+    assert "did you mean" not in refused("here --source")
+    assert "did you mean" not in refused("here --dest x")
+
+
 def test_unclosed_quotes() -> None:
     """The line is shown with the quote closed, of the kind that was opened."""
     assert "did you mean %mount 'My Drive'" in refused("'My Drive")

@@ -112,7 +112,7 @@ def test_notes_have_lines_of_their_own() -> None:
     ("size", "words"),
     [
         (0, "0 bytes"),
-        (1, "1 bytes"),
+        (1, "1 byte"),
         (999, "999 bytes"),
         (1000, "1.0 KB"),
         (45_678, "45.7 KB"),

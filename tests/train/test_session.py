@@ -398,12 +398,12 @@ def test_an_interrupt_at_exit_comes_when_all_is_home(
     ],
 )
 def test_an_interrupt_inside_no_grad_leaves_gradients_on(
-    notebook: Notebook, cell: str, error: type[BaseException], is_on: bool
+    notebook: Notebook, cell: str, error: type[BaseException], *, is_on: bool
 ) -> None:
     """Else the next cell ends with "does not require grad", and nobody knows why."""
 
     def cut_off() -> None:
-        torch._C._set_grad_enabled(False)
+        torch.set_grad_enabled(mode=False)
         raise error
 
     notebook.names["cut_off"] = cut_off
@@ -412,7 +412,7 @@ def test_an_interrupt_inside_no_grad_leaves_gradients_on(
             notebook.train_on(STEP + "\n" + cell.format("cut_off()"))
         assert torch.is_grad_enabled() is is_on
     finally:
-        torch.set_grad_enabled(True)
+        torch.set_grad_enabled(mode=True)
 
 
 def test_a_device_that_is_lost_while_entering(

@@ -227,9 +227,12 @@ def _google_tools(place: _Place, hint: str = TO_LOG_IN) -> Found:
         return _from_file(stored, place, _OF_GCLOUD)
     if _has_metadata(place):
         return _default(place, "the machine's own account")
+    own = "" if hint == TO_USE_GCLOUD else f"no {token_path(place.env)}, "  # not asked
     raise NoCredentialsError(
-        "nothing is here to log in to Google with",
-        seen=f"no {_GIVEN_FILE}, no {token_path(place.env)}, no {stored}",
+        "nothing is here to log in to Google with"
+        if own
+        else "gcloud has no login here",
+        seen=f"no {_GIVEN_FILE}, {own}no {stored}",
         hint=hint,
     )
 

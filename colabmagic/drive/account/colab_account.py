@@ -123,5 +123,5 @@ def _authenticate_failure(error: BaseException, elapsed_s: float) -> DriveAuthEr
     return NoCredentialsError(
         "Colab's log-in came to nothing",
         seen=f"{type(error).__name__}: {clean(str(error))}",
-        hint=f"{again} again; or --creds FILE",
+        hint=f"{again}\nor name a login: {again} --creds FILE",
     )

@@ -80,6 +80,11 @@ _BROKE: Final = _Why(
 )
 _WHYS: Final = (
     _Why(
+        seen="its proxy is a SOCKS one, which wants a package",
+        hint="%pip install 'requests[socks]'\nthen run the cell again",
+        names=frozenset({"InvalidSchema"}),
+    ),
+    _Why(
         seen="its proxy does not let us through",
         hint="look at HTTPS_PROXY; without a proxy: unset it, and run the cell again",
         names=frozenset({"ProxyError"}),
@@ -213,7 +218,8 @@ def _expired(error: Exception) -> GrantExpiredError:
         "Google does not renew the login any more",
         seen=reason,
         hint=f"{LOGIN}\n"
-        "so that it lasts: publish the consent screen; in “Testing”, a login ends after 7 days",
+        "so that it lasts: Google Cloud console > APIs & Services > OAuth consent screen > "
+        "Publish app; in “Testing” a login ends after 7 days",
     )
 
 
@@ -313,7 +319,16 @@ def not_whole(response: requests.Response, url: str) -> DriveError:
     is_cut_off = is_json and not body.rstrip().endswith((b"}", b"]"))
     if is_cut_off and response.status_code != requests.codes.no_content:
         return connection_failed(EOFError(), url)
-    return unlike_google(f"HTTP {response.status_code} {clean(kind[:_SHOWN])}".rstrip())
+    seen = f"HTTP {response.status_code} {clean(kind[:_SHOWN])}".rstrip()
+    is_page = "html" in kind.casefold()  # Google's own faults have no such form
+    return _foreign(seen) if is_page else unlike_google(seen)
+
+
+def _foreign(seen: str) -> ServerFailedError:
+    """Return the error for an answer that somebody else gave."""
+    error = unlike_google(seen)
+    error.foreign = True
+    return error
 
 
 def text_at(meta: dict[str, Any], name: str, otherwise: str | None = None) -> Any:  # noqa: ANN401
@@ -434,7 +449,7 @@ def read_refusal(response: requests.Response) -> DriveError:
         Its body is read, if it has not been.
     """
     if response.status_code in _ELSEWHERE:
-        return unlike_google(f"HTTP {response.status_code}: it leads elsewhere")
+        return _foreign(f"HTTP {response.status_code}: it leads elsewhere")
     try:
         return refusal(response)
     except (requests.RequestException, OSError):

@@ -365,7 +365,7 @@ class Files:
         raise kind(
             f"{len(found) or 'no'} shared drives are called {name!r}",
             seen=f"there are: {some}",
-            hint="%mount_drive --ls Shareddrives; of two with one name: --drive ID",
+            hint="%mount_drive --ls Shareddrives\nof two with one name: --drive ID",
         )
 
     def _child(
@@ -379,10 +379,12 @@ class Files:
 
         found = settled(look, self.transport.waits, 0 if newest else 1)
         if not found:
-            raise DriveFileNotFoundError(
+            missing = DriveFileNotFoundError(
                 f"{path.rstrip('/')} is not there",
                 hint="look at upper and lower case, and at the account that you use",
             )
+            missing.place = (folder, path)
+            raise missing
         if len(found) > 1 and path.endswith("/"):
             found = [each for each in found if each.is_folder] or found
         if len(found) > 1 and not newest:
@@ -452,5 +454,5 @@ def _to_list(path: str) -> str:
     if path.endswith("/"):
         return rename
     return (
-        f"the folder of that name: %mount_drive --ls {quoted(path + '/')}; or {rename}"
+        f"the folder of that name: %mount_drive --ls {quoted(path + '/')}\nor {rename}"
     )

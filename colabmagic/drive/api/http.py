@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 API_ROOT: Final = "https://www.googleapis.com"
 ATTEMPTS: Final = 8
 _UNREACHED: Final = 4  # attempts where nobody is there: that seldom mends itself
+_FOREIGN: Final = 2  # answers that are none of Google's: a page to log in at stays
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 20.0  # between two pieces of an answer
 ANSWER_S: Final = 300.0  # for all pieces of one: 10 MB, which Google exports at most
@@ -83,7 +84,11 @@ class _Bounded(Request):
         return super().__call__(*args, **options)  # type: ignore[no-untyped-call]
 
 
-def renew(credentials: Credentials, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+def renew(
+    credentials: Credentials,
+    read_timeout_s: float = READ_TIMEOUT_S,
+    lines: Lines | None = None,
+) -> None:
     """Renew a login; it is waited for as long as for any other request.
 
     Parameters
@@ -92,12 +97,22 @@ def renew(credentials: Credentials, read_timeout_s: float = READ_TIMEOUT_S) -> N
         Any of google-auth.
     read_timeout_s
         Between two pieces of the answer.
+    lines
+        Can end it from another thread.
     """
     with requests.Session() as session:
         session.auth = unchanged
+        _mount(session, lines or Lines())
         request = _Bounded(session)
         request.timeout = (min(CONNECT_TIMEOUT_S, read_timeout_s), read_timeout_s)
         credentials.refresh(request)  # type: ignore[no-untyped-call]
+
+
+def _mount(session: requests.Session, lines: Lines) -> None:
+    """Have a session's connections known."""
+    adapter = Adapter(lines, pool_maxsize=_CONNECTIONS)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
 
 
 def unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -270,6 +285,7 @@ class Transport:
             What it was, by class.
         """
         count = self.attempts if attempts is None else attempts
+        foreign = 0
         for attempt in range(count):
             if attempt:
                 self.retried()
@@ -291,6 +307,8 @@ class Transport:
                     error, asked = read_refusal(response), retry_after(response)
                 if status in _OK:
                     error = not_whole(response, self.api_root)
+                foreign += getattr(error, "foreign", False)
+                most = attempt + 1 if foreign >= _FOREIGN else count
             if not error.retryable or attempt + 1 >= most:
                 raise error
             patience.failed(error, began)
@@ -419,7 +437,7 @@ class Transport:
     def _renew(self) -> None:
         """Renew the login."""
         try:
-            renew(self.credentials, self.read_timeout_s)
+            renew(self.credentials, self.read_timeout_s, self._lines)
         except (GoogleAuthError, requests.RequestException):
             raise
         except _STRANGE as error:
@@ -438,9 +456,7 @@ class Transport:
                 self.credentials, refresh_status_codes=()
             )  # it would drop the answer unread, and each thread would renew
             session.auth = unchanged
-            adapter = Adapter(self._lines, pool_maxsize=_CONNECTIONS)
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
+            _mount(session, self._lines)
         try:
             yield session
         finally:

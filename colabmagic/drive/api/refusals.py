@@ -105,7 +105,8 @@ _MEANINGS: Final = {
     "cannotDownloadAbusiveFile": _Meaning(
         NotDownloadableError,
         "Google holds this file for harmful",
-        "drive.connect().download(…, acknowledge_abuse=True), if you trust it",
+        "if you trust it: from colabmagic import drive; "
+        "drive.connect().download(PATH, LOCAL, acknowledge_abuse=True)",
     ),
     "fileNotDownloadable": _Meaning(
         NotDownloadableError,

@@ -24,6 +24,7 @@ from colabmagic.drive.errors import DrivePathError, IntegrityError, TargetFullEr
 from colabmagic.drive.transfer.locks import refuse_full
 from colabmagic.drive.transfer.logins import Logins
 from colabmagic.drive.transfer.upload import upload
+from colabmagic.drive.words import quoted
 from colabmagic.report.progress import SILENT, Progress
 from colabmagic.report.text import clean
 
@@ -98,7 +99,7 @@ def pack(
     """
     began = time.monotonic()
     parent, _, name = remote.rpartition("/")
-    opener = _opener(name)
+    opener = _opener(name, folder, remote)
     files.refuse(remote)
     with contextlib.ExitStack() as stack:
         content = _Content.of(folder, stack)
@@ -146,7 +147,9 @@ def count_hint(path: str, count: int) -> str | None:
     )
 
 
-def _opener(name: str) -> Callable[[IO[bytes]], IO[bytes]] | None:
+def _opener(
+    name: str, folder: Path, remote: str
+) -> Callable[[IO[bytes]], IO[bytes]] | None:
     """Return what packs an archive of this name; None for a plain tar."""
     lower = name.lower()
     if lower.endswith(".tar"):
@@ -163,10 +166,15 @@ def _opener(name: str) -> Callable[[IO[bytes]], IO[bytes]] | None:
         if lower.endswith(endings):
             require(name)
             return way
+    whole = remote if name else f"{remote}{folder.resolve().name}"
+    for ending in (".zip", ".7z"):
+        whole = whole.removesuffix(ending)
     raise DrivePathError(
-        f"{clean(name) or 'the folder'!r} is no name of an archive that can be made",
+        f"{clean(name)!r} is no name of an archive that can be made"
+        if name
+        else f"{clean(remote)!r} is a folder, and the archive needs a name in it",
         seen="known: .tar .tar.gz .tar.xz .tar.bz2 .tar.zst",
-        hint='%mount_drive --pack FOLDER "MyDrive/NAME.tar.gz"',
+        hint=f"%mount_drive --pack {quoted(folder)} {quoted(whole + '.tar.gz')}",
     )
 
 

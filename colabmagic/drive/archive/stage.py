@@ -386,8 +386,8 @@ class _Stage:
             seen="it was made anew, after this magic had unpacked one of this name"
             if record.marker_of(self.folder).exists()
             else None,
-            hint=f"%mount_drive --stage {quoted(self.archive)} --to {quoted(other)}; or "
-            "rename that one",
+            hint=f"%mount_drive --stage {quoted(self.archive)} --to {quoted(other)}\n"
+            "or rename that one",
         )
 
 

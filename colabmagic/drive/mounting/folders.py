@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 COLABS: Final = Path("/content/drive")
 SYSROOT = Path("/")  # where the file system begins; tests have a machine in a folder
 _MOST_PENDING: Final = 100
+_DRIVES: Final = (
+    "Colab's folder shows all shared drives below Shareddrives; --drive counts for --ls, "
+    "--stage, --save and --pack"
+)
 _REMOUNT_S: Final = 120.0  # nobody may be there to allow it, and others wait meanwhile
 
 
@@ -174,7 +178,8 @@ def mount_colab(plan: Plan, tell: Callable[[str], object] | None = None) -> Moun
     )
     return MountReport(
         mode="colab", path=done.path, reused=done.reused, readonly=done.readonly,
-        moved_aside=done.moved_aside, notes=done.notes,
+        moved_aside=done.moved_aside,
+        notes=done.notes if plan.access.drive_id is None else (*done.notes, _DRIVES),
     )  # fmt: skip
 
 
@@ -194,7 +199,10 @@ def mount_fuse(plan: Plan, drive: Drive) -> MountReport:
     transport = drive.files.transport
     try:
         fuse.mount(
-            plan.path, credentials=transport.credentials, api_root=transport.api_root
+            plan.path,
+            credentials=transport.credentials,
+            api_root=transport.api_root,
+            drive_id=drive.files.drive_id,
         )
     except BaseException:  # Ctrl-C too: what was moved comes back
         for each in moved:

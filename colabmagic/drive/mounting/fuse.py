@@ -64,6 +64,7 @@ def mount(
     *,
     credentials: Credentials,
     api_root: str | None = None,
+    drive_id: str | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> MountPoint:
     """Show Drive as a folder that can be read; one that works already stays.
@@ -78,6 +79,8 @@ def mount(
         Any of google-auth that can be sent to another process; through a pipe.
     api_root
         Where Drive is; Google's own by default.
+    drive_id
+        A shared drive, whose files lie at the top of the folder.
     timeout_s
         How long it may take.
 
@@ -107,7 +110,7 @@ def mount(
         detach(path)
         _end(path, wait_s=0)
     _make_ready(path)
-    return _start(path, _packed(path, credentials, api_root), timeout_s)
+    return _start(path, _packed(path, credentials, api_root, drive_id), timeout_s)
 
 
 def another(path: Path) -> str:
@@ -199,19 +202,24 @@ def _make_ready(path: Path) -> None:
         )
 
 
-def _packed(path: Path, credentials: Credentials, api_root: str | None) -> bytes:
+def _packed(
+    path: Path, credentials: Credentials, api_root: str | None, drive_id: str | None
+) -> bytes:
     """Return what the daemon is to know."""
     from colabmagic.drive.api.http import API_ROOT  # noqa: PLC0415 (brings in requests)
 
     root = (api_root or API_ROOT).rstrip("/")
-    wanted = {"path": str(path), "credentials": credentials, "api_root": root}
+    wanted = {
+        "path": str(path), "credentials": credentials, "api_root": root,
+        "drive_id": drive_id,
+    }  # fmt: skip
     try:
         return pickle.dumps(wanted)
     except Exception as error:  # noqa: BLE001 (whatever the credentials hold)
         raise MountUnsupportedError(
             "these credentials cannot be given to another process, which the folder needs",
             seen=f"{type(credentials).__name__}: {type(error).__name__}",
-            hint="%mount_drive --creds FILE, or " + _INSTEAD,
+            hint="%mount_drive --creds FILE\nor " + _INSTEAD,
         ) from None
 
 

@@ -246,17 +246,18 @@ def main(given: BinaryIO, told: int) -> int:
     ----------
     given
         Holds, pickled by the process that started this one, a dict with ``path``,
-        ``credentials`` and ``api_root``.
+        ``credentials``, ``api_root`` and ``drive_id``.
     told
         Descriptor for one line of JSON: ``{}``, or what went wrong.
     """
     wanted: dict[str, Any] = pickle.load(given)  # noqa: S301 (from who started us)
-    files = Files(Transport(wanted.pop("credentials"), wanted["api_root"]))
+    transport = Transport(wanted.pop("credentials"), wanted["api_root"])
+    files = Files(transport, wanted["drive_id"])
     try:
         mfusepy = importlib.import_module("mfusepy")  # raises without libfuse
-        files.by_id(
-            "root"
-        )  # credentials that are no good are told before there is a folder
+        for each in ("root", files.drive_id):
+            if each is not None:  # what is no good is told before there is a folder
+                files.by_id(each)
     except DriveError as error:
         _tell(told, type(error).__name__, error.what, error.seen, error.hint)
         return 1

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.api.files import FOLDER, Files, RemoteFile
 from colabmagic.drive.api.listing import shared_drives
+from colabmagic.drive.api.remote import root_of
 from colabmagic.drive.errors import DriveFileNotFoundError
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ class Tree:
         if known.whole:
             return
         if folder.id == _ROOT.id:
-            known.names = {MY_DRIVE: _MINE, SHARED: _TEAMS}
+            known.names = {**self._top(), MY_DRIVE: _MINE, SHARED: _TEAMS}
         elif folder.id == _TEAMS.id:
             known.names = dict(names(self._shared_drives()))
         else:
@@ -250,6 +251,13 @@ class Tree:
                 while len(self._targets) > _MOST_FOLDERS:
                     self._targets.popitem(last=False)
         return replace(found, name=shortcut.name)
+
+    def _top(self) -> dict[str, RemoteFile]:
+        """Return what lies in the shared drive in which paths begin, if there is one."""
+        drive_id = self._files.drive_id
+        if drive_id is None:
+            return {}
+        return names(self._files.children(root_of(drive_id, drive_id)))
 
     def _shared_drives(self) -> list[RemoteFile]:
         """Return the roots of the shared drives."""

@@ -223,7 +223,7 @@ def nobody_answered(elapsed_s: float, command: str) -> DriveAuthError:
         "nobody answered Google's question for permission",
         seen=f"no answer in {elapsed_s:.0f} s: the window is hidden by a pop-up blocker, "
         "the page is closed, or an old Colab extension of VS Code cannot ask",
-        hint=f"{command}; keep the page open, allow pop-ups, update the extension",
+        hint=f"{command}\nkeep the page open, allow pop-ups, update the extension",
     )
 
 

@@ -285,12 +285,12 @@ def refuse_place(place: Place) -> MountpointError | None:
         return MountpointError(
             f"{shown} is a link; Drive cannot be mounted at one",
             seen=f"it leads to {clean(place.detail)!r}",
-            hint=f"{aside} renames the link; or {elsewhere}",
+            hint=f"{aside}\nwhich renames the link; or {elsewhere}",
         )
     if place.kind is PlaceKind.FILE:
         return MountpointError(
             f"{shown} is a file; Drive needs a folder",
-            hint=f"{aside} renames the file; or {elsewhere}",
+            hint=f"{aside}\nwhich renames the file; or {elsewhere}",
         )
     if place.kind is PlaceKind.FILES:
         return _refuse_full(place, aside)
@@ -298,12 +298,12 @@ def refuse_place(place: Place) -> MountpointError | None:
         return MountpointError(
             f"{shown} cannot be looked at",
             seen=place.detail,
-            hint=f"%mount_drive --doctor; or {elsewhere}",
+            hint=f"{elsewhere}\nor look for the cause: %mount_drive --doctor",
         )
     if not place.parent_exists:
         return MountpointError(
             f"the folder above {shown} does not exist",
-            hint=f"!mkdir -p {quoted(place.path.parent)}; or {elsewhere}",
+            hint=f"!mkdir -p {quoted(place.path.parent)}\nor {elsewhere}",
         )
     return None
 
@@ -313,7 +313,7 @@ def _refuse_full(place: Place, aside: str) -> MountpointError:
     more = f" and {place.more} more" if place.more else ""
     names = ", ".join(repr(clean(name, 60)) for name in place.names)
     seen = f"{names}{more}; often written while Drive was not mounted"
-    hint = f"{aside} renames the folder, nothing is deleted"
+    hint = f"{aside}\nwhich renames the folder, nothing is deleted"
     if place.stays:
         seen = f"{names}{more}; {place.stays}, so it must stay as it is"
         hint = f"%mount_drive {quoted(place.path / 'drive')}"

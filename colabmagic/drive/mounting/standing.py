@@ -117,8 +117,8 @@ def _check_foreign(path: Path, table: Path) -> None:
         raise MountpointError(
             f"something else is mounted at {path}",
             seen=f"{shown(here.source)!r} of type {shown(here.kind)!r}",
-            hint="%mount_drive --unmount, if it is ours; else "
-            f"another folder: %mount_drive {another(path)}",
+            hint=f"%mount_drive {another(path)}\n"
+            "or, if that is a Drive of yours: %mount_drive --unmount",
         )
     above = next((p for p in drive_mounts(table) if p.path in path.parents), None)
     if above is not None:
@@ -170,13 +170,14 @@ def _doubtful(
         return MountHungError(
             f"Drive at {shown(point.path)} is mounted, and does not answer",
             seen=answer.seen,
-            hint=f"wait and try again; or {again} --force, which loses what is not "
-            "uploaded yet",
+            hint="wait, and run the cell again\n"
+            f"or, which loses what is not uploaded yet: {again} --force",
         )
     return MountFailedError(
         f"Drive at {shown(point.path)} is mounted, and fails",
         seen=answer.seen,
-        hint=f"try again; or {again} --force, which loses what is not uploaded yet",
+        hint="run the cell again\n"
+        f"or, which loses what is not uploaded yet: {again} --force",
     )
 
 

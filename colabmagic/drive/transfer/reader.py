@@ -16,6 +16,7 @@ import requests
 
 from colabmagic.drive.api import budget
 from colabmagic.drive.api.files import FILES
+from colabmagic.drive.calls import stoppable
 from colabmagic.drive.errors import DriveTransferError, IntegrityError
 from colabmagic.drive.transfer.download import refuse_without_bytes
 from colabmagic.drive.transfer.ranges import is_range
@@ -115,7 +116,8 @@ class RangeReader(io.RawIOBase):
             raise ValueError("the file is closed")
         if self._at >= self._size or not len(buffer):
             return 0
-        start, block = self._block(self._at, len(buffer))
+        with stoppable(f"reading {self._remote.name}"):
+            start, block = self._block(self._at, len(buffer))
         data = memoryview(block)[self._at - start :][: len(buffer)]
         buffer[: len(data)] = data
         self._at += len(data)

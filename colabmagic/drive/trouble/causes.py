@@ -23,8 +23,9 @@ _CONSENT: Final = (
             "%mount_drive --login --client client.json",
             (
                 "So that it lasts: Google Cloud console > APIs & Services > OAuth consent screen > "
-                "Publish app. Fewer than 100 users need no verification."
+                "Publish app."
             ),
+            "Fewer than 100 users need no verification.",
         ),
     ),
     Failure(

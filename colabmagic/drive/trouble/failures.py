@@ -293,6 +293,16 @@ _TRANSFER: Final = (
 )
 _PATH: Final = (
     Failure(
+        code="path-wrong",
+        error=errors.DrivePathError,
+        title="A path in the line cannot be what it is given for.",
+        seen="it does not say where on Drive it begins, is of another kind, or is not there",
+        fix=(
+            'A path on Drive begins with MyDrive/ or Shareddrives/NAME/: "MyDrive/data.tar.gz".',
+            "One with blanks stands in quotes.",
+        ),
+    ),
+    Failure(
         code="not-found",
         error=errors.DriveFileNotFoundError,
         title="There is no such file, or this account may not see it.",

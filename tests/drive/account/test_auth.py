@@ -139,11 +139,11 @@ def test_a_login_for_reading_does_not_write(env: dict[str, str]) -> None:
 
 def test_nothing_to_log_in_with(env: dict[str, str], tmp_path: Path) -> None:
     """The first line can be pasted as it stands, the second says what it takes."""
-    for given in (None, "adc"):
-        with pytest.raises(
-            errors.NoCredentialsError, match="nothing is here"
-        ) as caught:
+    for given, said in ((None, "nothing is here"), ("adc", "gcloud has no login")):
+        with pytest.raises(errors.NoCredentialsError, match=said) as caught:
             auth.locate(given, env=env, sysroot=tmp_path)
+        # only what was looked at
+        assert ("drive-token" in str(caught.value.seen)) is (given is None)
         lines = caught.value.render()
         assert len(lines) == 4
         assert lines[2] == f"  try:  {auth.GCLOUD if given else auth.LOGIN}"

@@ -174,6 +174,33 @@ def test_a_renewal_is_not_waited_for_longer_than_a_request(files: Files) -> None
     assert "0.2" not in str(caught.value)
 
 
+def test_a_renewal_can_be_cut(files: Files) -> None:
+    """Who stops a transfer does not wait for the login that another thread renews."""
+    failed: list[errors.DriveError] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        files.transport.credentials.token = None
+        files.transport.credentials._token_uri = f"http://127.0.0.1:{port}/token"  # type: ignore[attr-defined]
+        files.transport.read_timeout_s = 20
+
+        def ask() -> None:
+            try:
+                files.transport.request("GET", "/x", attempts=1)
+            except errors.DriveError as error:
+                failed.append(error)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        accepted, _ = silent.accept()
+        with accepted:
+            assert accepted.recv(9999)
+            began = time.monotonic()
+            files.transport.cut()
+            asking.join()
+    assert time.monotonic() - began < 5
+    assert [type(each) for each in failed] == [errors.ConnectionFailedError]
+
+
 def test_libraries_log_no_key_of_an_upload(
     drive: FakeDrive, files: Files, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -92,6 +92,44 @@ def test_what_is_no_answer_is_an_error_of_ours(
         assert "proxy" in caught.value.hint
 
 
+@pytest.mark.parametrize("what", ["a page", "302"])
+def test_a_page_to_log_in_at_is_told_soon(
+    answered: Callable[..., Drive], what: str
+) -> None:
+    """It stays until somebody logs in: two of them are enough."""
+    drive = answered(ANYWHERE[what])
+    transport = drive.files.transport
+    transport.attempts = 8
+    with pytest.raises(errors.ServerFailedError, match="form") as caught:
+        drive.health()
+    assert caught.value.foreign
+    assert transport.requests_made == 2
+
+
+def test_what_is_no_page_is_asked_for_as_often_as_ever(
+    answered: Callable[..., Drive],
+) -> None:
+    """A fault of a server's, such as the wrong bytes for a range, may pass."""
+    drive = answered(reply(b"bytes", kind="application/octet-stream"))
+    transport = drive.files.transport
+    transport.attempts = 5
+    with pytest.raises(errors.ServerFailedError, match="form") as caught:
+        drive.health()
+    assert not caught.value.foreign
+    assert transport.requests_made == 5
+
+
+def test_a_server_that_fails_is_no_page_to_log_in_at(
+    answered: Callable[..., Drive],
+) -> None:
+    """One such page between failures of Google's is not taken for two."""
+    failed = reply(b"", "503 Service Unavailable")
+    answers = iter([failed, HTML, failed, as_json({"user": {"emailAddress": "me"}})])
+    drive = answered(lambda _: [next(answers)])
+    drive.files.transport.attempts = 8
+    assert drive.health()["user"] == "me"
+
+
 @pytest.mark.parametrize(
     "about",
     [

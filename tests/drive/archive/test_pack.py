@@ -196,9 +196,13 @@ def test_what_goes_wrong(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Names that are none, no folder, no room, no package, no upload: one error each."""
-    for name in ("x.zip", "x", ""):
-        with pytest.raises(errors.DrivePathError, match="no name of an archive"):
+    for name in ("x.zip", "x"):
+        with pytest.raises(errors.DrivePathError, match="no name of an arch") as caught:
             pack(files, folder, f"MyDrive/{name}")
+        assert caught.value.hint == f"%mount_drive --pack {folder} MyDrive/x.tar.gz"
+    with pytest.raises(errors.DrivePathError, match="'MyDrive/' is a folder") as caught:
+        pack(files, folder, "MyDrive/")
+    assert caught.value.hint.endswith(f" MyDrive/{folder.name}.tar.gz")
     with pytest.raises(errors.DrivePathError, match="as a folder"):
         pack(files, folder / "none", "MyDrive/x.tar")
     drive.faults.load(

@@ -376,7 +376,7 @@ def test_credentials_that_cannot_travel_are_refused(tmp_path: Path) -> None:
             self.token = lambda: "ya29.secret"
 
     with pytest.raises(errors.MountUnsupportedError) as caught:
-        fuse._packed(tmp_path, Bound(), None)  # type: ignore[arg-type]
+        fuse._packed(tmp_path, Bound(), None, None)  # type: ignore[arg-type]
     assert "Bound" in str(caught.value.seen)
     assert "secret" not in str(caught.value)
 
@@ -390,9 +390,10 @@ def test_a_service_account_can_travel(tmp_path: Path) -> None:
     )
     info = {"client_email": "a@b", "token_uri": "http://x", "private_key": key.decode()}
     account = service_account.Credentials.from_service_account_info(info)  # type: ignore[no-untyped-call]
-    sent = pickle.loads(fuse._packed(tmp_path, account, "http://root/"))  # noqa: S301 (ours)
+    sent = pickle.loads(fuse._packed(tmp_path, account, "http://root/", "team"))  # noqa: S301 (ours)
     assert sent["credentials"].sign_bytes(b"x") == account.sign_bytes(b"x")
     assert (sent["path"], sent["api_root"]) == (str(tmp_path), "http://root")
+    assert sent["drive_id"] == "team"
 
 
 def test_each_error_has_a_number() -> None:

@@ -134,7 +134,7 @@ def test_each_failure(
     found = failure(error, elapsed_s, log)
     assert type(found) is kind
     assert words in str(found)
-    assert len(found.render()) <= 3
+    assert len(found.render()) <= 4
 
 
 def test_foreign_words_are_cleaned() -> None:

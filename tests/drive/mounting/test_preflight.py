@@ -93,10 +93,8 @@ REFUSED: list[tuple[ColabFacts, Place, type[DriveMountError], list[str]]] = [
         [
             "MountpointError: /content/drive is a link; Drive cannot be mounted at one",
             "  seen: it leads to '/some where'",
-            (
-                "  try:  %mount_drive /content/drive --move-aside renames the link; or "
-                "%mount_drive /content/gdrive"
-            ),
+            "  try:  %mount_drive /content/drive --move-aside",
+            "        which renames the link; or %mount_drive /content/gdrive",
         ],
     ),
     (
@@ -105,10 +103,8 @@ REFUSED: list[tuple[ColabFacts, Place, type[DriveMountError], list[str]]] = [
         MountpointError,
         [
             "MountpointError: /content/drive is a file; Drive needs a folder",
-            (
-                "  try:  %mount_drive /content/drive --move-aside renames the file; or "
-                "%mount_drive /content/gdrive"
-            ),
+            "  try:  %mount_drive /content/drive --move-aside",
+            "        which renames the file; or %mount_drive /content/gdrive",
         ],
     ),
     (
@@ -118,10 +114,8 @@ REFUSED: list[tuple[ColabFacts, Place, type[DriveMountError], list[str]]] = [
         [
             "MountpointError: /content/drive has files in it; Drive would hide them",
             "  seen: 'a', 'b [31m' and 7 more; often written while Drive was not mounted",
-            (
-                "  try:  %mount_drive /content/drive --move-aside renames the folder, nothing "
-                "is deleted"
-            ),
+            "  try:  %mount_drive /content/drive --move-aside",
+            "        which renames the folder, nothing is deleted",
         ],
     ),
     (
@@ -131,7 +125,8 @@ REFUSED: list[tuple[ColabFacts, Place, type[DriveMountError], list[str]]] = [
         [
             "MountpointError: /content/drive cannot be looked at",
             "  seen: EIO Input/output error",
-            "  try:  %mount_drive --doctor; or %mount_drive /content/gdrive",
+            "  try:  %mount_drive /content/gdrive",
+            "        or look for the cause: %mount_drive --doctor",
         ],
     ),
     (
@@ -140,7 +135,8 @@ REFUSED: list[tuple[ColabFacts, Place, type[DriveMountError], list[str]]] = [
         MountpointError,
         [
             "MountpointError: the folder above /content/drive does not exist",
-            "  try:  !mkdir -p /content; or %mount_drive /content/gdrive",
+            "  try:  !mkdir -p /content",
+            "        or %mount_drive /content/gdrive",
         ],
     ),
 ]

@@ -1,4 +1,4 @@
-"""The verbs that move files: list, stage, save, pack."""
+"""The verbs that list and move files: ls, stage, save, pack, sync."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.archive.steps import step
-from colabmagic.drive.errors import DrivePathError
+from colabmagic.drive.errors import DriveError, DrivePathError, MountUnsupportedError
+from colabmagic.drive.mounting import folders
 from colabmagic.drive.report import WorkReport
-from colabmagic.drive.service import connected
-from colabmagic.drive.state_report import ListReport
+from colabmagic.drive.session import STATE, ask_account, client, connected
+from colabmagic.drive.state_report import ListReport, SyncReport
 from colabmagic.drive.transfer.source import check_source, is_folder, is_there
 from colabmagic.drive.words import here, quoted
 from colabmagic.drive.words import local as local_path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from colabmagic.drive.client import Drive
-    from colabmagic.drive.service import Access
+    from colabmagic.drive.plan import Access
     from colabmagic.report.progress import Progress
 
 _LIKE: Final = 0.7  # so much a name is like one that is written wrong
@@ -165,6 +166,64 @@ def pack(
         notes=done.notes,
         requests=counts.requests, retries=counts.retries,
     )  # fmt: skip
+
+
+def sync(
+    access: Access | None = None,
+    *,
+    progress: Progress = SILENT,
+    **options: Any,  # noqa: ANN401 (checked by the function)
+) -> SyncReport:
+    """Prove that what was written under the mount is on Google's servers.
+
+    Parameters
+    ----------
+    access
+        The API.
+    progress
+        Shows how far it is.
+    **options
+        Of `colabmagic.drive.sync.sync`.
+
+    Raises
+    ------
+    DriveMountError
+        There is no folder that could be written to.
+    """
+    from colabmagic.drive.sync import sync as prove  # noqa: PLC0415 (rarely asked for)
+
+    path, since_s = _folder_to_sync()
+    drive: Drive | None = None
+    why = ""
+    try:
+        ask_account(access)  # credentials may be there, and not be for Drive
+        drive = client(access)
+    except DriveError as error:
+        if access is not None and access.credentials is not None:
+            raise
+        why = error.what
+    return prove(path, since_s, drive, why_not=why, progress=progress, **options)
+
+
+def _folder_to_sync() -> tuple[Path, float]:
+    """Return the folder, and since when it is mounted."""
+    mounted = STATE.mounted
+    if mounted is None:
+        found = folders.status_of_others()
+        if found.path is not None:  # mounted without us: all of this VM's life counts
+            return found.path, folders.boot_time()
+    if mounted is None or mounted.path is None:
+        raise MountUnsupportedError(
+            "there is no folder of Drive here, so nothing was written into one",
+            seen="not mounted" if mounted is None else "reached by the API",
+            hint='%mount_drive --save FILE "MyDrive/runs/"',
+        )
+    if mounted.report.readonly:
+        raise MountUnsupportedError(
+            f"{mounted.path} is read-only: nothing was written there",
+            hint='%mount_drive --save FILE "MyDrive/runs/"',
+        )
+    return mounted.path, mounted.since_s
 
 
 def _named_like(source: Path, remote: str) -> str:

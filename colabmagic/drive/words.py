@@ -188,7 +188,7 @@ def named(paths: Sequence[object]) -> str:
     return f"{names} and {more} more" if more > 0 else names
 
 
-def in_words(error: Exception) -> str:
+def error_in_words(error: Exception) -> str:
     """Return an error of ours in words; of others the kind alone: they may hold secrets.
 
     Parameters

@@ -16,7 +16,7 @@ import pytest
 
 from colabmagic.drive import errors, service, verbs
 from colabmagic.drive.client import connect
-from colabmagic.drive.mounting import folders, fuse
+from colabmagic.drive.mounting import fuse
 from colabmagic.drive.service import Access, Plan
 
 if TYPE_CHECKING:
@@ -31,64 +31,10 @@ needs_fuse = pytest.mark.skipif(
 
 
 @pytest.fixture
-def access(
-    drive: FakeDrive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Access]:
+def access(login: Path) -> Iterator[Access]:
     """Yield a login for the Drive; afterwards nothing is mounted."""
-    login = {
-        "type": "authorized_user",
-        "refresh_token": "SECRET-R",
-        "token_uri": f"{drive.url}/token",
-        "client_id": "id",
-        "client_secret": "SECRET-C",
-    }
-    (tmp_path / "login.json").write_text(json.dumps(login))
-    monkeypatch.setenv("COLABMAGIC_DRIVE_API_ROOT", drive.url)
-    yield Access(credentials=str(tmp_path / "login.json"))
+    yield Access(credentials=str(login))
     service.unmount()
-
-
-def test_the_mode_is_chosen_before_anything_is_done(tmp_path: Path) -> None:
-    """What cannot work here is refused; where there is no folder, the reason is told."""
-    assert folders.choose("api", tmp_path, PLAIN) == ("api", ())
-    assert folders.choose("fuse", tmp_path, PLAIN) == ("fuse", ())
-    with pytest.raises(errors.MountUnsupportedError, match="on Colab alone"):
-        folders.choose("colab", tmp_path, PLAIN)
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    mode, notes = folders.choose("auto", blocked / "drive", PLAIN)
-    assert mode == "api"
-    assert notes[0].startswith("no folder: ")
-
-
-def test_where_the_folder_is_if_nobody_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Colab's place there, one's home elsewhere."""
-    monkeypatch.setenv("HOME", str(tmp_path / "me"))
-    assert folders.default_path(PLAIN) == tmp_path / "me" / "drive"
-    monkeypatch.setattr(folders, "SYSROOT", tmp_path)
-    (tmp_path / "var/colab").mkdir(parents=True)
-    (tmp_path / "var/colab/hostname").write_text("x")
-    env = {"COLAB_RELEASE_TAG": "release-colab"}
-    assert str(folders.default_path(env)) == "/content/drive"
-
-
-@needs_fuse
-def test_a_path_that_will_not_do(tmp_path: Path) -> None:
-    """Named by the user it is refused; as a default, or as Colab's, there is no folder."""
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    with pytest.raises(errors.MountpointError, match="cannot be a folder") as caught:
-        folders.choose("auto", blocked / "drive", PLAIN, wanted=True)
-    assert caught.value.hint == "%mount_drive ~/drive"
-    (tmp_path / "drive").mkdir()
-    (tmp_path / "drive" / "mine").write_text("")
-    mode, notes = folders.choose("auto", tmp_path / "drive", PLAIN)
-    assert mode == "api"
-    assert "has files in it" in notes[0]
-    given = folders.choose("auto", tmp_path / "drive", PLAIN, wanted=True)
-    assert given == ("fuse", ())  # which says how they get out of the way
 
 
 def test_status_without_a_mount(
@@ -123,17 +69,6 @@ def test_status_of_a_login_that_has_run_out(
         assert "invalid_grant" in each.text
         assert each.text.count("%mount_drive --login --client client.json") == 1
         assert "does not renew the login" in each.to_dict()["refused"]
-
-
-def test_colab_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own mount there; Colab Enterprise has none."""
-    monkeypatch.setattr(folders, "SYSROOT", tmp_path)
-    (tmp_path / "var/colab").mkdir(parents=True)
-    (tmp_path / "var/colab/hostname").write_text("x")
-    env = {"COLAB_RELEASE_TAG": "release-colab"}
-    assert folders.choose("auto", tmp_path, env) == ("colab", ())
-    enterprise = {**env, "VERTEX_PRODUCT": "COLAB_ENTERPRISE"}
-    assert folders.choose("auto", tmp_path / "d", enterprise)[0] != "colab"
 
 
 def test_a_file_that_is_not_here(tmp_path: Path) -> None:
@@ -305,6 +240,14 @@ def test_a_folder_that_is_there_is_used(access: Access, tmp_path: Path) -> None:
         for wrong in (mount / "MyDrive" / "drive", tmp_path / "login.json" / "x"):
             with pytest.raises(errors.MountpointError, match="cannot be a folder"):
                 service.mount(Plan(path=wrong, access=access), env=PLAIN)
+        (tmp_path / "full" / "mine").mkdir(parents=True)
+        with pytest.raises(errors.MountpointError, match="is not empty"):
+            service.mount(
+                Plan(path=tmp_path / "full", mode="fuse", access=access), env=PLAIN
+            )
+        watcher = service.watcher()  # of what is still there
+        assert watcher is not None
+        assert watcher.status().running
         beside = service.mount(
             Plan(path=tmp_path / "other", mode="api", access=access), env=PLAIN
         )

@@ -113,7 +113,7 @@ _MEANINGS: Final = {
     "fileNotDownloadable": _Meaning(
         NotDownloadableError,
         "this is a Google document: it has no bytes of its own",
-        'export it: File > Download in its page, or drive.connect().export(path, "pdf")',
+        'export it: File > Download in its page, or drive.connect().files.export(path, "pdf")',
     ),
     "cannotDownloadFile": _Meaning(
         NotDownloadableError,

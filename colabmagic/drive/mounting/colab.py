@@ -171,7 +171,7 @@ def mount(  # noqa: PLR0913 (the options of %mount_drive)
                 moved = _make_room(wish.path, move_aside=move_aside)
             notes += _mount_anew(wish)
             _clear_away(wish, standing)
-    except BaseException as error:
+    except BaseException as error:  # Ctrl-C too: what was moved comes back
         _undo(wish.path, moved, error)
         raise
     return Mounted(

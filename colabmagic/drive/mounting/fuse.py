@@ -248,7 +248,7 @@ def _start(path: Path, packed: bytes, timeout_s: float) -> MountPoint:
             return there
         seen = complaint or _how_it_ended(daemon, timeout_s)
         raise _failure(path, told, seen)  # noqa: TRY301 (the daemon has to go)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: neither process nor mount stays
         _kill(daemon)
         with contextlib.suppress(DriveError):
             detach(path)

@@ -92,10 +92,6 @@ def _answers(method: Method) -> Method:
             if isinstance(error, IntegrityError):  # it has changed on Drive
                 self.tree.forget()
             raise OSError(number, os.strerror(number)) from None
-        except NotADirectoryError:
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-        except RecursionError:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
 
     return answered  # type: ignore[return-value]
 

@@ -83,7 +83,7 @@ class Reader:
                 self._fetch_ahead(piece)
             try:
                 data = piece.data.result()
-            except BaseException:
+            except Exception:  # also that `close` has cancelled it
                 with self._lock, contextlib.suppress(ValueError):
                     self._pieces.remove(piece)  # the next read asks anew
                 raise

@@ -6,7 +6,9 @@ without bytes. Each gets a name of its own here, always the same one.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import threading
 import time
@@ -112,6 +114,11 @@ def _needs_listing(name: str) -> bool:
     )
 
 
+def _refusal(number: int, path: str) -> OSError:
+    """Return the system's own error for a path."""
+    return OSError(number, os.strerror(number), path)
+
+
 @dataclass
 class _Folder:
     """What is known of a folder; not for long."""
@@ -168,7 +175,7 @@ class Tree:
         current, above = _ROOT, {_ROOT.id}
         for name in PurePosixPath(path).parts[1:]:
             if not current.is_folder:
-                raise NotADirectoryError(path)
+                raise _refusal(errno.ENOTDIR, path)
             found = self._child(current, name)
             if found is None:
                 raise DriveFileNotFoundError(
@@ -177,7 +184,7 @@ class Tree:
             if found.target_id is not None:
                 found = self._target(found)
                 if found.id in above:
-                    raise RecursionError(path)
+                    raise _refusal(errno.ELOOP, path)
             above.add(found.id)
             current = found
         return current
@@ -188,11 +195,11 @@ class Tree:
         Parameters
         ----------
         path
-            As for `stat`.
+            As for `stat`; what is raised too.
         """
         folder = self.stat(path)
         if not folder.is_folder:
-            raise NotADirectoryError(path)
+            raise _refusal(errno.ENOTDIR, path)
         known = self._known(folder)
         with known.lock:
             self._list(folder, known)

@@ -325,19 +325,6 @@ def _refuse_full(place: Place, aside: str) -> MountpointError:
     )
 
 
-def refusal(facts: ColabFacts, place: Place) -> DriveMountError | None:
-    """Say why Drive cannot be mounted there by Colab's means, or None.
-
-    Parameters
-    ----------
-    facts
-        Of `colab_facts`.
-    place
-        Of `look`.
-    """
-    return refuse_host(facts) or refuse_name(place.path) or refuse_place(place)
-
-
 def another(path: Path) -> str:
     """Return a mountpoint to try instead of one.
 

@@ -21,11 +21,10 @@ from google.oauth2 import service_account
 from google.oauth2.credentials import Credentials
 
 from colabmagic.drive import errors
-from colabmagic.drive.api.files import Files, RemoteFile
+from colabmagic.drive.api.files import Files
 from colabmagic.drive.api.http import Transport
 from colabmagic.drive.mounting import fuse
 from colabmagic.drive.mounting.fuse_daemon import Folder, number_of
-from colabmagic.drive.mounting.fuse_tree import local_name, names
 from colabmagic.drive.watching.mounts import drive_mounts, mount_at
 from colabmagic.drive.watching.probe import Health
 from colabmagic.drive.watching.watch import Watcher
@@ -419,32 +418,6 @@ def test_each_error_has_a_number() -> None:
         "StorageQuotaError": "ENOSPC", "ConnectionFailedError": "ETIMEDOUT",
         "IntegrityError": "EIO", "ServerFailedError": "EIO",
     }  # fmt: skip
-
-
-def test_local_names_are_short_and_differ() -> None:
-    """No name is longer than Linux allows, none is a dot, no two are the same."""
-    files = [
-        RemoteFile(id=f"id{number}", name=name, mime_type="text/plain")
-        for number, name in enumerate(
-            ["é" * 200 + ".txt", "", ".", "..", "a", "a", "a\0"]
-        )
-    ]
-    found = names(files)
-    assert len(found) == len(files)
-    assert all(0 < len(name.encode()) <= 255 for name in found)
-    assert not {".", "..", ""} & set(found)
-    assert local_name(files[0]).endswith(" (id id0).txt")
-
-
-def test_a_name_with_half_a_letter() -> None:
-    """It hides no other file of the folder, and is one that Linux can have."""
-    files = [
-        RemoteFile(id=f"id{number}", name=name, mime_type="text/plain")
-        for number, name in enumerate(["a\ud800", "a\udfff", "b"])
-    ]
-    found = names(files)
-    assert len(found) == 3
-    assert all(name.encode() for name in found)
 
 
 @pytest.mark.parametrize(

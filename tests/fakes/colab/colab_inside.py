@@ -47,6 +47,9 @@ def enter(root: str) -> None:
         defaults = getattr(found, name).__kwdefaults__
         _undo.callback(defaults.__setitem__, "sysroot", defaults["sysroot"])
         defaults["sysroot"] = Path(root)
+    folders = importlib.import_module("colabmagic.drive.mounting.folders")
+    _undo.callback(setattr, folders, "SYSROOT", folders.SYSROOT)
+    folders.SYSROOT = Path(root)
 
 
 def leave() -> None:

@@ -39,12 +39,12 @@ class Times:
 
 @dataclass
 class Said:
-    """When the watcher spoke last of a kind."""
+    """When the watcher first spoke of a fault, in this round."""
 
     first: float | None = None
 
     def __call__(self, text: str) -> None:
-        """Note the time of the first word of a round."""
+        """Note the time of its first word of a fault."""
         if self.first is None and ("is dead" in text or "does not answer" in text):
             self.first = time.monotonic()
 

@@ -9,8 +9,7 @@ from pathlib import PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import number_at, object_at, text_at
+from colabmagic.drive.api.about import about
 from colabmagic.drive.api.files import Files, RemoteFile
 from colabmagic.drive.api.http import Transport
 from colabmagic.drive.api.listing import shared_drives
@@ -148,7 +147,7 @@ class Drive:
         with suggesting(self._files), stoppable(f"download of {remote}", GOES_ON):
             found = self.stat(remote, newest=newest)
             target = local_path(local)
-            if target.is_dir() or str(local).endswith("/"):
+            if os.path.isdir(target) or str(local).endswith("/"):  # noqa: PTH112 (no error)
                 target /= PurePosixPath(remote).name
             return download(
                 self._files, found, target,
@@ -231,21 +230,12 @@ class Drive:
             return pack(self._files, local_path(folder), remote_path(remote), **options)
 
     def health(self) -> dict[str, Any]:
-        """Return who is logged in, and how full the Drive is, in bytes."""
+        """Return who is logged in, and how full the Drive is, in bytes.
+
+        As `colabmagic.drive.api.about.about` does.
+        """
         with stoppable("asking who is logged in"):
-            about = self._files.transport.json(
-                "GET",
-                "/drive/v3/about",
-                cost=budget.GET,
-                params={"fields": "user(emailAddress),storageQuota"},
-            )
-        quota = object_at(about, "storageQuota")
-        return {
-            "user": text_at(object_at(about, "user"), "emailAddress"),
-            "used_bytes": number_at(quota, "usage") or 0,
-            "limit_bytes": number_at(quota, "limit"),
-            "trash_bytes": number_at(quota, "usageInDriveTrash") or 0,
-        }
+            return about(self._files.transport)
 
     def _place(self, source: Path, remote: str) -> tuple[RemoteFile, str]:
         """Return the folder and the name that an upload is for."""
@@ -307,8 +297,11 @@ def connect(
 
 def _refuse_unsafe(api_root: str) -> None:
     """Refuse an address that would carry the login through the network unencrypted."""
-    parts = urlsplit(api_root)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(api_root)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host = urlsplit(""), ""
     try:
         is_here = ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -124,6 +124,10 @@ def _ask(question: str) -> str:
 def _say(text: str, stream: TextIO | None = None) -> None:
     """Tell the person at the terminal."""
     stream = stream or sys.stdout
+    if stream is None:  # Python was started without one
+        return
+    encoding = stream.encoding or "utf-8"
+    shown = text.encode(encoding, "replace").decode(encoding)  # as “ is not in ASCII
     with contextlib.suppress(OSError):  # whoever read it has gone
-        stream.write(f"{text}\n")
+        stream.write(f"{shown}\n")
         stream.flush()

@@ -14,9 +14,6 @@ shows, saves or pickles.
 from __future__ import annotations
 
 import contextlib
-import io
-import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -26,13 +23,12 @@ from colabmagic.drive.errors import (
     DriveFileNotFoundError,
     DrivePathError,
     MissingPackageError,
-    TargetFullError,
 )
-from colabmagic.drive.layers import PackedOf, TextOf, leaves_a_block
 from colabmagic.drive.transfer.download import download
 from colabmagic.drive.transfer.reader import open_ranges
 from colabmagic.drive.transfer.upload import upload
 from colabmagic.drive.words import remote as remote_path
+from colabmagic.drive.writer import DriveWriter, PackedOf, TextOf
 from colabmagic.report.text import clean
 
 try:
@@ -106,7 +102,7 @@ class DriveFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
     @property
     def _files(self) -> Files:
         """Paths and ids."""
-        return self._drive._files  # noqa: SLF001 (one package)
+        return self._drive.files
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:  # noqa: ANN401 (one or several)
@@ -158,19 +154,23 @@ class DriveFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
         path
             Of it.
         """
-        try:
-            self.info(path)
-        except DriveFileNotFoundError:
-            return False
-        return True
+        return self._type(path) is not None
 
     def isdir(self, path: str) -> bool:
         """Tell whether a folder is there."""
-        return self.exists(path) and self.info(path)["type"] == "directory"
+        return self._type(path) == "directory"
 
     def isfile(self, path: str) -> bool:
         """Tell whether a file is there."""
-        return self.exists(path) and self.info(path)["type"] == "file"
+        return self._type(path) == "file"
+
+    def _type(self, path: str) -> str | None:
+        """Return what kind of thing is there, as fsspec calls it; None where nothing is."""
+        try:
+            found: str = self.info(path)["type"]
+        except DriveFileNotFoundError:
+            return None
+        return found
 
     def checksum(self, path: str) -> str | None:
         """Return the MD5 that the server has of a file."""
@@ -279,7 +279,7 @@ class DriveFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
                 hint="'rb' or 'wb': write the file as a whole",
             )
         self._files._begin(path)  # noqa: SLF001 (one package: a wrong path is told now)
-        return DriveWriter(self, path)
+        return DriveWriter(path, self._upload)
 
     def _upload(self, source: Path, path: str) -> None:
         """Give a path new content."""
@@ -306,110 +306,9 @@ class DriveFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
         }
 
 
-class DriveWriter(io.BufferedIOBase):
-    """Takes the content of a file; Drive has it when `close` returns, or not at all.
-
-    Parameters
-    ----------
-    system
-        Uploads it.
-    path
-        On Drive.
-    """
-
-    def __init__(self, system: DriveFileSystem, path: str) -> None:
-        super().__init__()
-        self._system, self._path = system, path
-        self._folder = tempfile.TemporaryDirectory(prefix="colabmagic-")
-        self._file = (Path(self._folder.name) / "content").open("w+b")
-
-    def __repr__(self) -> str:
-        """Say what it writes."""
-        return f"<DriveWriter of {self._path!r}>"
-
-    @property
-    def name(self) -> str:
-        """The path on Drive."""
-        return self._path
-
-    def writable(self) -> bool:
-        """Tell that it can be written."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that it can be written anywhere."""
-        return True
-
-    def write(self, data: Any) -> int:  # noqa: ANN401 (bytes of any kind)
-        """Write bytes."""
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self.discard()  # else closing it would upload a part
-            raise _no_room(error) from None
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place."""
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        """Return the place."""
-        return self._file.tell()
-
-    def flush(self) -> None:
-        """Write what is held back to the local disk; Drive gets it at the end."""
-        if not self._file.closed:
-            self._file.flush()
-
-    def discard(self) -> None:
-        """End without an upload."""
-        if not self.closed:
-            with contextlib.suppress(OSError):  # what is thrown away needs no room
-                self._file.close()
-            self._folder.cleanup()
-            super().close()
-
-    def close(self) -> None:
-        """Upload the file, unless an error is leaving its block: half is not saved."""
-        if self.closed:
-            return
-        if leaves_a_block(sys._getframe(1)):  # noqa: SLF001 (fsspec does not tell)
-            self.discard()
-            return
-        try:
-            try:
-                self._file.close()
-            except OSError as failed:
-                raise _no_room(failed) from None
-            self._system._upload(Path(self._file.name), self._path)  # noqa: SLF001
-        finally:
-            self.discard()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Upload it, or not if the block has failed."""
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
-
-    def __del__(self) -> None:
-        """Upload nothing of a file that nobody has closed."""
-        with contextlib.suppress(AttributeError):
-            self.discard()
-
-
 def _made(kind: type[DriveFileSystem], options: dict[str, Any]) -> DriveFileSystem:
     """Make a file system anew from its options."""
     return kind(**options)
-
-
-def _no_room(error: OSError) -> TargetFullError:
-    """Return the error for a file that finds no room before its upload."""
-    return TargetFullError(
-        "there is no room for the file before its upload",
-        seen=f"{error.strerror or type(error).__name__}: {tempfile.gettempdir()}",
-        hint="free room, or set TMPDIR to a folder on a larger disk",
-    )
 
 
 def _folder_facts(name: str) -> dict[str, Any]:

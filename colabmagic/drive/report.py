@@ -312,19 +312,6 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
-def in_time(seconds: float) -> str:
-    """Return a length of time for people.
-
-    Parameters
-    ----------
-    seconds
-        How long.
-    """
-    minutes = max(0, round(seconds / 60))
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest:02} min" if hours else f"{minutes} min"
-
-
 def note(
     code: str, title: str, severity: Severity = Severity.INFO, *, fix: str = ""
 ) -> Finding:
@@ -364,18 +351,6 @@ def _how_to_write() -> Finding:
         title="nothing can be written into the folder; files go to Drive by",
         fix=(Code('%mount_drive --save FILE "MyDrive/runs/"'),),
     )
-
-
-def typed(path: Path | None) -> str:
-    """Return a path as it is typed.
-
-    Parameters
-    ----------
-    path
-        None: nothing.
-    """
-    text = str(path or "")
-    return f'"{text}"' if " " in text else text
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 (plain data has no closer type)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.drive.client import API_ROOT_VARIABLE, Drive, connect
+from colabmagic.drive.client import connect
 from colabmagic.drive.errors import (
-    DriveAuthError,
     DriveError,
     MountUnsupportedError,
     NoCredentialsError,
@@ -22,113 +21,46 @@ from colabmagic.drive.errors import (
 from colabmagic.drive.mounting import folders
 from colabmagic.drive.plan import TIMEOUT_S, Access, Plan
 from colabmagic.drive.report import Account, DoneReport, MountReport
-from colabmagic.drive.state_report import StatusReport, SyncReport
+from colabmagic.drive.session import (
+    KEY_VARIABLE,
+    STATE,
+    Mounted,
+    ask_account,
+    client,
+)
+from colabmagic.drive.state_report import StatusReport
 from colabmagic.drive.words import local, remote, shown
-from colabmagic.report.progress import SILENT
 
 __all__ = [
     "TIMEOUT_S",
     "Access",
     "Plan",
     "client",
-    "connected",
     "doctor",
     "login",
     "mount",
     "status",
     "stop",
-    "sync",
     "unmount",
     "watcher",
 ]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from colabmagic.drive.watching.watch import Watcher
-    from colabmagic.report.progress import Progress
 
 _NOT_ASKED: Final = (
     "account and quota: %mount_drive --status --creds FILE, or after a --save"
 )
 _FLUSH_S: Final = 24 * 3600.0
-_NAMED: Final = "GOOGLE_APPLICATION_CREDENTIALS"
-
-
-@dataclass(eq=False, slots=True)
-class _Mounted:
-    """What is mounted in this process."""
-
-    plan: Plan
-    mode: str
-    path: Path | None
-    since_s: float
-    report: MountReport
-    watcher: Watcher | None = None
-
-
-@dataclass(eq=False, slots=True)
-class _State:
-    """What this process keeps."""
-
-    mounted: _Mounted | None = None
-    client: Drive | None = None
-    client_key: tuple[object, ...] | None = None
-
-
-_STATE: Final = _State()
-
-
-def client(access: Access | None = None) -> Drive:
-    """Return the connection to the API; the one of the mount, unless another is asked for.
-
-    Parameters
-    ----------
-    access
-        Where something is left out, what was mounted with it counts.
-
-    Raises
-    ------
-    NoCredentialsError
-        There are none.
-    """
-    mounted = _STATE.mounted.plan.access if _STATE.mounted else Access()
-    wanted = (access or Access()).beside(mounted)
-    key = (wanted, *(os.environ.get(name) for name in (API_ROOT_VARIABLE, _NAMED)))
-    if _STATE.client is None or _STATE.client_key != key:
-        _STATE.client = connect(
-            credentials=wanted.credentials, drive_id=wanted.drive_id
-        )
-        _STATE.client_key = key
-    return _STATE.client
-
-
-@contextlib.contextmanager
-def connected(access: Access | None = None) -> Iterator[Drive]:
-    """Yield the connection; one whose login is refused is not used again.
-
-    Parameters
-    ----------
-    access
-        As for `client`.
-    """
-    try:
-        yield client(access)
-    except DriveAuthError:  # the user may log in again, by whatever tool
-        _STATE.client = None
-        raise
-
-
-def _account(access: Access | None = None) -> Account:
-    """Ask who is logged in."""
-    with connected(access) as drive:
-        return Account.of(drive.health())
 
 
 def mount(
     plan: Plan,
     *,
+    tell: Callable[[str], object] | None = None,
     notify: Callable[[str], object] = lambda _: None,
     wait_for: Callable[[], str | None] = lambda: None,
     env: Mapping[str, str] | None = None,
@@ -139,6 +71,8 @@ def mount(
     ----------
     plan
         What is asked for.
+    tell
+        Called at once with what the user must know before the end; the report has it too.
     notify
         Called, in another thread, with what the watcher has to tell.
     wait_for
@@ -154,7 +88,7 @@ def mount(
     began = time.monotonic()
     if plan.folder is not None:
         remote(plan.folder)  # an odd one is told before anything is done
-    before = _STATE.mounted
+    before = STATE.mounted
     plan, mode, notes = _placed(plan, before, env)
     if mode == "api" and plan.folder is not None:
         raise MountUnsupportedError(
@@ -169,15 +103,20 @@ def mount(
     try:
         # What the watcher has begun ends first: two questions would take each other's answer.
         with watched.paused() if watched else contextlib.nullcontext():
-            begin = _connect if mode == "api" else _as_folder
-            report = begin(plan, mode, notes)
-    except BaseException:
+            report = (
+                _connect(plan, notes)
+                if mode == "api"
+                else _as_folder(plan, mode, notes, tell)
+            )
+    except BaseException:  # Ctrl-C too: what was mounted before still is
         _watch_again(watched)
         raise
-    mounted = _Mounted(plan, mode, report.path, since_s, report)
+    mounted = Mounted(plan, mode, report.path, since_s, report)
     if report.reused:  # files may have been written before
         mounted.since_s = before.since_s if before else folders.boot_time()
-    _STATE.mounted = mounted
+    STATE.mounted = mounted
+    if watched is not None:  # healing may have left one's folder, and come to nothing
+        watched.come_back()
     report = replace(report, notes=(*report.notes, *_leave(before, report.path)))
     if report.path is not None:
         if plan.watch is not False:
@@ -193,7 +132,7 @@ def mount(
 
 
 def _placed(
-    plan: Plan, before: _Mounted | None, env: Mapping[str, str] | None
+    plan: Plan, before: Mounted | None, env: Mapping[str, str] | None
 ) -> tuple[Plan, str, tuple[str, ...]]:
     """Return the plan with its folder, how it is mounted, and what the user should know.
 
@@ -222,10 +161,10 @@ def _placed(
 
 
 def _connect_beside(
-    plan: Plan, before: _Mounted, notes: tuple[str, ...], began: float
+    plan: Plan, before: Mounted, notes: tuple[str, ...], began: float
 ) -> MountReport:
     """Connect to the API, and leave the folder that is mounted as it is."""
-    report = _connect(plan, "api", notes)
+    report = _connect(plan, notes)
     before.plan = replace(before.plan, access=plan.access)
     stays = f"the folder at {before.path} stays; %mount_drive --unmount takes it away"
     return replace(
@@ -233,7 +172,7 @@ def _connect_beside(
     )
 
 
-def _leave(before: _Mounted | None, path: Path | None) -> tuple[str, ...]:
+def _leave(before: Mounted | None, path: Path | None) -> tuple[str, ...]:
     """Take away a folder of ours that another mount has replaced: nothing is lost in it."""
     if before is None or before.mode != "fuse" or before.path in {None, path}:
         return ()
@@ -249,30 +188,35 @@ def _leave(before: _Mounted | None, path: Path | None) -> tuple[str, ...]:
 
 def _watch_again(watched: Watcher | None) -> None:
     """Go on watching what is still mounted."""
-    if _STATE.mounted is not None and watched is not None:
-        _STATE.mounted.watcher = watched
+    if STATE.mounted is not None and watched is not None:
+        STATE.mounted.watcher = watched
         watched.start()
 
 
-def _connect(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
+def _connect(plan: Plan, notes: tuple[str, ...]) -> MountReport:
     """Connect to the API, and see whether it answers."""
-    _STATE.client = None  # new credentials may be in the old place
-    account = _account(plan.access)
+    STATE.client = None  # new credentials may be in the old place
+    account = ask_account(plan.access)
     return MountReport(
-        mode=mode, path=None, account=account, notes=notes, readonly=plan.readonly
+        mode="api", path=None, account=account, notes=notes, readonly=plan.readonly
     )
 
 
-def _as_folder(plan: Plan, mode: str, notes: tuple[str, ...]) -> MountReport:
+def _as_folder(
+    plan: Plan,
+    mode: str,
+    notes: tuple[str, ...],
+    tell: Callable[[str], object] | None,
+) -> MountReport:
     """Mount Drive as a folder, and tell of the account where that asks nobody."""
     account = None
     if mode == "fuse":
-        account = _account(plan.access)
+        account = ask_account(plan.access)
         done = folders.mount_fuse(plan, client(plan.access))
     else:
-        done = folders.mount_colab(plan)
+        done = folders.mount_colab(plan, tell)
         if plan.access.credentials is not None:
-            account = _account(plan.access)
+            account = ask_account(plan.access)
     return replace(done, account=account, notes=(*done.notes, *notes))
 
 
@@ -284,13 +228,13 @@ def status(access: Access | None = None) -> StatusReport:
     access
         The API, for account and quota.
     """
-    mounted = _STATE.mounted
+    mounted = STATE.mounted
     if mounted is None:
         return _status_without(access)
     notes: list[str] = list(mounted.report.notes)
     account, refused = None, None
     named = access is not None and access.credentials is not None
-    if mounted.mode != "colab" or _STATE.client is not None or named:
+    if mounted.mode != "colab" or STATE.client is not None or named:
         account, refused = _account_if_known(access)
     else:  # on Colab credentials may have to be asked for: not for this
         notes.append(_NOT_ASKED)
@@ -309,7 +253,7 @@ def _status_without(access: Access | None) -> StatusReport:
     on_colab = folders.on_colab()
     notes = list(found.notes)
     account, refused = None, None
-    if not on_colab or _STATE.client is not None or (access and access.credentials):
+    if not on_colab or STATE.client is not None or (access and access.credentials):
         account, refused = _account_if_known(access)
     elif found.path is not None:
         notes.append(_NOT_ASKED)
@@ -324,68 +268,11 @@ def _account_if_known(
 ) -> tuple[Account | None, DriveError | None]:
     """Return who is logged in; where that is not known, why."""
     try:
-        return _account(access), None
+        return ask_account(access), None
     except DriveError as error:
-        is_plain = isinstance(error, NoCredentialsError) and _STATE.mounted is None
+        is_plain = isinstance(error, NoCredentialsError) and STATE.mounted is None
         is_told = not is_plain or (access is not None and bool(access.credentials))
         return None, error.with_traceback(None) if is_told else None
-
-
-def sync(
-    access: Access | None = None,
-    *,
-    progress: Progress = SILENT,
-    **options: Any,  # noqa: ANN401 (checked by the function)
-) -> SyncReport:
-    """Prove that what was written under the mount is on Google's servers.
-
-    Parameters
-    ----------
-    access
-        The API.
-    progress
-        Shows how far it is.
-    **options
-        Of `colabmagic.drive.sync.sync`.
-
-    Raises
-    ------
-    DriveMountError
-        There is no folder that could be written to.
-    """
-    from colabmagic.drive.sync import sync as prove  # noqa: PLC0415 (rarely asked for)
-
-    path, since_s = _folder_to_sync()
-    drive, why = None, ""
-    try:
-        _account(access)  # credentials may be there, and not be for Drive
-        drive = client(access)
-    except DriveError as error:
-        if access is not None and access.credentials is not None:
-            raise
-        drive, why = None, error.what
-    return prove(path, since_s, drive, why_not=why, progress=progress, **options)
-
-
-def _folder_to_sync() -> tuple[Path, float]:
-    """Return the folder, and since when it is mounted."""
-    mounted = _STATE.mounted
-    if mounted is None:
-        found = folders.status_of_others()
-        if found.path is not None:  # mounted without us: all of this VM's life counts
-            return found.path, folders.boot_time()
-    if mounted is None or mounted.path is None:
-        raise MountUnsupportedError(
-            "there is no folder of Drive here, so nothing was written into one",
-            seen="not mounted" if mounted is None else "reached by the API",
-            hint='%mount_drive --save FILE "MyDrive/runs/"',
-        )
-    if mounted.report.readonly:
-        raise MountUnsupportedError(
-            f"{mounted.path} is read-only: nothing was written there",
-            hint='%mount_drive --save FILE "MyDrive/runs/"',
-        )
-    return mounted.path, mounted.since_s
 
 
 def unmount(*, timeout_s: float | None = None) -> DoneReport:
@@ -396,7 +283,7 @@ def unmount(*, timeout_s: float | None = None) -> DoneReport:
     timeout_s
         How long uploading may take.
     """
-    mounted = _STATE.mounted
+    mounted = STATE.mounted
     found = folders.status_of_others() if mounted is None else None
     mode = mounted.mode if mounted else found.mode if found else None
     path = mounted.path if mounted else found.path if found else None
@@ -406,10 +293,10 @@ def unmount(*, timeout_s: float | None = None) -> DoneReport:
         try:
             with watched.paused() if watched else contextlib.nullcontext():
                 told = folders.unmount(path, mode or "colab", timeout_s or _FLUSH_S)
-        except BaseException:
-            _watch_again(watched)  # it is still there
+        except BaseException:  # Ctrl-C too: it is still there
+            _watch_again(watched)
             raise
-    _STATE.mounted = _STATE.client = _STATE.client_key = None
+    STATE.mounted = STATE.client = STATE.client_key = None
     if mode is None:
         return DoneReport(verb="unmount", verdict="NOTHING WAS MOUNTED")
     if path is None:
@@ -429,12 +316,12 @@ def stop() -> None:
 
 def watcher() -> Watcher | None:
     """Return the watcher of the mount, if one runs."""
-    return _STATE.mounted.watcher if _STATE.mounted else None
+    return STATE.mounted.watcher if STATE.mounted else None
 
 
 def _stop_watching() -> Watcher | None:
     """End the watcher; return it."""
-    mounted = _STATE.mounted
+    mounted = STATE.mounted
     if mounted is None or mounted.watcher is None:
         return None
     stopped, mounted.watcher = mounted.watcher, None
@@ -478,12 +365,12 @@ def login(
     from colabmagic.drive.account.login import login as ask_google  # noqa: PLC0415 (once)
 
     kept = ask_google(local(client_file), show=show, ask=ask, timeout_s=timeout_s)
-    _STATE.client = None
+    STATE.client = None
     account = Account.of(connect(credentials=str(kept)).health())
     notes: tuple[str, ...] = ()
-    if os.environ.get(_NAMED):
+    if os.environ.get(KEY_VARIABLE):
         notes = (
-            f"{_NAMED} is set, and goes before this login: unset it to use the login",
+            f"{KEY_VARIABLE} is set, and goes before this login: unset it to use the login",
         )
     return DoneReport(
         verb="login", verdict="LOGGED IN", path=kept, notes=notes,

@@ -10,11 +10,11 @@ from colabmagic.drive.report import (
     TITLE,
     DriveReport,
     counted,
-    in_time,
     note,
-    typed,
     what_to_type,
 )
+from colabmagic.drive.watching.vm_clock import duration
+from colabmagic.drive.words import quoted
 from colabmagic.report.model import Code, Field, Finding, Report, Severity, Table
 from colabmagic.report.size import in_words
 
@@ -177,7 +177,7 @@ class StatusReport(DriveReport):
                 note(
                     f"mount-{self.health}", f"{told}: {self.seen}" if self.seen else told,
                     Severity.ERROR,
-                    fix=f"%mount_drive {'' if is_gone else '--force '}{typed(self.path)}",
+                    fix=f"%mount_drive {quoted(self.path)}{'' if is_gone else ' --force'}",
                 )
             )  # fmt: skip
         if self.pending:
@@ -185,7 +185,7 @@ class StatusReport(DriveReport):
             found.append(
                 note(
                     "pending-writes",
-                    f"{len(self.pending)} files are not on Google's servers yet: {some}",
+                    f"not on Google's servers yet: {counted(len(self.pending), 'file')}, {some}",
                     Severity.WARN, fix="%mount_drive --sync",
                 )
             )  # fmt: skip
@@ -237,9 +237,9 @@ class StatusReport(DriveReport):
                     Field(label="Waiting to be uploaded", value="nothing seen")
                 )
         if self.vm_age_s is not None:
-            found.append(Field(label="VM age", value=in_time(self.vm_age_s)))
+            found.append(Field(label="VM age", value=duration(self.vm_age_s)))
         if self.vm_left_s is not None:
-            left = f"about {in_time(self.vm_left_s)} at the latest"
+            left = f"about {duration(self.vm_left_s)} at the latest"
             found.append(Field(label="VM left", value=left))
         return found
 

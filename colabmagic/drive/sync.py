@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SCAN_S: Final = 120.0
 WAIT_S: Final = 20.0  # for Drive's own upload, before ours
 _EVERY_S: Final = 2.0
-_LATE_S: Final = 30.0  # beyond the time of the scan: then it hangs
+_LATE_S: Final = 30.0  # without a sign of life, beyond the time of the scan: it hangs
 _MOST_FILES: Final = 5_000
 _PROGRAM: Final = Path(__file__).with_name("written.py")
 
@@ -63,7 +63,7 @@ def find_written(root: Path, since_s: float, *, scan_s: float = SCAN_S) -> Writt
     since_s
         Unix time.
     scan_s
-        How long to look.
+        How long to look, in seconds; a file that has been begun is read to its end.
 
     Raises
     ------
@@ -85,6 +85,7 @@ def find_written(root: Path, since_s: float, *, scan_s: float = SCAN_S) -> Writt
         [*argv, str(scan_s), str(_MOST_FILES)],
         timeout_s=scan_s + _LATE_S,
         on_line=hear,
+        lines_give_time=True,  # a checkpoint of many gigabytes takes longer to read
     )
     if not ends:
         reason = outcome.stderr.strip().rpartition("\n")[2] or outcome.error or "no end"

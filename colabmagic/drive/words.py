@@ -99,6 +99,24 @@ def remote(path: str | os.PathLike[str]) -> str:
     return text
 
 
+def home() -> Path:
+    """Return the folder of the user.
+
+    Raises
+    ------
+    DrivePathError
+        He has none.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise DrivePathError(
+            "this user has no home folder",
+            seen="HOME is not set, and the system does not know the user",
+            hint="%env HOME=/content, or another folder that you may write",
+        ) from None
+
+
 def here() -> Path:
     """Return the working directory.
 
@@ -131,7 +149,7 @@ def resolved(path: Path) -> Path:
     """
     whole = here() / path
     found = Path(os.path.realpath(whole))
-    if found.is_symlink():
+    if os.path.islink(found):  # noqa: PTH114 (False also where we may not look)
         raise DrivePathError(
             f"{_cut(path)} is a link that leads in a circle", hint="another name"
         )
@@ -170,7 +188,7 @@ def named(paths: Sequence[object]) -> str:
     return f"{names} and {more} more" if more > 0 else names
 
 
-def in_words(error: Exception) -> str:
+def error_in_words(error: Exception) -> str:
     """Return an error of ours in words; of others the kind alone: they may hold secrets.
 
     Parameters

@@ -26,7 +26,17 @@ _ENVIRONMENT: Final = {"LC_ALL": "C", "PATH": ":".join(_FOLDERS)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a child said; `returncode` is None where it did not end in time."""
+    """What a child said.
+
+    Attributes
+    ----------
+    returncode
+        None where it did not end in time.
+    stdout, stderr
+        As text; of a child that did not end, what it had written by then.
+    seconds
+        How long that took.
+    """
 
     returncode: int | None
     stdout: str
@@ -91,10 +101,10 @@ def ask(argv: Sequence[str], timeout_s: float, key: str = "") -> Answer:
     )
     try:
         out, err = child.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as late:
         _end(child, key)
-        return _late(began)
-    except BaseException:
+        return _late(began, late.stdout)
+    except BaseException:  # Ctrl-C: leave no orphan
         _end(child, key)
         raise
     return Answer(
@@ -112,10 +122,13 @@ def left_behind() -> int:
         return len(_left)
 
 
-def _late(began: float) -> Answer:
-    """Return that nothing was said."""
+def _late(began: float, written: bytes | str | None = None) -> Answer:
+    """Return that it did not end; Python gives what was written as bytes, or not at all."""
+    text = written or b""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
     return Answer(
-        returncode=None, stdout="", stderr="", seconds=time.monotonic() - began
+        returncode=None, stdout=text, stderr="", seconds=time.monotonic() - began
     )
 
 

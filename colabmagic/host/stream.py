@@ -27,6 +27,7 @@ def stream(
     timeout_s: float,
     on_line: Callable[[str], object],
     env: Mapping[str, str] | None = None,
+    lines_give_time: bool = False,
 ) -> ProcessOutcome:
     """Run a program to its end or its time limit; never raise for its failure.
 
@@ -41,6 +42,8 @@ def stream(
         raises ends the program and is passed on; so is an interrupt.
     env
         The whole environment; ours where it is left out.
+    lines_give_time
+        Each line gives the program the whole time anew: only silence ends it.
 
     Returns
     -------
@@ -61,7 +64,9 @@ def stream(
     readers = _Readers(process)
     ended = False
     try:
-        ended = _listen(process, readers, started + timeout_s, on_line)
+        ended = _listen(
+            process, readers, timeout_s, on_line, lines_give_time=lines_give_time
+        )
     finally:
         if not ended:  # its time is over, or Ctrl-C: leave no orphan
             _stop(process)
@@ -116,12 +121,15 @@ def _lines(pipe: IO[str]) -> Iterator[str]:
 def _listen(
     process: subprocess.Popen[str],
     readers: _Readers,
-    until: float,
+    timeout_s: float,
     on_line: Callable[[str], object],
+    *,
+    lines_give_time: bool,
 ) -> bool:
     """Pass on the lines; return whether the program ended in time."""
     import subprocess  # noqa: PLC0415 (loaded already)
 
+    until = time.monotonic() + timeout_s
     has_ended = False
     while (left := until - time.monotonic()) > 0:
         try:
@@ -133,6 +141,8 @@ def _listen(
             continue
         if line is not None:
             on_line(line)
+            if lines_give_time:
+                until = time.monotonic() + timeout_s
             continue
         try:
             process.wait(max(0.0, until - time.monotonic()))

@@ -28,7 +28,6 @@ then it says that the button was not found.
 from __future__ import annotations
 
 import json
-import math
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
@@ -116,9 +115,9 @@ def source(for_s: float = DEFAULT_FOR_S, every_s: float = DEFAULT_EVERY_S) -> st
         If a time is no number, or outside its bounds.
     """
     every_s = _checked(
-        every_s, "every", SHORTEST_EVERY_S, LONGEST_EVERY_S, "5 s to 10 min", "60s"
+        every_s, "--every", SHORTEST_EVERY_S, LONGEST_EVERY_S, "from 5s to 10min"
     )
-    for_s = _checked(for_s, "for", SHORTEST_FOR_S, LONGEST_FOR_S, "1 s to 12 h", "4h")
+    for_s = _checked(for_s, "--for", SHORTEST_FOR_S, LONGEST_FOR_S, "from 1s to 12h")
     settings = {
         "for_ms": round(for_s * 1000),
         "every_ms": round(every_s * 1000),
@@ -151,17 +150,15 @@ def explained(for_s: float = DEFAULT_FOR_S, every_s: float = DEFAULT_EVERY_S) ->
     return f"/*\n{_WORDS.format(length=_length(for_s))}*/\n{script}"
 
 
-def _checked(  # noqa: PLR0913, PLR0917 (one row of a table)
-    value: float, name: str, low: float, high: float, bounds: str, example: str
-) -> float:
+def _checked(value: object, name: str, low: float, high: float, bounds: str) -> float:
     """Return a time in seconds, or refuse it."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and low <= value <= high:
-        return float(value)
-    what = f"the time of --{name} must be {bounds}"
-    seen = f"{value} s" if is_number else f"{value!r} is no number of seconds"
+    shown = repr(value)[:40]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if low <= value <= high:  # nan is refused too
+            return float(value)
+        shown += " s"
     raise KeepaliveOptionError(
-        what, seen=seen, hint=f"%keepalive snippet --{name} {example}"
+        f"{name} of the snippet cannot be {shown}", hint=f"write a time {bounds}"
     )
 
 

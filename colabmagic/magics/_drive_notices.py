@@ -14,6 +14,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from colabmagic.magics._shown import send_update
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -112,26 +113,11 @@ class Notices:
         self._send(self._parent)
 
     def _send(self, parent: dict[str, Any]) -> None:
-        """Send an update; nothing happens where no front end listens any more."""
-        session = getattr(self._publisher, "session", None)
-        socket = getattr(self._publisher, "pub_socket", None)
-        if session is None or socket is None or self._report is None:
-            return
-        now = replace(self._report, events=tuple(self._told))
-        content = {
-            "data": {"text/plain": now.text, "text/html": now.html},
-            "metadata": {},
-            "transient": {"display_id": self.display_id},
-        }
-        # A kernel that shuts down has closed its sockets: that spoils nobody's work.
-        with contextlib.suppress(Exception):
-            session.send(
-                socket,
-                "update_display_data",
-                content,
-                parent=parent,
-                ident=self._publisher.topic,
-            )
+        """Bring the mount's output up to date, in the name of a cell."""
+        if self._report is not None:
+            now = replace(self._report, events=tuple(self._told))
+            data = {"text/plain": now.text, "text/html": now.html}
+            send_update(self._publisher, self.display_id, data, parent)
 
 
 def begin(notices: Notices) -> None:

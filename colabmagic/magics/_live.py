@@ -23,6 +23,7 @@ from IPython.display import display
 from colabmagic.gpu.check import check
 from colabmagic.gpu.live import EVERY_S, FOR_S, LEAST_EVERY_S, LiveRun, Plan, Watch
 from colabmagic.gpu.probe import DEADLINE_S
+from colabmagic.magics._shown import send_update
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -192,25 +193,8 @@ class _Output:
             self.close()
 
     def _send(self, watch: Watch, parent: dict[str, Any]) -> None:
-        """Send an update; nothing happens where no front end listens any more."""
-        session = getattr(self._publisher, "session", None)
-        socket = getattr(self._publisher, "pub_socket", None)
-        if session is None or socket is None:
-            return
-        content = {
-            "data": _bundle(watch),
-            "metadata": {},
-            "transient": {"display_id": self._display_id},
-        }
-        # A kernel that shuts down has closed its sockets: that spoils nobody's work.
-        with contextlib.suppress(Exception):
-            session.send(
-                socket,
-                "update_display_data",
-                content,
-                parent=parent,
-                ident=self._publisher.topic,
-            )
+        """Send a frame in the name of a cell."""
+        send_update(self._publisher, self._display_id, _bundle(watch), parent)
 
 
 class _Terminal:

@@ -1,7 +1,8 @@
-"""Reports that are shown once in the cell that made them."""
+"""Reports that are shown once in the cell that made them, and brought up to date there."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -45,8 +46,7 @@ def once(report: Document) -> Any:  # noqa: ANN401 (of its class, and one more)
         return report
     fields = dataclasses.fields(report)  # type: ignore[arg-type]
     values = {each.name: getattr(report, each.name) for each in fields}
-    kind: Any = type(report)  # hashable, as all classes are
-    return _kind_shown_once(kind)(**values)
+    return _kind_shown_once(type(report))(**values)  # type: ignore[arg-type]
 
 
 @cache
@@ -80,3 +80,37 @@ def is_whole_terminal_cell(magic: str) -> bool:
     typed = shell.history_manager.input_hist_raw[-1].strip()
     is_alone = typed.lstrip("%").startswith(magic) and "\n" not in typed
     return is_alone and not typed.endswith(";")  # a semicolon hides no problem
+
+
+def send_update(
+    publisher: Any,  # noqa: ANN401 (of any kernel, or of %%capture)
+    display_id: str,
+    data: dict[str, Any],
+    parent: dict[str, Any],
+) -> None:
+    """Put something in the place of an output, from any thread.
+
+    Nothing happens where no front end listens any more.
+
+    Parameters
+    ----------
+    publisher
+        The kernel's; under ``%%capture`` it has no session, and nobody sees updates.
+    display_id
+        Of the output.
+    data
+        By kind of text.
+    parent
+        Header of the message in whose name it is sent: that of a cell.
+    """
+    session = getattr(publisher, "session", None)
+    socket = getattr(publisher, "pub_socket", None)
+    if session is None or socket is None:
+        return
+    content = {"data": data, "metadata": {}, "transient": {"display_id": display_id}}
+    # A kernel that shuts down has closed its sockets: that spoils nobody's work.
+    with contextlib.suppress(Exception):
+        session.send(
+            socket, "update_display_data", content,
+            parent=parent, ident=publisher.topic,
+        )  # fmt: skip

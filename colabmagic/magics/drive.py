@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import getpass
 import sys
 from contextlib import nullcontext
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.magic import Magics, line_magic, magics_class
@@ -27,7 +25,7 @@ from colabmagic.magics._drive_options import (
 )
 from colabmagic.magics._drive_stop import Followed, stopping
 from colabmagic.magics._progress import ByteProgress
-from colabmagic.magics._shown import ShownOnce, is_last_line, is_whole_terminal_cell
+from colabmagic.magics._shown import is_last_line, is_whole_terminal_cell, once
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -230,7 +228,10 @@ def _mount(shell: InteractiveShell, options: argparse.Namespace) -> Document:
     notices, before = _drive_notices.Notices(shell), service.watcher()
     try:
         done = service.mount(
-            plan, notify=notices.notify, wait_for=_drive_notices.keyboard_in_use
+            plan,
+            tell=None if options.quiet else _say,
+            notify=notices.notify,
+            wait_for=_drive_notices.keyboard_in_use,
         )
     finally:  # also after an error a folder may be there, and be watched
         watcher = service.watcher()
@@ -238,7 +239,7 @@ def _mount(shell: InteractiveShell, options: argparse.Namespace) -> Document:
             _drive_notices.close()
         elif watcher is not before:
             _drive_notices.begin(notices)
-    report: MountReport = _for_notebook(done)
+    report: MountReport = once(done)
     if done.watched:
         notices.about(report)
     return report
@@ -309,10 +310,10 @@ def _status(_shell: InteractiveShell, options: argparse.Namespace) -> Document:
 
 def _sync(_: InteractiveShell, options: argparse.Namespace) -> Document:
     """Prove that all is there."""
-    from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
+    from colabmagic.drive import verbs  # noqa: PLC0415 (it brings in requests)
 
     waiting = {} if options.timeout is None else {"wait_s": options.timeout}
-    return service.sync(_access(options), progress=options.progress, **waiting)
+    return verbs.sync(_access(options), progress=options.progress, **waiting)
 
 
 def _unmount(_: InteractiveShell, options: argparse.Namespace) -> Document:
@@ -363,18 +364,23 @@ def _print(text: str) -> None:
     print(text, flush=True)  # noqa: T201 (what he must do now)
 
 
+def _say(line: str) -> None:
+    """Tell the user what happens, in a line of its own."""
+    _print(f"{_NAME}: {clean(line)}")
+
+
 def _patient(options: argparse.Namespace) -> AbstractContextManager[None]:
     """Tell why it takes long, while a block runs; nothing where nothing is to be shown."""
     from colabmagic.drive.api import patience  # noqa: PLC0415 (with the other parts of it)
 
     if options.quiet:
         return nullcontext()
-    return patience.telling(lambda line: _print(f"{_NAME}: {clean(line)}"))
+    return patience.telling(_say)
 
 
 def _shown(report: Document, options: argparse.Namespace) -> Document:
     """Show a report once, unless that is not wanted."""
-    shown: Any = _for_notebook(report)
+    shown: Any = once(report)
     if options.quiet:
         if is_last_line(_NAME):  # its value would be shown; a name below it may be
             shown.hide()
@@ -382,20 +388,3 @@ def _shown(report: Document, options: argparse.Namespace) -> Document:
         _drive_notices.show(shown, display)
     value: Document = shown
     return value
-
-
-def _for_notebook(report: Document) -> Any:  # noqa: ANN401 (of its class, and one more)
-    """Return the same report, to be shown once in the cell that made it."""
-    if isinstance(report, ShownOnce):
-        return report
-    values = {
-        each.name: getattr(report, each.name)
-        for each in dataclasses.fields(report)  # type: ignore[arg-type]
-    }
-    return _kind_for_notebook(type(report))(**values)  # type: ignore[arg-type]
-
-
-@cache
-def _kind_for_notebook(kind: type[Document]) -> type[Any]:
-    """Return the class of a report that is shown once."""
-    return type(f"Notebook{kind.__name__}", (ShownOnce, kind), {})

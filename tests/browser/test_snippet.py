@@ -448,7 +448,7 @@ def test_clicks_that_change_nothing_become_rarer(notebook: Notebook) -> None:
     """1, 2, 4, 8 and then 15 minutes apart, until the button says something else."""
     notebook.build()
     notebook.paste(for_s=12 * 3600)
-    seen = []
+    seen: list[int] = []
     for minute in range(1, 47):
         notebook.pass_time(MINUTE_MS)
         if notebook.status["clicks"] > len(seen) + 1:

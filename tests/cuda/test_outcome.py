@@ -176,7 +176,7 @@ DOCUMENTS: tuple[Document, ...] = (
             changes=(Change(name="x", before="1", after="2"),),
             restart=("x",),
         ),
-        variables={"PATH": "/data/bin:/secret/bin", "CUDA_HOME": ROOT},
+        variables={"PATH": "/data/bin:/home/me/bin", "CUDA_HOME": ROOT},
     ),
     make_plan("12.4", "torch\nnumpy<2", load("colab_t4")),
     make_plan("12.7", "", load("colab_t4")),

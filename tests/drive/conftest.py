@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,22 @@ def drive() -> Iterator[FakeDrive]:
     with FakeDrive() as running:
         yield running
         assert running.violations == []
+
+
+@pytest.fixture
+def login(drive: FakeDrive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file of a login for that Drive, which this process is led to."""
+    kept = {
+        "type": "authorized_user",
+        "refresh_token": "SECRET-R",
+        "token_uri": f"{drive.url}/token",
+        "client_id": "id",
+        "client_secret": "SECRET-C",
+    }
+    path = tmp_path / "login.json"
+    path.write_text(json.dumps(kept))
+    monkeypatch.setenv("COLABMAGIC_DRIVE_API_ROOT", drive.url)
+    return path
 
 
 @pytest.fixture

@@ -225,6 +225,6 @@ SEEN: Final[dict[str, str]] = {
     "log-timed-out": "QueryManager timed out",
     "log-policy": "The domain policy has disabled Drive File Stream",
     "disk-low": "1.0 GB free at /content",
-    "vm-ends": "about 0 h 20 min left of Colab's 12 h",
+    "vm-ends": "about 20 min left, at the latest",
     "check-failed": "mount: PermissionError",
 }

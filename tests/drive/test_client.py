@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.oauth2.credentials import Credentials
@@ -13,6 +15,7 @@ from colabmagic import drive as library
 from colabmagic.drive import errors
 from colabmagic.drive.account import auth
 from colabmagic.drive.api.budget import UnitBudget
+from tests.repo.project import modules, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,6 +100,19 @@ def test_reading_in_place(drive: FakeDrive, client: Drive, tmp_path: Path) -> No
         assert len(file.read()) == 4
     sent = sum(each.operation == "files.get media" for each in drive.requests)
     assert 0 < sent <= 6
+
+
+def test_a_file_that_google_holds_for_harmful(
+    drive: FakeDrive, client: Drive, tmp_path: Path
+) -> None:
+    """It is refused; what the refusal says to type brings it."""
+    drive.store.add_file("odd.bin", b"123").abusive = True
+    with pytest.raises(errors.NotDownloadableError) as caught:
+        client.download("MyDrive/odd.bin", tmp_path / "odd.bin")
+    assert "acknowledge_abuse=True" in caught.value.hint
+    assert not (tmp_path / "odd.bin").exists()
+    client.download("MyDrive/odd.bin", tmp_path / "odd.bin", acknowledge_abuse=True)
+    assert (tmp_path / "odd.bin").read_bytes() == b"123"
 
 
 def test_upload_and_download(client: Drive, tmp_path: Path) -> None:
@@ -246,3 +262,27 @@ def test_shared_drives(drive: FakeDrive, tmp_path: Path) -> None:
     assert client.stat("Shareddrives/team/runs/a.pt").size == 1
     assert [each.id for each in client.ls("")] == [folder.id]
     assert client.stat("MyDrive").id == "root"
+
+
+@pytest.mark.parametrize("root", ["https://[::1", "http://127.0.0.1:99999999", "x"])
+def test_an_address_of_drive_that_is_none(root: str) -> None:
+    """Refused in words."""
+    with pytest.raises(errors.DriveError, match="not safe"):
+        library.connect(credentials=Credentials("t"), api_root=root)  # type: ignore[no-untyped-call]
+
+
+CALL = re.compile(r"connect\(\)((?:\.\w+)+)\(([^\n]*)")
+
+
+def test_what_messages_tell_to_call_is_there(client: Drive) -> None:
+    """Each method that a hint or a page names exists, with the words it is given."""
+    pages = ("README.md", "docs/drive.md", "docs/errors.md")
+    sources = [path.read_text("utf-8") for path in modules() if "drive" in path.parts]
+    calls = CALL.findall("\n".join([*sources, *map(text_of, pages)]))
+    assert len(calls) >= 6
+    for names, given in calls:
+        method: Any = client
+        for name in names.split(".")[1:]:
+            method = getattr(method, name)
+        words = re.findall(r"(\w+)=", given)
+        assert set(words) <= set(inspect.signature(method).parameters), names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -166,3 +167,19 @@ def test_where_the_login_goes_by_itself(
     assert command.main(line) == 0
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     assert auth.locate(write=False).scopes == (auth.READ,)
+
+
+@pytest.mark.parametrize("line", [["doctor"], ["login", "--client", "none.json"]])
+def test_a_terminal_of_ascii(
+    line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under LANG=C: what it does not have is a question mark; without one nothing is said."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "none.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    told = io.BytesIO()
+    for stream in (io.TextIOWrapper(told, "ascii", write_through=True), None):
+        monkeypatch.setattr("sys.stdout", stream)
+        monkeypatch.setattr("sys.stderr", stream)
+        assert command.main(line) == 1
+    assert b"?" in told.getvalue()

@@ -76,10 +76,10 @@ def test_a_sick_mount_says_what_to_type() -> None:
     text = " ".join(sick.text.split())
     assert not sick.ok
     assert "MOUNTED, DEAD" in text
-    assert "%mount_drive --force /content/drive" in text
+    assert "%mount_drive /content/drive --force" in text
     assert "%mount_drive --sync" in text
     assert "Watched yes; 3 looks, mounted it anew 1 time VM" in text
-    assert "VM age 1 h 02 min" in text
+    assert "VM age 1 h 2 min" in text
     assert "VM left about 30 min" in text
     assert "%mount_drive /content/drive" in absent.text
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +16,7 @@ import pytest
 
 from colabmagic.drive import errors, service, verbs
 from colabmagic.drive.client import connect
-from colabmagic.drive.mounting import folders, fuse
+from colabmagic.drive.mounting import fuse
 from colabmagic.drive.service import Access, Plan
 
 if TYPE_CHECKING:
@@ -29,64 +31,10 @@ needs_fuse = pytest.mark.skipif(
 
 
 @pytest.fixture
-def access(
-    drive: FakeDrive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Access]:
+def access(login: Path) -> Iterator[Access]:
     """Yield a login for the Drive; afterwards nothing is mounted."""
-    login = {
-        "type": "authorized_user",
-        "refresh_token": "SECRET-R",
-        "token_uri": f"{drive.url}/token",
-        "client_id": "id",
-        "client_secret": "SECRET-C",
-    }
-    (tmp_path / "login.json").write_text(json.dumps(login))
-    monkeypatch.setenv("COLABMAGIC_DRIVE_API_ROOT", drive.url)
-    yield Access(credentials=str(tmp_path / "login.json"))
+    yield Access(credentials=str(login))
     service.unmount()
-
-
-def test_the_mode_is_chosen_before_anything_is_done(tmp_path: Path) -> None:
-    """What cannot work here is refused; where there is no folder, the reason is told."""
-    assert folders.choose("api", tmp_path, PLAIN) == ("api", ())
-    assert folders.choose("fuse", tmp_path, PLAIN) == ("fuse", ())
-    with pytest.raises(errors.MountUnsupportedError, match="on Colab alone"):
-        folders.choose("colab", tmp_path, PLAIN)
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    mode, notes = folders.choose("auto", blocked / "drive", PLAIN)
-    assert mode == "api"
-    assert notes[0].startswith("no folder: ")
-
-
-def test_where_the_folder_is_if_nobody_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Colab's place there, one's home elsewhere."""
-    monkeypatch.setenv("HOME", str(tmp_path / "me"))
-    assert folders.default_path(PLAIN) == tmp_path / "me" / "drive"
-    monkeypatch.setattr(folders, "SYSROOT", tmp_path)
-    (tmp_path / "var/colab").mkdir(parents=True)
-    (tmp_path / "var/colab/hostname").write_text("x")
-    env = {"COLAB_RELEASE_TAG": "release-colab"}
-    assert str(folders.default_path(env)) == "/content/drive"
-
-
-@needs_fuse
-def test_a_path_that_will_not_do(tmp_path: Path) -> None:
-    """Named by the user it is refused; as a default, or as Colab's, there is no folder."""
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    with pytest.raises(errors.MountpointError, match="cannot be a folder") as caught:
-        folders.choose("auto", blocked / "drive", PLAIN, wanted=True)
-    assert caught.value.hint == "%mount_drive ~/drive"
-    (tmp_path / "drive").mkdir()
-    (tmp_path / "drive" / "mine").write_text("")
-    mode, notes = folders.choose("auto", tmp_path / "drive", PLAIN)
-    assert mode == "api"
-    assert "has files in it" in notes[0]
-    given = folders.choose("auto", tmp_path / "drive", PLAIN, wanted=True)
-    assert given == ("fuse", ())  # which says how they get out of the way
 
 
 def test_status_without_a_mount(
@@ -121,17 +69,6 @@ def test_status_of_a_login_that_has_run_out(
         assert "invalid_grant" in each.text
         assert each.text.count("%mount_drive --login --client client.json") == 1
         assert "does not renew the login" in each.to_dict()["refused"]
-
-
-def test_colab_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own mount there; Colab Enterprise has none."""
-    monkeypatch.setattr(folders, "SYSROOT", tmp_path)
-    (tmp_path / "var/colab").mkdir(parents=True)
-    (tmp_path / "var/colab/hostname").write_text("x")
-    env = {"COLAB_RELEASE_TAG": "release-colab"}
-    assert folders.choose("auto", tmp_path, env) == ("colab", ())
-    enterprise = {**env, "VERTEX_PRODUCT": "COLAB_ENTERPRISE"}
-    assert folders.choose("auto", tmp_path / "d", enterprise)[0] != "colab"
 
 
 def test_a_file_that_is_not_here(tmp_path: Path) -> None:
@@ -303,6 +240,14 @@ def test_a_folder_that_is_there_is_used(access: Access, tmp_path: Path) -> None:
         for wrong in (mount / "MyDrive" / "drive", tmp_path / "login.json" / "x"):
             with pytest.raises(errors.MountpointError, match="cannot be a folder"):
                 service.mount(Plan(path=wrong, access=access), env=PLAIN)
+        (tmp_path / "full" / "mine").mkdir(parents=True)
+        with pytest.raises(errors.MountpointError, match="is not empty"):
+            service.mount(
+                Plan(path=tmp_path / "full", mode="fuse", access=access), env=PLAIN
+            )
+        watcher = service.watcher()  # of what is still there
+        assert watcher is not None
+        assert watcher.status().running
         beside = service.mount(
             Plan(path=tmp_path / "other", mode="api", access=access), env=PLAIN
         )
@@ -358,6 +303,12 @@ def test_no_working_directory(
     ):
         with pytest.raises(errors.DriveError, match="working directory is gone"):
             line()
+    for line in (
+        lambda: verbs.save("/none/x", "MyDrive/", access),
+        lambda: verbs.pack("/none/x", "MyDrive/a.tar", access),
+    ):
+        with pytest.raises(errors.DrivePathError, match="there is no"):
+            line()
     assert verbs.ls("MyDrive", access).names == []
     assert service.doctor(access)
 
@@ -374,3 +325,56 @@ def test_what_a_library_call_may_be_given(
         connection.download("MyDrive/a.bin", tmp_path / "a", part_bytes=0)
     with pytest.raises(TypeError, match="credentials"):
         connect(credentials=5)  # type: ignore[arg-type]
+
+
+ROOT = Path(__file__).parents[2]
+CLOSED = """
+import ctypes, os, struct, sys
+from colabmagic.drive import errors, service, verbs
+from colabmagic.drive.plan import Access
+import google.oauth2.credentials, requests, colabmagic.drive.archive.stage
+folder, login = sys.argv[1:]
+if not os.geteuid():  # root may look everywhere, unless it gives that up
+    header, held = struct.pack("<Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
+    system = ctypes.CDLL(None)
+    assert not system.capget(header, held)
+    effective, permitted, _, *rest = struct.unpack("<6I", held.raw)
+    kept = ~(1 << 1 | 1 << 2)
+    less = struct.pack("<6I", effective & kept, permitted & kept, 0, *rest)
+    assert not system.capset(header, less)
+access = Access(credentials=login)
+for line in (
+    lambda: verbs.save(folder + "/x/y", "MyDrive/", access),
+    lambda: verbs.pack(folder + "/x/y", "MyDrive/a.tar", access),
+    lambda: verbs.stage("MyDrive/a.tar", folder + "/x/y", access),
+    lambda: verbs.stage("MyDrive/a.tar", folder + "/x", access, keep_archive=True),
+    lambda: verbs.ls("MyDrive", Access(credentials=folder + "/x/y")),
+    lambda: service.client(access).download("MyDrive/a.tar", folder + "/x/y"),
+):
+    try:
+        print("done", line())
+    except errors.DriveError as error:
+        print("ours", error.seen)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="rights are given up as on Linux")
+def test_folders_that_are_closed_to_us(
+    drive: FakeDrive, access: Access, tmp_path: Path
+) -> None:
+    """In each line one error of ours, which says what the system says."""
+    drive.store.add_file("a.tar", b"")
+    closed = tmp_path / "closed"
+    (closed / "x").mkdir(parents=True)
+    if not os.geteuid():
+        os.chown(closed, 65534, 65534)
+    closed.chmod(0o000)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", CLOSED, closed, str(access.credentials)],
+            capture_output=True, text=True, check=False, cwd=ROOT,
+            env={**os.environ, "COLABMAGIC_DRIVE_API_ROOT": drive.url},
+        )  # fmt: skip
+    finally:
+        closed.chmod(0o700)
+    assert done.stdout.splitlines() == ["ours Permission denied"] * 6, done.stderr

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from colabmagic.drive import errors
+from colabmagic.drive import sync as program
 from colabmagic.drive.client import Drive
 from colabmagic.drive.sync import find_written, sync
 
@@ -74,6 +75,21 @@ def test_a_short_time_is_told(mount: Path) -> None:
     report = sync(mount, 0, None, why_not="no login", scan_s=0)
     assert not report.ok
     assert "not all folders" in report.text.replace("\n", " ")
+
+
+def test_signs_of_life_give_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that takes longer than the limit, and says that it goes on, does not hang."""
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import time\n"
+        "for _ in range(7): print('{\"alive\": true}', flush=True); time.sleep(0.5)\n"
+        "print('{\"complete\": true}')"
+    )
+    monkeypatch.setattr(program, "_PROGRAM", slow)
+    monkeypatch.setattr(program, "_LATE_S", 2.0)
+    assert find_written(tmp_path, 0, scan_s=0.5).complete
 
 
 def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:

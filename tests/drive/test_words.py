@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from colabmagic.drive import errors
-from colabmagic.drive.words import local, remote, resolved
+from colabmagic.drive.account.auth import locate
+from colabmagic.drive.mounting.folders import default_path
+from colabmagic.drive.words import home, local, remote, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,3 +82,17 @@ def test_paths_on_drive() -> None:
             remote(path)
     with pytest.raises(TypeError):
         remote(5)  # type: ignore[arg-type]
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that is run under another number: said so, with what to type."""
+
+    def unknown(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for ask in (home, lambda: locate(env={}), lambda: default_path({})):
+        with pytest.raises(errors.DrivePathError, match="no home") as caught:
+            ask()
+        assert caught.value.hint.startswith("%env HOME=")

@@ -64,6 +64,21 @@ def test_limit() -> None:
     assert lines == ["here\n"]
 
 
+def test_lines_may_give_time() -> None:
+    """A program that says something goes on beyond its limit; silence still ends it."""
+    code = (
+        "import time\n"
+        "for n in range(8): print(n, flush=True); time.sleep(0.25)\n"
+        "print('sleeps', flush=True); time.sleep(600)"
+    )
+    lines: list[str] = []
+    outcome = stream(
+        python(code), timeout_s=1.5, on_line=lines.append, lines_give_time=True
+    )
+    assert outcome.timed_out
+    assert lines[-1] == "sleeps\n"
+
+
 def test_a_flood_is_cut() -> None:
     """A program that never stops writing is ended as well, long lines in parts."""
     code = "import sys\nwhile True: sys.stdout.write('x' * 100_000)"

@@ -42,6 +42,7 @@ def front_end(
         machine.kernel_code(),
         "import google.colab.userdata as u; u.TIMEOUT_S = 0.3",
         SHOWN,
+        "from colabmagic.drive.account import colab_account",
         f"from colabmagic.drive.mounting import colab\nROOT = Path({str(machine.root)!r})",
     )
     try:
@@ -94,8 +95,8 @@ def test_each_front_end(
     """What each kind of page leads to, in words; every wait ends."""
     page.page = PROFILES[profile](secrets=SECRETS)
     assert mount in result_of(page, MOUNT)[1]
-    assert secret in result_of(page, "colab.secret('TOKEN')")[1]
-    assert log_in in result_of(page, "colab.authenticate(timeout_s=0.3)")[1]
+    assert secret in result_of(page, "colab_account.secret('TOKEN')")[1]
+    assert log_in in result_of(page, "colab_account.authenticate(timeout_s=0.3)")[1]
     kinds = [(one.kind, one.wants_reply) for one in page.requests]
     assert kinds == [
         ("request_auth", True),
@@ -162,7 +163,7 @@ def test_it_works_from_a_thread_of_an_idle_kernel(page: FrontEnd) -> None:
 def test_the_shape_of_a_request(page: FrontEnd) -> None:
     """Kind and number in the metadata; the cell is the parent of a script alone."""
     page.execute("from google.colab import output; output.eval_js('1', timeout_sec=5)")
-    result_of(page, "colab.secret('TOKEN')")
+    result_of(page, "colab_account.secret('TOKEN')")
     script, secret = page.requests
     assert (script.kind, script.body) == ("cell_javascript_eval", {"script": "1"})
     assert script.parent_header["msg_type"] == "execute_request"

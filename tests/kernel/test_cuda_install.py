@@ -117,6 +117,7 @@ def test_from_nothing_to_a_program(filled: Kernel, tmp_path: Path) -> None:
         reply = again.run("%cuda_install 13.0", timeout_s=INSTALL_S)
         assert reply.ename == "VerifyFailedError"
         assert "nvvm/bin/cicc" in reply.shown
+        assert "  try:  %cuda_install --uninstall 13.0.3\n" in reply.shown
         assert ours(reply.shown) == []
         assert "is gone" in told(again.run("%cuda_install --uninstall 13.0"))
         assert again.run("!which nvcc").stdout.strip() != f"{root}/bin/nvcc"

@@ -535,6 +535,11 @@ def test_unloading_ends_the_watcher(
     assert not list(mount.iterdir())
 
 
+NO_GRACE = """from colabmagic.drive.mounting import colab
+colab.mount.__kwdefaults__["grace_s"] = 0.0
+"""
+
+
 def test_on_colab(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> None:
     """One line mounts after one question; what was written is proven, then flushed."""
     machine = Machine(tmp_path / "vm")
@@ -542,11 +547,7 @@ def test_on_colab(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> None:
     (machine.root / "proc/uptime").write_text("7200.0 1.0\n")
     page = FrontEnd(kernel)
     mount = machine.mountpoint
-    page.execute(
-        f"{machine.kernel_code()}import os, pathlib\n"
-        "from colabmagic.drive.mounting import folders\n"
-        f"folders.SYSROOT = pathlib.Path({str(machine.root)!r})"
-    )
+    page.execute(machine.kernel_code())
     try:
         with standing_in(kernel, tmp_path, login_for(drive, tmp_path)):
             text = page.execute(f"m = %mount_drive {mount} --no-watch").shown
@@ -561,9 +562,22 @@ def test_on_colab(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> None:
             (file,) = drive.store.children(drive.store.get("root").id)
             assert file.meta["name"] == "ckpt.pt"
             state = " ".join(page.execute("%mount_drive --status").shown.split())
-            assert "VM age 2 h 00 min VM left about 10 h 00 min" in state
+            assert "VM age 2 h VM left about 10 h at the latest" in state
             again = page.execute(f"%mount_drive {mount} --no-watch --drive ID-1").shown
             assert "all shared drives below Shareddrives" in " ".join(again.split())
+            page.execute(
+                "import os; os.setxattr('ckpt.pt', 'user.drive.id', b'local-1')"
+            )
+            machine.behave(pad_s=0, mount="exits")
+            failed = page.execute(f"{NO_GRACE}%mount_drive {mount} --force --no-watch")
+            assert failed.error is not None
+            assert failed.error[0] == "MountFailedError"
+            lost = "mount_drive: the old mount ends with 1 file (ckpt.pt) not uploaded"
+            assert lost in failed.stdout  # which the error does not know
+            machine.behave(pad_s=0)
+            page.requests.clear()
+            line = f"%mount_drive {mount} --no-watch --cd MyDrive"
+            assert "MOUNTED" in page.execute(line).shown
             gone = " ".join(page.execute("%mount_drive --unmount").shown.split())
             assert "all was uploaded" in gone
             assert "it is" in gone
@@ -572,6 +586,5 @@ def test_on_colab(kernel: Kernel, drive: FakeDrive, tmp_path: Path) -> None:
             assert "MountpointError" in space
             assert len(page.requests) == 1
     finally:
-        page.execute(
-            f"folders.SYSROOT = pathlib.Path('/')\n{machine.kernel_undo_code()}"
-        )
+        page.execute("colab.mount.__kwdefaults__['grace_s'] = 30.0")
+        page.execute(machine.kernel_undo_code())

@@ -105,11 +105,26 @@ class Verify:
                 (r for r in ladder.rungs if r.failed and r.name in _EXT), None
             )
         if broken is not None:
-            raise error_of(broken)
+            error = error_of(broken)
+            if self.root is not None and "--uninstall" in broken.fix:
+                error.hint = self._instead(work)  # it is here, and stays as it is
+            raise error
         found = key(_HEIGHTS[wanted])
         if found is not None and ladder.ok:
             proofs.keep(found, ladder)
         work.progress.finish(_summary(ladder))
+
+    def _instead(self, work: Work) -> str:
+        """Return what to type where a toolkit that is here does not pass."""
+        assert self.root is not None
+        root = Path(self.root)
+        if root.parent == work.home.toolkits:
+            return f"%cuda_install --uninstall {root.name}\n%cuda_install {root.name}"
+        minor = ".".join(self.build.split(".")[:2])
+        return (
+            f"%cuda_install --plan {minor}\n"
+            "(names the other ways; add --method and the name of one)"
+        )
 
     def _was_proven(
         self,

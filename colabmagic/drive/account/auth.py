@@ -7,7 +7,6 @@ users share is soon used up.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import warnings
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import google.auth
 from google.auth.exceptions import GoogleAuthError
 
+from colabmagic.drive.account import platform_secret
 from colabmagic.drive.account.hints import (
     GCLOUD,
     LOGIN,
@@ -30,8 +30,9 @@ from colabmagic.drive.account.tokens import (
     TOKEN_URI,
     Hidden,
     check_address,
+    in_short,
     parse,
-    read_small,
+    read_json,
     scopes_of,
     store,
     tighten,
@@ -44,7 +45,7 @@ from colabmagic.drive.errors import (
     InsufficientScopeError,
     NoCredentialsError,
 )
-from colabmagic.drive.words import quoted
+from colabmagic.drive.words import home, quoted
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
 
@@ -64,6 +65,7 @@ TO_ADD_ONE: Final = (
     "variable, and let this notebook read it"
 )
 _GIVEN_FILE: Final = "GOOGLE_APPLICATION_CREDENTIALS"
+_SHOWN: Final = 200  # of a path
 _SECRET: Final = "secret:"  # noqa: S105 (a prefix)
 _OWN: Final = "the login of --login"
 _OF_GCLOUD: Final = "Google's tools (gcloud)"
@@ -175,17 +177,23 @@ def _given(given: str, place: _Place) -> Found:
         if found is None:
             raise NoCredentialsError(
                 f"there is no secret called {name[:LONGEST]!r}",
-                seen=f"asked: {_keeper(place)}",
+                seen=f"asked: {platform_secret.keeper(place.env, place.sysroot)}",
                 hint=TO_ADD_ONE,
             )
         return found
-    return _from_file(Path(given).expanduser(), place, "the file that was given")
+    if given.lstrip().startswith("{"):  # and nothing of it may be shown
+        raise NoCredentialsError(
+            "the name of a file or secret is wanted, not what is in it",
+            seen="it begins with {",
+            hint=f"{TO_ADD_ONE}; then --creds secret:NAME",
+        )
+    return _from_file(given, place, "the file that was given")
 
 
 def _search(place: _Place) -> Found:
     """Return the first that is there, in the order that the documentation tells."""
     if named := place.env.get(_GIVEN_FILE):
-        return _from_file(Path(named).expanduser(), place, _GIVEN_FILE)
+        return _from_file(named, place, _GIVEN_FILE)
     host = detect(place.env, place.sysroot)
     refused: DriveError | None = None
     if host.kind is HostKind.COLAB:
@@ -200,7 +208,7 @@ def _search(place: _Place) -> Found:
         if found is not None:
             return found
     own = token_path(place.env)
-    if own.exists():
+    if os.path.exists(own):  # noqa: PTH110 (False also where we may not look)
         if place.interactive:
             tighten(own)
         return _from_file(own, place, _OWN)
@@ -212,18 +220,18 @@ def _search(place: _Place) -> Found:
 def _colab(place: _Place) -> Found:
     """Return Colab's own login; the user may be asked for it."""
     if place.interactive:
-        from colabmagic.drive.mounting import colab  # noqa: PLC0415 (knows google.colab)
+        from colabmagic.drive.account import colab_account  # noqa: PLC0415 (on Colab)
 
-        colab.authenticate(env=place.env, sysroot=place.sysroot)
+        colab_account.authenticate(env=place.env, sysroot=place.sysroot)
     return _default(place, "Colab's login")
 
 
 def _google_tools(place: _Place, hint: str = TO_LOG_IN) -> Found:
     """Return what gcloud has stored, or what a machine of Google's has."""
     if named := place.env.get(_GIVEN_FILE):
-        return _from_file(Path(named).expanduser(), place, _GIVEN_FILE)
+        return _from_file(named, place, _GIVEN_FILE)
     stored = adc_path(place.env)
-    if stored.exists():
+    if os.path.exists(stored):  # noqa: PTH110 (as above)
         return _from_file(stored, place, _OF_GCLOUD)
     if _has_metadata(place):
         return _default(place, "the machine's own account")
@@ -250,7 +258,7 @@ def adc_path(env: Mapping[str, str]) -> Path:
     elif os.name == "nt":
         base = Path(env.get("APPDATA", "C:/")) / "gcloud"
     else:
-        base = Path.home() / ".config" / "gcloud"
+        base = home() / ".config" / "gcloud"
     return base / "application_default_credentials.json"
 
 
@@ -289,73 +297,34 @@ def _default(place: _Place, source: str) -> Found:
 
 
 def _from_secret(name: str, place: _Place, *, quiet: bool = False) -> Found | None:
-    """Return what a secret of the platform holds; None where there is none of the name."""
-    keeper = _keeper(place)
+    """Return the login in a secret of the platform; None where none of the name is."""
     kept: list[str] = []  # not a name of ours: a traceback may show names
     try:
-        kept += filter(None, [_secret(name, keeper, place)])
+        kept += filter(None, [platform_secret.read(name, place.env, place.sysroot)])
     except DriveError:
         if not quiet:
             raise
     if not kept:
         return None
-    info = parse(kept.pop, f"the secret {name[:LONGEST]!r}")
-    return _from_info(info, place, f"a secret of {keeper}", f"the secret {name!r}")
+    called = f"the secret {name[:LONGEST]!r}"
+    info = parse(kept.pop, called)
+    keeper = platform_secret.keeper(place.env, place.sysroot)
+    return _from_info(info, place, f"a secret of {keeper}", called)
 
 
-def _keeper(place: _Place) -> str:
-    """Name who keeps secrets here."""
-    kind = detect(place.env, place.sysroot).kind
-    names = {HostKind.COLAB: "Colab", HostKind.KAGGLE: "Kaggle"}
-    return names.get(kind, "the environment")
-
-
-def _secret(name: str, keeper: str, place: _Place) -> str | None:
-    """Return what a secret holds."""
-    if keeper == "Kaggle":
-        return _kaggle_secret(name)
-    if keeper == "Colab":
-        from colabmagic.drive.mounting import colab  # noqa: PLC0415 (knows google.colab)
-
-        return colab.secret(name, sysroot=place.sysroot)
-    return place.env.get(name)
-
-
-def _kaggle_secret(name: str) -> str | None:
-    """Return a secret of Kaggle; None where there is none."""
-    reason = ""
-    try:
-        client = importlib.import_module("kaggle_secrets").UserSecretsClient()
-        return str(client.get_secret(name))
-    except Exception as error:  # noqa: BLE001 (its classes differ between images)
-        reason = type(error).__name__
-    if "NotFound" in reason or reason == "BackendError":
-        return None
-    raise NoCredentialsError(
-        f"Kaggle does not give the secret {name[:LONGEST]!r}",
-        seen=reason,
-        hint="turn Internet on in the notebook's settings, and attach the secret to it "
-        "under Add-ons > Secrets",
-    )
-
-
-def _from_file(path: Path, place: _Place, source: str) -> Found:
+def _from_file(named: str | Path, place: _Place, source: str) -> Found:
     """Return the credentials that a file holds; never what stands in it."""
-    reason = ""
-    text: list[str] = []
-    try:
-        text.append(read_small(path))
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-    if reason:
-        raise NoCredentialsError(
-            f"{str(path)!r} cannot be read",
+
+    def unreadable(reason: str) -> NoCredentialsError:
+        return NoCredentialsError(
+            f"{str(named)[:_SHOWN]!r} cannot be read",
             seen=reason,
             hint="look at its name and place; without --creds the usual places are tried"
             if source != _GIVEN_FILE
             else f"{_GIVEN_FILE} names it: correct that, or unset it",
         )
-    info = parse(text.pop, repr(path.name))
+
+    path, info = read_json(named, unreadable)
     return _from_info(info, place, source, repr(path.name), path)
 
 
@@ -406,13 +375,12 @@ def _check_scope(found: Found, *, write: bool | None) -> None:
     good = {WRITE, OWN_FILES} if write else {WRITE, READ, OWN_FILES}
     if good & set(found.scopes):
         return
-    shown = ", ".join(scope.rpartition("/")[2][:LONGEST] for scope in found.scopes[:5])
     may_read = READ in found.scopes
     raise InsufficientScopeError(
         "this login may read Drive, not write"
         if may_read
         else "this login is not for Drive",
-        seen=f"{found.source}: {shown or 'no scope'}",
+        seen=f"{found.source}: {in_short(found.scopes) or 'no scope'}",
         hint=_to_get_more(found),
     )
 

@@ -21,7 +21,6 @@ import sys
 import webbrowser
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -33,9 +32,9 @@ from colabmagic.drive.account.hints import LOGIN, LOGIN_ELSEWHERE
 from colabmagic.drive.account.oauth_client import OAuthClient, read_client
 from colabmagic.drive.account.pasted import taken_apart, wrong_with
 from colabmagic.drive.account.redirect import Redirect, wait_for_redirect
-from colabmagic.drive.account.tokens import Hidden, store, token_path
-from colabmagic.drive.api.answers import connection_failed
-from colabmagic.drive.api.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, unchanged
+from colabmagic.drive.account.tokens import Hidden, in_short, store, token_path
+from colabmagic.drive.api.renewal import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, unchanged
+from colabmagic.drive.api.unanswered import connection_failed
 from colabmagic.drive.errors import (
     ConsentDeclinedError,
     DriveError,
@@ -47,8 +46,10 @@ from colabmagic.host.detect import detect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-_PORTS: Final = range(49152, 65536)
+_POSSIBLE: Final = range(65536)
+_PORTS: Final = range(49152, 65536)  # that no program has for its own
 _ANSWERS: Final = 3  # addresses that are pasted wrong
 _WORD: Final = re.compile(r"[a-z_]{1,40}")  # an error's name in OAuth
 _ELSEWHERE: Final = ("SSH_CONNECTION", "SSH_TTY", "JUPYTERHUB_USER", "CODESPACES")
@@ -140,17 +141,22 @@ def login(  # noqa: PLR0913 (by keyword, and each an option)
     InsufficientScopeError
         The box for Drive was left unticked.
     LoginFailedError
-        The file is no client, nothing came back in time, or it was something else.
+        The file is no client, there is no such port, nothing came back in time, or it was
+        something else.
     """
-    client = read_client(Path(client_file).expanduser())
+    client = read_client(client_file)
+    if port not in _POSSIBLE:
+        raise LoginFailedError(
+            f"there is no port {port}",
+            hint="--port N: a number up to 65535; left out, any that is free is taken",
+        )
     scope = WRITE if write else READ
     target = out or token_path(env)
     interrupted, reason = False, ""
     try:
-        attempt, answer = _consent(
-            client, scope, show, ask, timeout_s, port,
-            open_browser=open_browser and (ask is None or browser_is_here(env)),
-        )  # fmt: skip
+        browser = open_browser and (ask is None or browser_is_here(env))
+        consent = _Consent(client, scope, show, timeout_s, port)
+        attempt, answer = consent.had(ask, open_browser=browser)
         _check_consent(answer)
         credentials = _exchange(attempt, answer)
         reason = _keep(credentials, target)
@@ -195,83 +201,67 @@ def browser_is_here(env: Mapping[str, str] | None = None) -> bool:
 # --- consent ----------------------------------------------------------------------
 
 
-def _consent(  # noqa: PLR0913, PLR0917 (inside)
-    client: OAuthClient,
-    scope: str,
-    show: Callable[[str], object],
-    ask: Callable[[str], str] | None,
-    timeout_s: float,
-    port: int,
-    *,
-    open_browser: bool,
-) -> tuple[_Attempt, Hidden]:
-    """Return the answer of Google's page, by the first way that works."""
-    if ask is None or open_browser:
-        try:
-            return _by_redirect(
-                client, scope, show, timeout_s, port, open_browser=open_browser
-            )
-        except LoginFailedError as error:
-            if ask is None:
-                raise
-            show(f"{error.what}; there is another way.")
-    assert ask is not None
-    return _by_paste(client, scope, show, ask, port)
+@dataclass(frozen=True, slots=True)
+class _Consent:
+    """How the user is asked for his consent, and the answer of Google's page had."""
 
+    client: OAuthClient
+    scope: str
+    show: Callable[[str], object]
+    timeout_s: float
+    port: int
 
-def _by_redirect(  # noqa: PLR0913 (inside)
-    client: OAuthClient,
-    scope: str,
-    show: Callable[[str], object],
-    timeout_s: float,
-    port: int,
-    *,
-    open_browser: bool,
-) -> tuple[_Attempt, Hidden]:
-    """Let the browser bring the answer to a port of this machine."""
-    with Redirect(client.redirect_uri, port) as redirect:
-        attempt = _Attempt(client, redirect.uri, scope)
-        show(
-            f"Open this page in a browser on this machine, and allow Drive:\n{attempt.url}"
-        )
+    def had(
+        self, ask: Callable[[str], str] | None, *, open_browser: bool
+    ) -> tuple[_Attempt, Hidden]:
+        """Return the answer, by the first way that works."""
+        if ask is None:
+            return self._by_redirect(open_browser=open_browser)
         if open_browser:
-            webbrowser.open(attempt.url)
-        return attempt, wait_for_redirect(redirect, attempt.accepts, timeout_s)
+            try:
+                return self._by_redirect(open_browser=True)
+            except LoginFailedError as error:
+                self.show(f"{error.what}; there is another way.")
+        return self._by_paste(ask)
 
+    def _by_redirect(self, *, open_browser: bool) -> tuple[_Attempt, Hidden]:
+        """Let the browser bring the answer to a port of this machine."""
+        with Redirect(self.client.redirect_uri, self.port) as redirect:
+            attempt = _Attempt(self.client, redirect.uri, self.scope)
+            self.show(
+                "Open this page in a browser on this machine, and allow Drive:\n"
+                f"{attempt.url}"
+            )
+            if open_browser:
+                webbrowser.open(attempt.url)
+            return attempt, wait_for_redirect(redirect, attempt.accepts, self.timeout_s)
 
-def _by_paste(
-    client: OAuthClient,
-    scope: str,
-    show: Callable[[str], object],
-    ask: Callable[[str], str],
-    port: int,
-) -> tuple[_Attempt, Hidden]:
-    """Let the user copy the address to which the browser was sent."""
-    chosen = port or secrets.choice(_PORTS)
-    attempt = _Attempt(
-        client, client.redirect_uri or f"http://127.0.0.1:{chosen}/", scope
-    )
-    show(
-        "1. Open this page in your browser, and allow Drive:\n"
-        f"{attempt.url}\n"
-        "2. The browser then shows a page that cannot be reached: that is right.\n"
-        f"   Copy its whole address, which begins with {attempt.redirect_uri}"
-    )
-    seen = ""
-    for _ in range(_ANSWERS):
-        answer = taken_apart(
-            lambda: ask("The whole address (it is not shown as you paste it): ")
+    def _by_paste(self, ask: Callable[[str], str]) -> tuple[_Attempt, Hidden]:
+        """Let the user copy the address to which the browser was sent."""
+        port = self.port or secrets.choice(_PORTS)
+        uri = self.client.redirect_uri or f"http://127.0.0.1:{port}/"
+        attempt = _Attempt(self.client, uri, self.scope)
+        self.show(
+            "1. Open this page in your browser, and allow Drive:\n"
+            f"{attempt.url}\n"
+            "2. The browser then shows a page that cannot be reached: that is right.\n"
+            f"   Copy its whole address, which begins with {attempt.redirect_uri}"
         )
-        seen = wrong_with(answer, attempt.accepts)
-        if not seen:
-            return attempt, answer
-        show(f"This is not it: {seen}. Once more:")
-    raise LoginFailedError(
-        f"{_ANSWERS} times something was pasted that does not end this login",
-        seen=f"the last time: {seen}",
-        hint=f"{LOGIN}\nallow Drive on the page shown then, and copy the whole address "
-        "after that",
-    )
+        seen = ""
+        for _ in range(_ANSWERS):
+            answer = taken_apart(
+                lambda: ask("The whole address (it is not shown as you paste it): ")
+            )
+            seen = wrong_with(answer, attempt.accepts)
+            if not seen:
+                return attempt, answer
+            self.show(f"This is not it: {seen}. Once more:")
+        raise LoginFailedError(
+            f"{_ANSWERS} times something was pasted that does not end this login",
+            seen=f"the last time: {seen}",
+            hint=f"{LOGIN}\nallow Drive on the page shown then, and copy the whole "
+            "address after that",
+        )
 
 
 def _check_consent(answer: Hidden) -> None:
@@ -303,7 +293,7 @@ def _exchange(attempt: _Attempt, answer: Hidden) -> Credentials:
     client = attempt.client
     trouble: DriveError | None = None
     reply: object = None
-    status = HTTPStatus.OK
+    status = 0
     try:
         response = requests.post(
             client.token_uri,
@@ -319,30 +309,30 @@ def _exchange(attempt: _Attempt, answer: Hidden) -> Credentials:
             allow_redirects=False,
             auth=unchanged,
         )
-        status = HTTPStatus(response.status_code)
+        status = response.status_code
         reply = response.json(object_hook=Hidden)
-    except (ValueError, RecursionError):  # no JSON, or a status that HTTP does not know
+    except (ValueError, RecursionError):  # no JSON
         trouble = ServerFailedError(
             "Google's answer to the login cannot be read",
-            seen=f"HTTP {int(status)}",
+            seen=f"HTTP {status}",
             hint=f"{LOGIN}\nin a few minutes",
         )
     except (requests.RequestException, OSError) as error:
         trouble = connection_failed(error, client.token_uri)
     if trouble is not None:
         raise trouble  # here: what was caught above knows what is secret
-    if not isinstance(reply, Hidden) or status is not HTTPStatus.OK:
+    if not isinstance(reply, Hidden) or status != HTTPStatus.OK:
         raise _refused(reply if isinstance(reply, Hidden) else Hidden(), status)
     return _credentials(attempt, reply)
 
 
-def _refused(reply: Hidden, status: HTTPStatus) -> DriveError:
+def _refused(reply: Hidden, status: int) -> DriveError:
     """Return the error for a code that Google does not take."""
     seen = _name(reply.get("error", ""))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServerFailedError(
             "Google's server failed at the login",
-            seen=f"HTTP {int(status)}",
+            seen=f"HTTP {status}",
             hint=f"{LOGIN}\nin a few minutes",
         )
     hints = {
@@ -353,7 +343,7 @@ def _refused(reply: Hidden, status: HTTPStatus) -> DriveError:
     }
     return LoginFailedError(
         "Google does not turn this consent into a login",
-        seen=f"HTTP {int(status)} {seen}",
+        seen=f"HTTP {status} {seen}",
         hint=hints.get(seen, f"{LOGIN}\nwith the client's JSON downloaded again"),
     )
 
@@ -364,8 +354,7 @@ def _credentials(attempt: _Attempt, reply: Hidden) -> Credentials:
     if not {attempt.scope, WRITE, OWN_FILES} & set(granted):
         raise InsufficientScopeError(
             "the login came without the right to use Drive",
-            seen="allowed: "
-            + (", ".join(_tail(one) for one in granted[:5]) or "nothing"),
+            seen=f"allowed: {in_short(granted) or 'nothing'}",
             hint=f"{LOGIN}\nand tick the box for Google Drive in Google's window",
         )
     if not reply.get("refresh_token"):
@@ -384,11 +373,6 @@ def _credentials(attempt: _Attempt, reply: Hidden) -> Credentials:
         client_secret=client.client_secret,
         scopes=granted,
     )
-
-
-def _tail(scope: str) -> str:
-    """Return the short name of a scope."""
-    return scope.rpartition("/")[2][:40]
 
 
 def _name(error: object) -> str:

@@ -12,8 +12,7 @@ from colabmagic.drive.account.tokens import (
     TOKEN_URI,
     Hidden,
     check_address,
-    parse,
-    read_small,
+    read_json,
 )
 from colabmagic.drive.errors import LoginFailedError
 from colabmagic.drive.words import quoted
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _AUTH_URI: Final = "https://accounts.google.com/o/oauth2/auth"
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_HTTP_PORT: Final = 80
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1"})  # where we listen: no IPv6
+_SHOWN: Final = 200  # of a path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +46,13 @@ class OAuthClient:
     redirect_uri: str | None = None
 
 
-def read_client(path: Path) -> OAuthClient:
+def read_client(named: str | Path) -> OAuthClient:
     """Return the client that a file describes.
 
     Parameters
     ----------
-    path
-        The JSON of a client for desktop or web.
+    named
+        The JSON of a client for desktop or web; ``~`` is a home.
 
     Raises
     ------
@@ -62,20 +61,16 @@ def read_client(path: Path) -> OAuthClient:
     NoCredentialsError
         Its addresses are not safe.
     """
-    reason = ""
-    text: list[str] = []
-    try:
-        text.append(read_small(path))
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-    if reason:
-        raise LoginFailedError(
-            f"the client file {str(path)!r} cannot be read",
+
+    def unreadable(reason: str) -> LoginFailedError:
+        return LoginFailedError(
+            f"the client file {str(named)[:_SHOWN]!r} cannot be read",
             seen=reason,
             hint=f"look at its name, or make one: {MAKE_ONE}",
         )
+
+    path, info = read_json(named, unreadable, _no_client)
     name = repr(path.name)
-    info = parse(text.pop, name, _no_client)
     kind = next((kind for kind in ("installed", "web") if kind in info), None)
     if kind is None:
         raise _not_a_client(info, path)
@@ -116,16 +111,25 @@ def _client(inner: Hidden, kind: str, name: str) -> OAuthClient:
 def _redirect(inner: Hidden, name: str) -> str:
     """Return where a client for web may send the browser on its own machine."""
     uris = inner.get("redirect_uris") or ()
-    for uri in uris if isinstance(uris, list) else ():
-        parts = urlsplit(str(uri))
-        if parts.scheme == "http" and parts.hostname in _LOOPBACK:
-            return str(uri)
+    for uri in map(str, uris if isinstance(uris, list) else ()):
+        if _leads_here(uri):
+            return uri
     raise LoginFailedError(
         f"{name} is a client for web, and may not send the browser back to this machine",
         seen="none of its redirect_uris begins with http://localhost",
         hint="make one for “Desktop app”, or add http://localhost:8765/ to its "
         "authorized redirect URIs and download it again",
     )
+
+
+def _leads_here(uri: str) -> bool:
+    """Tell whether an address leads to a port of this machine."""
+    try:
+        parts = urlsplit(uri)
+        port = parts.port  # raises where it is no number
+    except ValueError:
+        return False
+    return parts.scheme == "http" and parts.hostname in _LOOPBACK and port != 0
 
 
 def _no_client(name: str, reason: str) -> LoginFailedError:

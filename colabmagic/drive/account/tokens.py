@@ -21,15 +21,18 @@ from urllib.parse import urlsplit
 from google.oauth2.credentials import Credentials
 
 from colabmagic.drive.errors import DriveError, NoCredentialsError
+from colabmagic.drive.words import home, local
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
 LONGEST: Final = 60  # of foreign text that is shown
 _MOST_BYTES: Final = 1 << 20
+_MOST: Final = 5  # scopes that are shown
 _PUBLIC: Final = "googleapis.com"  # the universe that nearly everybody is in
 _HOME: Final = "COLABMAGIC_HOME"
+_OWN_MACHINE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _OTHERS_MAY: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -53,7 +56,7 @@ def token_path(env: Mapping[str, str] | None = None) -> Path:
     """
     env = os.environ if env is None else env
     config = Path(env.get("XDG_CONFIG_HOME", ""))
-    base = config if config.is_absolute() else Path.home() / ".config"
+    base = config if config.is_absolute() else home() / ".config"
     if env.get(_HOME):
         base = _below_home(env[_HOME])
     return base / "colabmagic" / "drive-token.json"
@@ -68,7 +71,7 @@ def _below_home(given: str) -> Path:
     path = Path(given)
     with contextlib.suppress(RuntimeError):  # a user who is not known
         path = path.expanduser()
-    return Path.home() / path
+    return path if path.is_absolute() else home() / path
 
 
 def read_small(path: Path) -> str:
@@ -82,9 +85,11 @@ def read_small(path: Path) -> str:
     Raises
     ------
     OSError
-        It cannot be read, is too large, or is no text.
+        It cannot be read, is no file, too large, or no text.
     """
-    with path.open("rb") as file:
+    with open(path, "rb", opener=_opened) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, and no file")
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise OSError(errno.EFBIG, "it is too large for one")
@@ -92,6 +97,11 @@ def read_small(path: Path) -> str:
         return data.decode("utf-8")
     del data
     raise OSError(errno.EILSEQ, "it is no text")
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open without waiting for the other end of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def unusable(name: str, reason: str) -> DriveError:
@@ -139,9 +149,44 @@ def parse(
         info = json.loads(text.pop(), object_hook=Hidden)
     if isinstance(info, Hidden):
         return info
-    info = None
-    text.clear()
+    info = None  # a list, or a text
     raise refuse(name, reason)
+
+
+def read_json(
+    named: str | Path,
+    unreadable: Callable[[str], DriveError],
+    refuse: Callable[[str, str], DriveError] = unusable,
+) -> tuple[Path, Hidden]:
+    """Return the place of a file of credentials, and the JSON in it.
+
+    Parameters
+    ----------
+    named
+        The file; ``~`` is a home.
+    unreadable
+        Returns the error for a file that cannot be had, by the reason.
+    refuse
+        As for `parse`.
+
+    Raises
+    ------
+    DriveError
+        One of both.
+    """
+    reason = ""
+    text: list[str] = []
+    path = Path()
+    try:
+        path = local(named)
+        text.append(read_small(path))
+    except DriveError as error:
+        reason = error.what
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    if reason:
+        raise unreadable(reason)
+    return path, parse(text.pop, repr(path.name), refuse)
 
 
 def user_credentials(info: Hidden) -> Credentials:
@@ -194,6 +239,17 @@ def scopes_of(info: Hidden) -> tuple[str, ...] | None:
     return tuple(named.split() if isinstance(named, str) else map(str, named))
 
 
+def in_short(scopes: Sequence[str]) -> str:
+    """Return the first of some scopes, each without the address that it begins with.
+
+    Parameters
+    ----------
+    scopes
+        From outside: they are cut.
+    """
+    return ", ".join(scope.rpartition("/")[2][:LONGEST] for scope in scopes[:_MOST])
+
+
 def check_address(address: str, entry: str, name: str) -> None:
     """Refuse an address to which a secret would travel for all to read.
 
@@ -212,14 +268,10 @@ def check_address(address: str, entry: str, name: str) -> None:
     try:
         parts = urlsplit(address)
         safe = parts.scheme == "https" and bool(parts.hostname)
-        local = parts.scheme == "http" and parts.hostname in {
-            "127.0.0.1",
-            "localhost",
-            "::1",
-        }
+        own = parts.scheme == "http" and parts.hostname in _OWN_MACHINE
     except ValueError:
-        safe = local = False
-    if not (safe or local):
+        safe = own = False
+    if not (safe or own):
         raise NoCredentialsError(
             f"{name} would send secrets over a connection that anybody can read",
             seen=f"{entry} {address[:LONGEST]!r}",
@@ -290,7 +342,7 @@ def store(credentials: Any, path: Path | None = None) -> Path:  # noqa: ANN401 (
             file.flush()
             os.fsync(file.fileno())
         Path(fresh).replace(path)
-    except BaseException:
+    except BaseException:  # also Ctrl-C: what was begun holds the secret
         Path(fresh).unlink(missing_ok=True)
         raise
     return path

@@ -6,18 +6,12 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import (
-    has_object,
-    list_at,
-    object_of,
-    unlike_google,
-)
 from colabmagic.drive.api.folders import folder_in, target_of
-from colabmagic.drive.api.forks import notice_forks
-from colabmagic.drive.api.listing import search, shared_drives
+from colabmagic.drive.api.items import Items
+from colabmagic.drive.api.listing import shared_drives
 from colabmagic.drive.api.paths import (
     MY_DRIVE,
     SHARED,
@@ -27,10 +21,8 @@ from colabmagic.drive.api.paths import (
 )
 from colabmagic.drive.api.remote import (
     EXPORTS,
-    FIELDS,
     FILES,
     FOLDER,
-    LISTED,
     SHORTCUT,
     RemoteFile,
     root_of,
@@ -48,20 +40,16 @@ from colabmagic.report.text import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from colabmagic.drive.api.http import Transport
-
 __all__ = ["EXPORTS", "FILES", "FOLDER", "SHORTCUT", "Files", "RemoteFile"]
 
 _MOST_FOLDERS: Final = 10_000  # remembered
 _REMEMBERED_S: Final = 60.0
 _MANY: Final = 3
-_IDS: Final = 100  # asked for at a time
 _NOT_POSSIBLE: Final = 400  # the status for a format that is not offered
-_CONFLICT: Final = 409  # an id that is taken
 
 
 @dataclass(eq=False)
-class Files:
+class Files(Items):
     """Finds files by path.
 
     Parameters
@@ -74,27 +62,19 @@ class Files:
         How long a folder on the way of a path is taken to be where it was.
     """
 
-    transport: Transport
     drive_id: str | None = None
     remembered_s: float = _REMEMBERED_S
     _folders: OrderedDict[tuple[str, str], tuple[float, RemoteFile]] = field(
-        default_factory=OrderedDict, repr=False
+        default_factory=OrderedDict, init=False, repr=False
     )
-    _made: OrderedDict[tuple[str, str], str] = field(
-        default_factory=OrderedDict, repr=False
+    _making: threading.Lock = field(
+        default_factory=threading.Lock, init=False, repr=False
     )
-    _ids: list[str] = field(default_factory=list, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _making: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def __post_init__(self) -> None:
-        """Have it told of forks."""
-        notice_forks(self)
 
     def begin_in_child(self) -> None:
-        """Ask for ids of its own in a forked process: the others are the parent's."""
-        self._ids = []
-        self._lock, self._making = threading.Lock(), threading.Lock()
+        """Take a further lock of its own in a forked process."""
+        super().begin_in_child()
+        self._making = threading.Lock()
 
     def stat(self, path: str, *, newest: bool = False) -> RemoteFile:
         """Return what a path leads to; shortcuts are followed.
@@ -129,11 +109,10 @@ class Files:
         self, path: str, used: list[tuple[str, str]], *, newest: bool
     ) -> RemoteFile:
         """Return what a path leads to; note which folders were remembered on the way."""
-        root, names = self._begin(path)
-        current = root
-        for number, name in enumerate(names):
-            so_far = "/".join([*above(path, names), *names[: number + 1]])
-            last = number + 1 == len(names)
+        current, names = self._begin(path)
+        for number, name in enumerate(names, 1):
+            so_far = _so_far(path, names, number)
+            last = number == len(names)
             so_far += "/" if last and path.endswith("/") else ""
             known = None if last else self._remembered(current, name)
             if known is not None:
@@ -143,9 +122,9 @@ class Files:
             )
             if not last and not current.is_folder:
                 raise DriveFileNotFoundError(
-                    f"{so_far} is no folder",
+                    f"{clean(so_far)} is no folder",
                     seen=clean(current.mime_type),
-                    hint=f"%mount_drive --ls {path.rpartition('/')[0]!r}",
+                    hint=f"%mount_drive --ls {quoted(path.rpartition('/')[0])}",
                 )
         return current
 
@@ -182,21 +161,6 @@ class Files:
         if not SHARED.intersection(parts_of(path)[:1]):
             self._begin(path)
 
-    def children(self, folder: RemoteFile) -> Iterator[RemoteFile]:
-        """Yield what lies in a folder; it is asked for page by page."""
-        query = f"'{_quoted(folder.id)}' in parents and trashed = false"
-        yield from search(self.transport, query, folder.drive_id, LISTED)
-
-    def by_id(self, file_id: str) -> RemoteFile:
-        """Return the file with an id."""
-        meta = self.transport.json(
-            "GET",
-            f"{FILES}/{file_id}",
-            cost=budget.GET,
-            params={"fields": FIELDS, "supportsAllDrives": "true"},
-        )
-        return RemoteFile.read(meta)
-
     def folder(self, path: str) -> RemoteFile:
         """Return a folder, made with those above it if it is not there.
 
@@ -214,45 +178,11 @@ class Files:
         AmbiguousPathError
             Several folders have it.
         """
-        root, names = self._begin(path)
-        current = root
-        for number, name in enumerate(names):
-            so_far = "/".join([*above(path, names), *names[: number + 1]])
+        current, names = self._begin(path)
+        for number, name in enumerate(names, 1):
             with self._making:  # two threads must not make it twice
-                current = folder_in(self, current, name, so_far)
+                current = folder_in(self, current, name, _so_far(path, names, number))
         return current
-
-    def named(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
-        """Return all files of a name in a folder, the newest first."""
-        found = self._named(folder, name) or self._made_here(folder, name)
-        return sorted(found, key=lambda each: each.modified, reverse=True)
-
-    def note_made(self, folder: RemoteFile, name: str, file_id: str) -> None:
-        """Remember a file that was made here: Google's search may not find it at once.
-
-        Parameters
-        ----------
-        folder, name
-            Where it is.
-        file_id
-            Its id.
-        """
-        with self._lock:
-            self._made[folder.id, name] = file_id
-            while len(self._made) > _MOST_FOLDERS:
-                self._made.popitem(last=False)
-
-    def _made_here(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
-        """Return the file that was made here, if it still is what it was."""
-        file_id = self._made.get((folder.id, name))
-        if file_id is None:
-            return []
-        try:
-            found = self.by_id(file_id)
-        except DriveFileNotFoundError:
-            return []
-        moved = folder.id not in found.parents and folder.id != "root"
-        return [] if found.name != name or found.trashed or moved else [found]
 
     def export(self, path: str, kind: str, *, newest: bool = False) -> bytes:
         """Return a Google document in another format; Google makes 10 MB at most.
@@ -295,50 +225,6 @@ class Files:
             )
         return response.content
 
-    def copy(
-        self, remote: RemoteFile, folder: RemoteFile, name: str | None = None
-    ) -> RemoteFile:
-        """Copy a file on Drive, once: also one whose download quota is used up.
-
-        Parameters
-        ----------
-        remote
-            The file.
-        folder
-            Where the copy goes.
-        name
-            Of the copy; left out: the same.
-        """
-        file_id = self.new_id()
-        response = self.transport.request(
-            "POST",
-            f"{FILES}/{remote.id}/copy",
-            cost=budget.WRITE,
-            params={"fields": FIELDS, "supportsAllDrives": "true"},
-            json={"id": file_id, "name": name or remote.name, "parents": [folder.id]},
-            accepted={_CONFLICT},
-            whole=has_object,
-        )
-        if response.status_code == _CONFLICT:  # an attempt that was not heard made it
-            return self.by_id(file_id)
-        return RemoteFile.read(object_of(response))
-
-    def trash(self, file_id: str) -> None:
-        """Put a file into the trash.
-
-        Parameters
-        ----------
-        file_id
-            Its id.
-        """
-        self.transport.request(
-            "PATCH",
-            f"{FILES}/{file_id}",
-            cost=budget.WRITE,
-            params={"fields": "id", "supportsAllDrives": "true"},
-            json={"trashed": True},
-        )
-
     def _begin(self, path: str) -> tuple[RemoteFile, list[str]]:
         """Return the root of a path, and the names below it."""
         parts = parts_of(path)
@@ -380,7 +266,7 @@ class Files:
         found = settled(look, self.transport.waits, 0 if newest else 1)
         if not found:
             missing = DriveFileNotFoundError(
-                f"{path.rstrip('/')} is not there",
+                f"{clean(path.rstrip('/'))} is not there",
                 hint="look at upper and lower case, and at the account that you use",
             )
             missing.place = (folder, path)
@@ -404,48 +290,10 @@ class Files:
             then, known = self._folders.get((folder.id, name), (0.0, None))
         return known if time.monotonic() - then < self.remembered_s else None
 
-    def _named(self, folder: RemoteFile, name: str) -> list[RemoteFile]:
-        """Return all files of a name in a folder."""
-        query = (
-            f"'{_quoted(folder.id)}' in parents and name = '{_quoted(name)}' "
-            "and trashed = false"
-        )
-        return list(search(self.transport, query, folder.drive_id))
 
-    def new_id(self) -> str:
-        """Return an id for a file that is to be made: a second attempt makes no second file."""
-        with self._lock:
-            if self._ids:
-                return self._ids.pop()
-        page = self.transport.json(
-            "GET", f"{FILES}/generateIds", cost=budget.GET, params={"count": _IDS}
-        )
-        ids = list_at(page, "ids", str)
-        if not ids:
-            raise unlike_google("it gives no ids")
-        with self._lock:
-            self._ids.extend(ids)
-            return self._ids.pop()
-
-    def created(self, file_id: str, body: dict[str, Any]) -> RemoteFile:
-        """Make a file without content; one that an unheard attempt has made counts."""
-        response = self.transport.request(
-            "POST",
-            FILES,
-            cost=budget.WRITE,
-            params={"fields": FIELDS, "supportsAllDrives": "true"},
-            json=body,
-            accepted={_CONFLICT},
-            whole=has_object,
-        )
-        if response.status_code == _CONFLICT:
-            return self.by_id(file_id)
-        return RemoteFile.read(object_of(response))
-
-
-def _quoted(text: str) -> str:
-    """Return a text for a query."""
-    return text.replace("\\", "\\\\").replace("'", "\\'")
+def _so_far(path: str, names: list[str], count: int) -> str:
+    """Return a path up to one of the names below its root, written as the whole is."""
+    return "/".join([*above(path, names), *names[:count]])
 
 
 def _to_list(path: str) -> str:

@@ -10,10 +10,10 @@ from colabmagic.drive.errors import DriveFileNotFoundError, DrivePathError
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
-    from colabmagic.drive.api.files import Files
+    from colabmagic.drive.api.items import Items
 
 
-def folder_in(files: Files, parent: RemoteFile, name: str, path: str) -> RemoteFile:
+def folder_in(files: Items, parent: RemoteFile, name: str, path: str) -> RemoteFile:
     """Return the one folder of a name in another, made if nothing has the name.
 
     Parameters
@@ -55,7 +55,7 @@ def folder_in(files: Files, parent: RemoteFile, name: str, path: str) -> RemoteF
     return one
 
 
-def target_of(files: Files, one: RemoteFile, path: str) -> RemoteFile:
+def target_of(files: Items, one: RemoteFile, path: str) -> RemoteFile:
     """Return what a shortcut leads to; anything else is what it is.
 
     Parameters
@@ -83,17 +83,17 @@ def target_of(files: Files, one: RemoteFile, path: str) -> RemoteFile:
             return target
         seen = "it is in the trash"
     raise DriveFileNotFoundError(
-        f"what the shortcut {path} leads to is not there",
+        f"what the shortcut {clean(path)} leads to is not there",
         seen=seen,
         hint="look at it on drive.google.com: its owner may have deleted it",
     )
 
 
-def _make(files: Files, parent: RemoteFile, name: str) -> RemoteFile:
+def _make(files: Items, parent: RemoteFile, name: str) -> RemoteFile:
     """Make a folder, once, whatever becomes of the answer, and whoever else makes it."""
     file_id = files.new_id()
     body = {"id": file_id, "name": name, "mimeType": FOLDER, "parents": [parent.id]}
-    made = files.created(file_id, body)
+    made = files.created(body)
     others = [each for each in files.named(parent, name) if each.is_folder]
     first = first_of([made, *others])
     if first.id != made.id and not any(files.children(made)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 import time
 from collections import deque
@@ -13,38 +12,35 @@ from urllib.parse import urlsplit
 
 import requests
 from google.auth.exceptions import GoogleAuthError
-from google.auth.transport.requests import AuthorizedSession, Request
+from google.auth.transport.requests import AuthorizedSession
 
 from colabmagic.drive.api import patience
 from colabmagic.drive.api.address import Address
 from colabmagic.drive.api.answers import (
-    connection_failed,
-    failure,
     has_object,
     not_whole,
     object_of,
-    read_bounded,
     read_refusal,
     retry_after,
-    unlike_google,
 )
+from colabmagic.drive.api.bodies import read_bounded
 from colabmagic.drive.api.budget import FREE, UnitBudget
 from colabmagic.drive.api.forks import notice_forks
-from colabmagic.drive.api.lines import Adapter, Lines
+from colabmagic.drive.api.lines import Lines, have_known
 from colabmagic.drive.api.logs import keep_keys_out
 from colabmagic.drive.api.refusals import passing
+from colabmagic.drive.api.renewal import (
+    CONNECT_TIMEOUT_S,
+    READ_TIMEOUT_S,
+    bounded,
+    renew,
+    unchanged,
+)
+from colabmagic.drive.api.unanswered import failure
+from colabmagic.drive.api.waits import Waits
 from colabmagic.drive.errors import ConnectionFailedError, DriveError
 
-__all__ = [
-    "API_ROOT",
-    "Transport",
-    "Waits",
-    "connection_failed",
-    "has_object",
-    "read_refusal",
-    "retry_after",
-    "unchanged",
-]
+__all__ = ["API_ROOT", "Transport", "Waits"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
@@ -54,123 +50,15 @@ if TYPE_CHECKING:
 API_ROOT: Final = "https://www.googleapis.com"
 ATTEMPTS: Final = 8
 _UNREACHED: Final = 4  # attempts where nobody is there: that seldom mends itself
-_FOREIGN: Final = 2  # answers that are none of Google's: a page to log in at stays
-CONNECT_TIMEOUT_S: Final = 10.0
-READ_TIMEOUT_S: Final = 20.0  # between two pieces of an answer
 ANSWER_S: Final = 300.0  # for all pieces of one: 10 MB, which Google exports at most
 MOST_BYTES: Final = 64 * 2**20  # of one; a page of a list has some hundred kB
-_FIRST_WAIT_S: Final = 1.0
-_LONGEST_WAIT_S: Final = 32.0
+_FOREIGN: Final = 2  # answers that are none of Google's: a page to log in at stays
 _RENEWALS: Final = 3  # of a login, for one request
-_CONNECTIONS: Final = 32  # kept open by a session
 _GOOGLE: Final = ".googleapis.com"
 _OK: Final = range(200, 300)
-_STRANGE: Final = (  # what google-auth raises where an answer has another form
-    ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError,
-)  # fmt: skip
 
 
 keep_keys_out()
-
-
-class _Bounded(Request):
-    """Sends google-auth's requests, which would be waited for for two minutes."""
-
-    timeout: tuple[float, float]
-
-    def __call__(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 (as it is there)
-        """Send one."""
-        options.setdefault("timeout", self.timeout)
-        return super().__call__(*args, **options)  # type: ignore[no-untyped-call]
-
-
-def renew(
-    credentials: Credentials,
-    read_timeout_s: float = READ_TIMEOUT_S,
-    lines: Lines | None = None,
-) -> None:
-    """Renew a login; it is waited for as long as for any other request.
-
-    Parameters
-    ----------
-    credentials
-        Any of google-auth.
-    read_timeout_s
-        Between two pieces of the answer.
-    lines
-        Can end it from another thread.
-    """
-    with requests.Session() as session:
-        session.auth = unchanged
-        _mount(session, lines or Lines())
-        request = _Bounded(session)
-        request.timeout = (min(CONNECT_TIMEOUT_S, read_timeout_s), read_timeout_s)
-        credentials.refresh(request)  # type: ignore[no-untyped-call]
-
-
-def _mount(session: requests.Session, lines: Lines) -> None:
-    """Have a session's connections known."""
-    adapter = Adapter(lines, pool_maxsize=_CONNECTIONS)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-
-
-def unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Add no login to a request: as its ``auth``, it keeps that of ``~/.netrc`` out.
-
-    Parameters
-    ----------
-    request
-        It is returned.
-    """
-    return request
-
-
-class Waits:
-    """How long to wait before each further attempt: full jitter, or what the server asks.
-
-    Parameters
-    ----------
-    first_s, longest_s
-        Bounds of the random wait: at first, and in the end.
-    sleep
-        Waits so many seconds.
-    """
-
-    def __init__(
-        self,
-        first_s: float = _FIRST_WAIT_S,
-        longest_s: float = _LONGEST_WAIT_S,
-        *,
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
-        self.first_s, self.longest_s, self.sleep = first_s, longest_s, sleep
-
-    def wait(
-        self,
-        attempt: int,
-        asked_s: float | None = None,
-        stop: threading.Event | None = None,
-    ) -> None:
-        """Wait after an attempt, counted from 0.
-
-        Parameters
-        ----------
-        attempt
-            Which one has failed.
-        asked_s
-            The server's ``Retry-After``.
-        stop
-            Ends the wait.
-        """
-        bound = min(self.longest_s, self.first_s * 2**attempt)
-        chosen = random.uniform(0, bound)  # noqa: S311 (jitter)
-        seconds = chosen if asked_s is None else asked_s + chosen * 0.1
-        patience.waiting(seconds)
-        if stop is not None and self.sleep is time.sleep:
-            stop.wait(seconds)
-        else:
-            self.sleep(seconds)
 
 
 @dataclass(eq=False)
@@ -304,9 +192,12 @@ class Transport:
                 if status in _OK and (whole is None or whole(response)):
                     return response
                 with response:
-                    error, asked = read_refusal(response), retry_after(response)
-                if status in _OK:
-                    error = not_whole(response, self.api_root)
+                    asked = retry_after(response)
+                    error = (
+                        not_whole(response, self.api_root)
+                        if status in _OK
+                        else read_refusal(response)
+                    )
                 foreign += getattr(error, "foreign", False)
                 most = attempt + 1 if foreign >= _FOREIGN else count
             if not error.retryable or attempt + 1 >= most:
@@ -339,6 +230,15 @@ class Transport:
         **options: Any,  # noqa: ANN401 (of requests)
     ) -> requests.Response:
         """Send a request once and return what comes, whatever it is.
+
+        Parameters
+        ----------
+        method
+            Of HTTP.
+        where
+            A path below the root, or a whole address that the server gave.
+        **options
+            For ``requests``, as for `request`.
 
         Raises
         ------
@@ -430,21 +330,9 @@ class Transport:
         if not self.credentials.valid or refused is not None:
             with self._renewal:
                 if not self.credentials.valid or refused == self._logins:
-                    self._renew()
+                    renew(self.credentials, self.read_timeout_s, self._lines)
                     self._logins += 1
         return self._logins
-
-    def _renew(self) -> None:
-        """Renew the login."""
-        try:
-            renew(self.credentials, self.read_timeout_s, self._lines)
-        except (GoogleAuthError, requests.RequestException):
-            raise
-        except _STRANGE as error:
-            strange = type(error).__name__
-        else:
-            return
-        raise unlike_google(f"{strange} while the login was renewed")
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[AuthorizedSession]:
@@ -452,11 +340,16 @@ class Transport:
         try:
             session = self._idle.pop()
         except IndexError:
+            # It would drop a refusal unread, and each thread would renew. If it renews a
+            # login that has run out since we looked, it does as we do.
+            renewing = bounded(requests.Session(), self._lines, self.read_timeout_s)
             session = AuthorizedSession(  # type: ignore[no-untyped-call]
-                self.credentials, refresh_status_codes=()
-            )  # it would drop the answer unread, and each thread would renew
+                self.credentials,
+                refresh_status_codes=(),
+                auth_request=renewing,
+            )
             session.auth = unchanged
-            _mount(session, self._lines)
+            have_known(session, self._lines)
         try:
             yield session
         finally:

@@ -18,6 +18,9 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import requests
+
+_CONNECTIONS: Final = 32  # kept open by a session
 _TICK_S: Final = 0.1
 _NAME_S: Final = 30.0  # for the address of a host, where no time is given
 _SOCKS: Final = "socks"  # proxies whose connections urllib3 opens in a way of its own
@@ -96,6 +99,21 @@ class Adapter(HTTPAdapter):
         if not proxy.lower().startswith(_SOCKS):  # ours would go round such a proxy
             manager.pool_classes_by_scheme = self._kinds
         return manager
+
+
+def have_known(session: requests.Session, lines: Lines) -> None:
+    """Have the connections of a session known.
+
+    Parameters
+    ----------
+    session
+        It has opened none yet.
+    lines
+        Is told of them.
+    """
+    adapter = Adapter(lines, pool_maxsize=_CONNECTIONS)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
 
 
 class _Opening(HTTPConnection):

@@ -7,7 +7,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import has_object, list_at, object_of, text_at
+from colabmagic.drive.api.answers import has_object, object_of
+from colabmagic.drive.api.fields import list_at, text_at
 from colabmagic.drive.api.remote import FIELDS, FILES, RemoteFile, root_of
 from colabmagic.drive.errors import DriveError, ServerFailedError
 

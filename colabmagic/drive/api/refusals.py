@@ -23,6 +23,7 @@ from colabmagic.drive.errors import (
     SessionLostError,
     StorageQuotaError,
 )
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     import requests
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _LATER: Final = "run the cell again in a few minutes"
 _LONGEST: Final = 200
 _SWITCH: Final = "https://console.cloud.google.com/apis/library/drive.googleapis.com"
+ELSEWHERE: Final = range(300, 400)  # statuses that send us to another place
 _PROJECT: Final = re.compile(r"\bproject[ =](\d{1,20})\b")
 
 
@@ -111,7 +113,7 @@ _MEANINGS: Final = {
     "fileNotDownloadable": _Meaning(
         NotDownloadableError,
         "this is a Google document: it has no bytes of its own",
-        'export it: File > Download in its page, or drive.connect().export(path, "pdf")',
+        'export it: File > Download in its page, or drive.connect().files.export(path, "pdf")',
     ),
     "cannotDownloadFile": _Meaning(
         NotDownloadableError,
@@ -146,9 +148,9 @@ def refusal(response: requests.Response) -> DriveError:
     status = response.status_code
     reason, message = _reason(response)
     meaning = _MEANINGS.get(reason) or _by_status(status)
-    seen = f"HTTP {status} {_plain(reason)}".rstrip()
+    seen = f"HTTP {status} {clean(reason)}".rstrip()
     if message:
-        seen += f": {_plain(message)}"
+        seen += f": {clean(message)}"
     hint = meaning.hint
     if hint.endswith(_SWITCH) and (project := _PROJECT.search(message)):
         hint = f"{hint}?project={project[1]}"
@@ -196,6 +198,46 @@ def session_lost(error: DriveError) -> SessionLostError:
     )
 
 
+def unlike_google(seen: str) -> ServerFailedError:
+    """Return the error for an answer that Google does not give.
+
+    Parameters
+    ----------
+    seen
+        What it has that Google's have not, or lacks.
+    """
+    return ServerFailedError(
+        "this answer does not have the form that Google's have",
+        seen=seen,
+        hint="look whether this network has a proxy, or a page to log in at: open"
+        " https://drive.google.com in a browser here; else run the cell again later",
+    )
+
+
+def foreign(seen: str) -> ServerFailedError:
+    """Return the error for an answer that somebody else gave.
+
+    Parameters
+    ----------
+    seen
+        What shows it.
+    """
+    error = unlike_google(seen)
+    error.foreign = True
+    return error
+
+
+def leads_elsewhere(status: int) -> ServerFailedError:
+    """Return the error for an answer that sends us to another place.
+
+    Parameters
+    ----------
+    status
+        Of HTTP, one of `ELSEWHERE`.
+    """
+    return foreign(f"HTTP {status}: it leads elsewhere")
+
+
 def _reason(response: requests.Response) -> tuple[str, str]:
     """Return reason and message as the body gives them; empty where it does not."""
     try:
@@ -206,8 +248,3 @@ def _reason(response: requests.Response) -> tuple[str, str]:
         ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError,
     ):  # fmt: skip
         return "", ""
-
-
-def _plain(text: str) -> str:
-    """Return a server's text without what could steer a terminal."""
-    return "".join(each if each.isprintable() else " " for each in text)

@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from colabmagic.drive.api.answers import (
-    list_at,
-    number_at,
-    object_at,
-    text_at,
-    unlike_google,
-)
+from colabmagic.drive.api.fields import list_at, number_at, object_at, text_at
+from colabmagic.drive.api.refusals import unlike_google
 
 FILES: Final = "/drive/v3/files"
 FOLDER: Final = "application/vnd.google-apps.folder"
@@ -103,8 +98,8 @@ class RemoteFile:
             name=text_at(meta, "name", ""),
             mime_type=text_at(meta, "mimeType", ""),
             size=number_at(meta, "size"),
-            md5=text_at(meta, "md5Checksum"),
-            sha256=text_at(meta, "sha256Checksum"),
+            md5=_digits(meta, "md5Checksum"),
+            sha256=_digits(meta, "sha256Checksum"),
             revision=text_at(meta, "headRevisionId"),
             modified=text_at(meta, "modifiedTime", ""),
             created=text_at(meta, "createdTime", ""),
@@ -131,6 +126,12 @@ class RemoteFile:
             FOLDER,
             SHORTCUT,
         }
+
+
+def _digits(meta: dict[str, Any], name: str) -> str | None:
+    """Return a checksum in the letters that ours have."""
+    found: str | None = text_at(meta, name)
+    return None if found is None else found.lower()
 
 
 def root_of(drive_id: str, name: str) -> RemoteFile:

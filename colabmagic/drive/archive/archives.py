@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
-from colabmagic.drive.archive import sevenzip, zstd
+from colabmagic.drive.archive import sevenzip, zipped, zstd
 from colabmagic.drive.errors import (
     ArchiveBombError,
     CorruptArchiveError,
@@ -319,7 +319,7 @@ def _unzip_member(
     """Unpack one member of a zip."""
     mode = member.external_attr >> 16 if member.create_system == _UNIX else 0
     if stat.S_ISLNK(mode):
-        with archive.open(member) as content:
+        with zipped.opened(archive, member) as content:
             text = content.read(_LONGEST_LINK)
         target.symlink(member.filename, text.decode("utf-8"))
     elif stat.S_IFMT(mode) not in {0, stat.S_IFREG, stat.S_IFDIR}:
@@ -327,7 +327,7 @@ def _unzip_member(
     elif member.is_dir():
         target.folder(member.filename)
     else:
-        with archive.open(member) as content:
+        with zipped.opened(archive, member) as content:
             pieces = _pieces(content, member.file_size)
             executable = bool(mode & stat.S_IXUSR)
             target.file(member.filename, pieces, executable=executable)

@@ -25,6 +25,8 @@ _LONGEST: Final = 4095
 def make(root: int, planned: Mapping[tuple[str, ...], str]) -> list[str]:
     """Make links; return the names of those that lead to nothing, which are not made.
 
+    These are in the order of the archive.
+
     Parameters
     ----------
     root
@@ -42,7 +44,7 @@ def make(root: int, planned: Mapping[tuple[str, ...], str]) -> list[str]:
     for parts, text in planned.items():
         if parts not in lost:
             _make(root, parts, text)
-    return ["/".join(parts) for parts in lost]
+    return ["/".join(parts) for parts in planned if parts in lost]
 
 
 @contextlib.contextmanager
@@ -136,16 +138,14 @@ def _is_there(root: int, way: list[str]) -> bool:
 
 
 def _make(root: int, parts: tuple[str, ...], text: str) -> None:
-    """Make one link; a file of its name that came before goes."""
+    """Make one link."""
     name = "/".join(parts)
     try:
         with opened(root, parts[:-1]) as folder:
             if folder is None:
                 raise leads_out(name, text)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(parts[-1], dir_fd=folder)
             os.symlink(text, parts[-1], dir_fd=folder)
-    except IsADirectoryError:
+    except FileExistsError:  # a file would have taken its place: it is a folder
         raise UnsafeMemberError(
             "a name of the archive is both a link and a folder",
             seen=repr(name[:120]),

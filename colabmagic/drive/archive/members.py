@@ -187,18 +187,14 @@ class Target:
         if source == parts:
             return  # itself
         with planned_links.opened(self._descriptor, source[:-1]) as folder:
+            if folder is None or not source or not _is_file(source[-1], folder):
+                raise planned_links.leads_out(name, other)
             try:
-                if folder is None or not stat.S_ISREG(
-                    os.lstat(source[-1], dir_fd=folder).st_mode
-                ):
-                    raise FileNotFoundError  # noqa: TRY301 (the same as if it is not there)
                 self._unlink(parts[-1], parent)
                 os.link(
                     source[-1], parts[-1],
                     src_dir_fd=folder, dst_dir_fd=parent, follow_symlinks=False,
                 )  # fmt: skip
-            except (FileNotFoundError, IndexError):
-                raise planned_links.leads_out(name, other) from None
             except IsADirectoryError:
                 raise clash(name) from None
             except OSError as error:
@@ -365,6 +361,16 @@ def clash(name: str) -> UnsafeMemberError:
 
 def _is_link(name: str, parent: int) -> bool:
     """Tell whether a name is a link."""
+    return stat.S_ISLNK(_mode(name, parent))
+
+
+def _is_file(name: str, parent: int) -> bool:
+    """Tell whether a name is that of a plain file."""
+    return stat.S_ISREG(_mode(name, parent))
+
+
+def _mode(name: str, parent: int) -> int:
+    """Return what a name is; 0 where nothing has it."""
     with contextlib.suppress(OSError):
-        return stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode)
-    return False
+        return os.lstat(name, dir_fd=parent).st_mode
+    return 0

@@ -80,6 +80,6 @@ def leads_out(plain: str) -> bool:
     """
     return (
         plain.startswith("/")
-        or plain[1:2] == ":"
+        or (plain[1:2] == ":" and plain[0].isascii() and plain[0].isalpha())
         or any(letter < " " or letter == "\x7f" for letter in plain)
     )

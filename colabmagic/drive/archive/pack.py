@@ -10,26 +10,26 @@ import os
 import shlex
 import stat
 import tarfile
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from colabmagic.drive.archive import zstd
 from colabmagic.drive.archive.archives import require
 from colabmagic.drive.archive.names import leads_out
 from colabmagic.drive.archive.steps import step
-from colabmagic.drive.errors import DrivePathError, IntegrityError, TargetFullError
+from colabmagic.drive.errors import DrivePathError, IntegrityError
 from colabmagic.drive.transfer.locks import refuse_full
 from colabmagic.drive.transfer.logins import Logins
 from colabmagic.drive.transfer.upload import upload
+from colabmagic.drive.transfer.workroom import WorkRoom
 from colabmagic.drive.words import quoted
 from colabmagic.report.progress import SILENT, Progress
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from colabmagic.drive.api.files import Files
 
@@ -103,20 +103,14 @@ def pack(
     files.refuse(remote)
     with contextlib.ExitStack() as stack:
         content = _Content.of(folder, stack)
+        work = stack.enter_context(WorkRoom("archive"))
+        archive = work.path / "archive"
         try:
-            work = stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="colabmagic-")
-            )
-            archive = Path(work) / "archive"
             refuse_full(archive, 0 if opener else content.size)
             with step(progress, "pack", name, content.size), archive.open("xb") as out:
                 content.write(out, opener, progress.advance)
         except OSError as error:
-            raise TargetFullError(
-                "there is no room for the archive before its upload",
-                seen=f"{error.strerror or type(error).__name__}: {tempfile.gettempdir()}",
-                hint="free room, or set TMPDIR to a folder on a larger disk",
-            ) from None
+            raise work.no_room(error) from None
         size = archive.stat().st_size
         with step(progress, "upload", name, size):
             target = files.folder(parent)
@@ -241,41 +235,33 @@ class _Content:
         while waiting:
             name = waiting.pop()
             try:
-                with _opened(self.root, name, _FOLDER) as descriptor:
-                    found = sorted(os.listdir(descriptor))  # noqa: PTH208 (has no path)
-                    kinds = {each: os.lstat(each, dir_fd=descriptor) for each in found}
-                    readable = {
-                        each: os.access(each, os.R_OK, dir_fd=descriptor)
-                        for each, status in kinds.items()
-                        if stat.S_ISREG(status.st_mode)
-                    }
-                    secret = {
-                        each
-                        for each, can_be_read in readable.items()
-                        if can_be_read
-                        and known.may_be(kinds[each], each)
-                        and _is_login(known, descriptor, each)
-                    }
+                with _opened(self.root, name, _FOLDER) as folder:
+                    for each in sorted(os.listdir(folder)):  # noqa: PTH208 (has no path)
+                        path = f"{name}/{each}" if name else each
+                        if self._sorted_in(path, folder, each, known):
+                            waiting.append(path)
             except OSError:
                 self.unreadable.append(name or ".")
-                continue
-            for each, status in kinds.items():
-                path = f"{name}/{each}" if name else each
-                if "\\" in path or leads_out(path):
-                    self.odd.append(path)
-                elif stat.S_ISDIR(status.st_mode):
-                    self.folders.append(path)
-                    waiting.append(path)
-                elif stat.S_ISLNK(status.st_mode):
-                    self.links.append(path)
-                elif not stat.S_ISREG(status.st_mode):
-                    self.others.append(path)
-                elif each in secret:
-                    self.logins.append(path)
-                elif readable[each]:
-                    self.files.append((path, status))
-                else:
-                    self.unreadable.append(path)
+
+    def _sorted_in(self, path: str, folder: int, name: str, known: Logins) -> bool:
+        """Note what something in an open folder is; tell whether it is to be walked too."""
+        status = os.lstat(name, dir_fd=folder)
+        if "\\" in path or leads_out(path):
+            self.odd.append(path)
+        elif stat.S_ISDIR(status.st_mode):
+            self.folders.append(path)
+            return True
+        elif stat.S_ISLNK(status.st_mode):
+            self.links.append(path)
+        elif not stat.S_ISREG(status.st_mode):
+            self.others.append(path)
+        elif not os.access(name, os.R_OK, dir_fd=folder):
+            self.unreadable.append(path)
+        elif known.may_be(status, name) and _is_login(known, folder, name):
+            self.logins.append(path)
+        else:
+            self.files.append((path, status))
+        return False
 
     def write(
         self,
@@ -310,17 +296,8 @@ class _Content:
             return
         member.size, member.mtime = status.st_size, int(status.st_mtime)
         member.mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
-        try:
-            with _opened(self.root, name, _FILE) as descriptor, open(
-                descriptor, "rb", closefd=False
-            ) as file:  # fmt: skip
-                if not _same(os.fstat(descriptor), status):
-                    raise _changed(name)
-                archive.addfile(member, _Counted(name, file, progress))  # type: ignore[arg-type]
-                if not _same(os.fstat(descriptor), status):
-                    raise _changed(name)
-        except (FileNotFoundError, PermissionError):
-            raise _changed(name) from None
+        with _unchanged(self.root, name, status) as file:
+            archive.addfile(member, _Counted(name, file, progress))  # type: ignore[arg-type]
 
 
 class _Counted:
@@ -333,7 +310,14 @@ class _Counted:
 
     def read(self, size: int) -> bytes:
         """Read, and tell."""
-        data = self._file.read(size)
+        try:
+            data = self._file.read(size)
+        except OSError as error:  # of this disk, not of the one that the archive is on
+            raise DrivePathError(
+                f"{clean(self._name)!r} cannot be read to its end",
+                seen=error.strerror or type(error).__name__,
+                hint="look at the disk that it is on",
+            ) from None
         if len(data) < size:
             raise _changed(self._name)
         self._progress(len(data))
@@ -354,6 +338,22 @@ def _opened(root: int, name: str, flags: int) -> Iterator[int]:
         yield current
     finally:
         os.close(current)
+
+
+@contextlib.contextmanager
+def _unchanged(root: int, name: str, status: os.stat_result) -> Iterator[IO[bytes]]:
+    """Open a file below a folder; raise unless it is, and stays, what it was."""
+    with contextlib.ExitStack() as stack:
+        try:
+            descriptor = stack.enter_context(_opened(root, name, _FILE))
+            file = stack.enter_context(open(descriptor, "rb", closefd=False))
+        except OSError as error:  # gone, or something else has its name by now
+            raise _changed(name, error.strerror) from None
+        if not _same(os.fstat(descriptor), status):
+            raise _changed(name)
+        yield file
+        if not _same(os.fstat(descriptor), status):
+            raise _changed(name)
 
 
 def _is_login(known: Logins, folder: int, name: str) -> bool:
@@ -377,11 +377,11 @@ def _same(one: os.stat_result, other: os.stat_result) -> bool:
     )  # fmt: skip
 
 
-def _changed(name: object) -> IntegrityError:
-    """Return the error for a file that somebody writes to."""
+def _changed(name: str, reason: str | None = None) -> IntegrityError:
+    """Return the error for a file that somebody writes to, or has moved away."""
     return IntegrityError(
         "a file changed while it was packed",
-        seen=repr(name)[:120],
+        seen=repr(name)[:120] + (f": {reason}" if reason else ""),
         hint="run it again, when nobody writes to the folder",
     )
 

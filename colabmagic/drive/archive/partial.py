@@ -50,7 +50,7 @@ def alone(folder: Path, waiting: Callable[[], object]) -> Iterator[bool]:
     try:
         yield waited
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(TargetFullError):
             clear(folder)  # what an interrupt has left between two lines
         path.unlink(missing_ok=True)  # while it is ours: who waits makes a new one
         os.close(descriptor)
@@ -63,6 +63,11 @@ def beside(folder: Path) -> Path:
     ----------
     folder
         The other; it need not be there.
+
+    Raises
+    ------
+    TargetFullError
+        It cannot be made.
     """
     try:
         made = Path(
@@ -94,6 +99,11 @@ def put_in_place(made: Path, folder: Path, mark_ns: int) -> Path | None:
     -------
     Path or None
         Where the user's files are now; None if there were none.
+
+    Raises
+    ------
+    TargetFullError
+        It cannot get the name: what had it has it still.
     """
     try:
         if not folder.exists():
@@ -107,7 +117,7 @@ def put_in_place(made: Path, folder: Path, mark_ns: int) -> Path | None:
         folder.replace(old)
         try:
             made.replace(folder)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: the name must lead to one of the two
             old.replace(folder)
             raise
         stays = record.keep_changed(old, mark_ns)
@@ -122,23 +132,37 @@ def put_in_place(made: Path, folder: Path, mark_ns: int) -> Path | None:
 
 def _local_name(folder: Path) -> Path:
     """Return a name beside a folder that nothing has."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    names = (
-        f"{folder.name}.local-{stamp}{more}" for more in ("", *range(-1, -100, -1))
-    )
-    return next(
-        path for name in names if not os.path.lexists(path := folder.with_name(name))
-    )
+    first = f"{folder.name}.local-{time.strftime('%Y%m%d-%H%M%S')}"
+    number, path = 0, folder.with_name(first)
+    while os.path.lexists(path):
+        number += 1
+        path = folder.with_name(f"{first}-{number}")
+    return path
 
 
 def remove(made: Path) -> None:
-    """Remove a folder that is not ready."""
+    """Remove a folder that is not ready, as far as that can be done.
+
+    Parameters
+    ----------
+    made
+        The folder; nothing that is left of it bears a name of the user's.
+    """
     shutil.rmtree(made, ignore_errors=True)
 
 
 def clear(folder: Path) -> None:
-    """Remove what runs that were killed have left beside a folder; nobody else makes it now."""
+    """Remove what runs that were killed have left beside a folder; nobody else makes it now.
+
+    Parameters
+    ----------
+    folder
+        The folder; its own files stay.
+    """
     start = hidden(folder, _PARTIAL).name
-    for each in folder.parent.iterdir():
-        if each.name.startswith(start):
-            remove(each)
+    try:
+        left = [each for each in folder.parent.iterdir() if each.name.startswith(start)]
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    for each in left:
+        remove(each)

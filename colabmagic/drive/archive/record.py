@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import time
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
@@ -98,8 +99,8 @@ def recorded(folder: Path) -> Record | None:
         The folder; one that was made anew under the name is not ours.
     """
     found = None
-    with contextlib.suppress(OSError, ValueError):
-        found = json.loads(marker_of(folder).read_text("utf-8"))
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        found = json.loads(_text(marker_of(folder)))
         inode = folder.stat().st_ino
     if not isinstance(found, dict):
         return None
@@ -221,6 +222,12 @@ def some(names: tuple[str, ...]) -> str:
 def _counted(count: int) -> str:
     """Return ``1 file``, ``2 files``."""
     return "1 file" if count == 1 else f"{count:,} files"
+
+
+def _text(marker: Path) -> str:
+    """Return what a record holds; nothing of a pipe, which could hold us up."""
+    is_file = stat.S_ISREG(marker.lstat().st_mode)
+    return marker.read_text("utf-8") if is_file else ""
 
 
 def _read(facts: dict[str, Any]) -> Record | None:

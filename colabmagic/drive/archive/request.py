@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from colabmagic.drive.errors import (
     DrivePathError,
     TargetFullError,
 )
+from colabmagic.drive.transfer.workroom import where
 from colabmagic.drive.watching.mounts import TABLE, drive_mounts, inside
 from colabmagic.drive.words import quoted, shown
 from colabmagic.host.detect import detect
@@ -114,7 +114,7 @@ def refuse_in_drive(folder: Path, archive: str, table: Path = TABLE) -> None:
     """
     for mount in drive_mounts(table):
         if mount.readonly and inside(str(folder), mount.path):
-            other = Path(tempfile.gettempdir()) / folder.name
+            other = Path(where()) / folder.name
             raise TargetFullError(
                 f"{shown(folder)} is in Drive, which is read-only here",
                 seen=f"mounted at {shown(mount.path)}",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
 import os
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from colabmagic.drive.archive import partial, record
 from colabmagic.drive.archive.archives import (
@@ -31,6 +29,7 @@ from colabmagic.drive.errors import (
     DriveError,
     TargetFullError,
 )
+from colabmagic.drive.transfer import checksum
 from colabmagic.drive.transfer.beside import PART, hidden
 from colabmagic.drive.transfer.download import (
     PART_BYTES,
@@ -39,7 +38,7 @@ from colabmagic.drive.transfer.download import (
     download,
     refuse_without_bytes,
 )
-from colabmagic.drive.transfer.locks import refuse_full
+from colabmagic.drive.transfer.locks import refuse_full, unwritable
 from colabmagic.drive.transfer.reader import open_ranges
 from colabmagic.drive.watching.mounts import mount_at
 from colabmagic.drive.words import quoted, resolved, shown
@@ -52,8 +51,6 @@ if TYPE_CHECKING:
     from colabmagic.drive.api.files import Files, RemoteFile
     from colabmagic.drive.archive.members import Target
     from colabmagic.drive.archive.record import Record
-
-_HASHED_AT_ONCE: Final = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,10 +191,8 @@ class _Stage:
     keep_archive: bool
     progress: Progress
     newest: bool = False
-
-    def __post_init__(self) -> None:
-        self.began = time.monotonic()
-        self.remote: RemoteFile | None = None
+    began: float = field(default_factory=time.monotonic)
+    remote: RemoteFile | None = None
 
     def hit(self) -> Staged | None:
         """Return what is here, if it is what Drive has: one request, and a short look."""
@@ -235,7 +230,7 @@ class _Stage:
         refuse_without_bytes(remote)
         partial.clear(self.folder)
         local = self._local()
-        here = _is_content(local, remote)
+        here = checksum.is_content(local, remote)
         if self.keep_archive and local.exists() and not here and not self._kept():
             raise TargetFullError(
                 f"{clean(str(local))} is there already, and is another file",
@@ -353,7 +348,7 @@ class _Stage:
         mark_ns = before.mark_ns if before else 0
         try:
             mine = partial.put_in_place(job.made, self.folder, mark_ns)
-        except BaseException:
+        except BaseException:  # also Ctrl-C
             if before is None:  # there is nothing that it could be the record of
                 record.marker_of(self.folder).unlink(missing_ok=True)
             raise
@@ -367,6 +362,15 @@ class _Stage:
             notes.append(f"the folder held {clean(before.path)} before")
         return notes
 
+    def _is_free(self) -> bool:
+        """Tell whether nothing is there, or an empty folder."""
+        try:
+            return not any(self.folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return not os.path.lexists(self.folder)
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
+
     def refuse_occupied(self) -> None:
         """Refuse to replace a folder that is not ours: also one made anew since then."""
         if os.path.ismount(self.folder) or mount_at(self.folder) is not None:
@@ -376,9 +380,7 @@ class _Stage:
                 hint=f"a folder in it: %mount_drive --stage {quoted(self.archive)} "
                 f"--to {quoted(inside)}",
             )
-        if not self.folder.exists() or record.recorded(self.folder) is not None:
-            return
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
+        if record.recorded(self.folder) is not None or self._is_free():
             return
         other = self.folder.with_name(f"{self.folder.name}-2")
         raise TargetFullError(
@@ -389,18 +391,3 @@ class _Stage:
             hint=f"%mount_drive --stage {quoted(self.archive)} --to {quoted(other)}\n"
             "or rename that one",
         )
-
-
-def _is_content(local: Path, remote: RemoteFile) -> bool:
-    """Tell whether a file that is here has the content of one on Drive."""
-    digest = hashlib.md5(usedforsecurity=False)
-    try:
-        with local.open("rb") as file:
-            if file.seek(0, io.SEEK_END) != remote.size:
-                return False
-            file.seek(0)
-            while data := file.read(_HASHED_AT_ONCE):
-                digest.update(data)
-    except OSError:
-        return False
-    return digest.hexdigest() == remote.md5

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.drive.account.colab_account import authenticate, secret
 from colabmagic.drive.errors import (
     DriveError,
     MountFailedError,
@@ -42,8 +41,6 @@ from colabmagic.drive.words import quoted, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-
-__all__ = ["Mounted", "authenticate", "flush_and_unmount", "mount", "secret"]
 
 _ROOT: Final = Path("/")
 # What Colab's mount may take besides the two waits that get our time limit: it gives its
@@ -174,7 +171,7 @@ def mount(  # noqa: PLR0913 (the options of %mount_drive)
                 moved = _make_room(wish.path, move_aside=move_aside)
             notes += _mount_anew(wish)
             _clear_away(wish, standing)
-    except BaseException as error:
+    except BaseException as error:  # Ctrl-C too: what was moved comes back
         _undo(wish.path, moved, error)
         raise
     return Mounted(

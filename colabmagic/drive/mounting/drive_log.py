@@ -10,8 +10,12 @@ import os
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from colabmagic.drive.words import home as users_home
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FOLDER: Final = ".config/Google/DriveFS/Logs"
 NAMES: Final = ("drive_fs.txt", "timeouts.txt")
@@ -64,7 +68,7 @@ def log_folder(home: Path | None = None) -> Path:
     home
         The user's folder; that of this process where left out.
     """
-    return (Path.home() if home is None else home) / FOLDER
+    return (users_home() if home is None else home) / FOLDER
 
 
 def mark(home: Path | None = None) -> LogMark:

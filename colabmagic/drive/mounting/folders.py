@@ -19,10 +19,11 @@ from colabmagic.drive.errors import (
     MountUnsupportedError,
 )
 from colabmagic.drive.report import MountReport
+from colabmagic.drive.session import client
 from colabmagic.drive.state_report import StatusReport
 from colabmagic.drive.watching.mounts import inside
 from colabmagic.drive.watching.own_use import working_directory
-from colabmagic.drive.words import shown
+from colabmagic.drive.words import home, shown
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Unknown
@@ -52,7 +53,7 @@ def default_path(env: Mapping[str, str] | None = None) -> Path:
     env
         Environment variables; those of the process where left out.
     """
-    return COLABS if on_colab(env) else Path.home() / COLABS.name
+    return COLABS if on_colab(env) else home() / COLABS.name
 
 
 def on_colab(env: Mapping[str, str] | None = None) -> bool:
@@ -140,9 +141,9 @@ def _no_place(path: Path, *, also_full: bool) -> str | None:
     for each in mounts.drive_mounts():
         if inside(str(above), each.path):
             return f"it lies in Drive itself, which is at {shown(each.path)}, read-only"
-    while not above.exists() and above != above.parent:
+    while not os.path.exists(above) and above != above.parent:  # noqa: PTH110 (as below)
         above = above.parent
-    if not above.is_dir() or not os.access(above, os.W_OK):
+    if not (os.path.isdir(above) and os.access(above, os.W_OK)):  # noqa: PTH112
         return (
             f"{shown(above)} cannot be written by you: another folder, such as ~/drive"
         )
@@ -152,8 +153,17 @@ def _no_place(path: Path, *, also_full: bool) -> str | None:
     return None
 
 
-def mount_colab(plan: Plan) -> MountReport:
-    """Mount by Google's own program."""
+def mount_colab(plan: Plan, tell: Callable[[str], object] | None = None) -> MountReport:
+    """Mount by Google's own program.
+
+    Parameters
+    ----------
+    plan
+        With its path.
+    tell
+        Gets at once what the end of an old mount costs: whoever hears of it only in a
+        report hears nothing where the new mount fails.
+    """
     from colabmagic.drive.mounting import colab  # noqa: PLC0415 (on Colab alone)
 
     assert plan.path is not None
@@ -164,6 +174,7 @@ def mount_colab(plan: Plan) -> MountReport:
         timeout_s=plan.timeout_s,
         move_aside=plan.move_aside,
         sysroot=SYSROOT,
+        notify=tell,
     )
     return MountReport(
         mode="colab", path=done.path, reused=done.reused, readonly=done.readonly,
@@ -193,7 +204,7 @@ def mount_fuse(plan: Plan, drive: Drive) -> MountReport:
             api_root=transport.api_root,
             drive_id=drive.files.drive_id,
         )
-    except BaseException:
+    except BaseException:  # Ctrl-C too: what was moved comes back
         for each in moved:
             aside.put_back(plan.path, each)
         raise
@@ -236,17 +247,11 @@ def watch(
     from colabmagic.drive.watching.watch import Watcher  # noqa: PLC0415
 
     def remount() -> object:
-        from colabmagic.drive import service  # noqa: PLC0415 (in a circle)
-
         again = replace(
             plan, path=path, force=True, move_aside=False,
             timeout_s=min(plan.timeout_s, _REMOUNT_S),
         )  # fmt: skip
-        return (
-            mount_colab(again)
-            if mode == "colab"
-            else mount_fuse(again, service.client())
-        )
+        return mount_colab(again) if mode == "colab" else mount_fuse(again, client())
 
     def not_uploaded() -> tuple[Path, ...]:
         from colabmagic.drive.mounting.pending import look_for_pending  # noqa: PLC0415 (on Colab)
@@ -328,8 +333,8 @@ def unmount(path: Path, mode: str, timeout_s: float) -> tuple[str, ...]:
             from colabmagic.drive.mounting import colab  # noqa: PLC0415 (on Colab alone)
 
             notes += colab.flush_and_unmount(timeout_s, sysroot=SYSROOT)
-    except BaseException:
-        if notes and here is not None:  # it is still there, and so are we
+    except BaseException:  # Ctrl-C too: it is still there, and so are we
+        if notes and here is not None:
             with contextlib.suppress(OSError):
                 os.chdir(here)
         raise
@@ -383,7 +388,7 @@ def status_of_others() -> StatusReport:
     if not on_colab():
         return StatusReport(mode=None)
     table = mount_table(SYSROOT)
-    found = [row for row in drive_mounts(table) if row.kind == "fuse.drive"]
+    found = [row for row in drive_mounts(table) if row.is_colabs]
     if not found:
         return StatusReport(mode=None)
     note = "it was mounted by drive.mount; %mount_drive takes it over, and watches it"

@@ -31,7 +31,7 @@ from colabmagic.drive.errors import (
 from colabmagic.drive.watching.mounts import SUBTYPE, MountPoint, detach, mount_at
 from colabmagic.drive.watching.own_use import open_files
 from colabmagic.drive.watching.probe import Health, probe
-from colabmagic.drive.words import named, quoted, shown
+from colabmagic.drive.words import home, named, quoted, shown
 from colabmagic.host.child import ask, program
 from colabmagic.host.process import ended, start_service
 
@@ -121,7 +121,7 @@ def another(path: Path) -> str:
     path
         The one that will not do.
     """
-    return "~/drive" if path != Path.home() / "drive" else "~/gdrive"
+    return "~/drive" if path != home() / "drive" else "~/gdrive"
 
 
 def unmount(path: Path) -> None:
@@ -248,7 +248,7 @@ def _start(path: Path, packed: bytes, timeout_s: float) -> MountPoint:
             return there
         seen = complaint or _how_it_ended(daemon, timeout_s)
         raise _failure(path, told, seen)  # noqa: TRY301 (the daemon has to go)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: neither process nor mount stays
         _kill(daemon)
         with contextlib.suppress(DriveError):
             detach(path)

@@ -92,10 +92,6 @@ def _answers(method: Method) -> Method:
             if isinstance(error, IntegrityError):  # it has changed on Drive
                 self.tree.forget()
             raise OSError(number, os.strerror(number)) from None
-        except NotADirectoryError:
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-        except RecursionError:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
 
     return answered  # type: ignore[return-value]
 
@@ -239,7 +235,7 @@ def _nanoseconds(modified: str) -> int:
     """Return a time of Drive's for the kernel."""
     try:
         return int(datetime.fromisoformat(modified).astimezone(UTC).timestamp() * 1e9)
-    except ValueError:
+    except (ValueError, OverflowError):  # before the year 1 in UTC, or after 9999
         return 0
 
 

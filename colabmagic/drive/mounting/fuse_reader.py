@@ -9,9 +9,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.drive.api import budget
-from colabmagic.drive.api.files import FILES
 from colabmagic.drive.errors import IntegrityError
+from colabmagic.drive.transfer.ranges import ask
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -84,7 +83,7 @@ class Reader:
                 self._fetch_ahead(piece)
             try:
                 data = piece.data.result()
-            except BaseException:
+            except Exception:  # also that `close` has cancelled it
                 with self._lock, contextlib.suppress(ValueError):
                     self._pieces.remove(piece)  # the next read asks anew
                 raise
@@ -140,16 +139,7 @@ class Reader:
         """Fetch a range; what the server sends must be what was asked for."""
         seen = ""
         for _ in range(_TRIES):
-            response = self._files.transport.request(
-                "GET",
-                f"{FILES}/{self._remote.id}",
-                cost=budget.DOWNLOAD,
-                params={"alt": "media", "supportsAllDrives": "true"},
-                headers={
-                    "Range": f"bytes={start}-{end - 1}",
-                    "Accept-Encoding": "identity",
-                },
-            )
+            response = ask(self._files.transport, self._remote, start, end)
             data: bytes = response.content
             seen = response.headers.get("Content-Range", "no Content-Range")
             expected = f"bytes {start}-{end - 1}/{self._size}"

@@ -6,7 +6,10 @@ without bytes. Each gets a name of its own here, always the same one.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -30,6 +33,10 @@ _MINE: Final = RemoteFile(id="root", name=MY_DRIVE, mime_type=FOLDER)
 _TEAMS: Final = RemoteFile(id="shared", name=SHARED, mime_type=FOLDER)
 _LONGEST: Final = 255  # bytes of a name, on Linux
 _SLASH: Final = "\N{FULLWIDTH SOLIDUS}"
+_LONE: Final = re.compile(
+    r"[\ud800-\udfff]"
+)  # half a letter, which no name here can have
+_UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
 _ONE_BY_ONE: Final = 3  # names asked for singly before the whole folder is listed
 _MOST_FOLDERS: Final = 1000
 _DOCUMENTS: Final = {
@@ -65,7 +72,7 @@ def local_name(file: RemoteFile) -> str:
     file
         On Drive.
     """
-    name = file.name.replace("/", _SLASH).replace("\0", "")
+    name = _LONE.sub(_UNKNOWN, file.name).replace("/", _SLASH).replace("\0", "")
     if name in {"", ".", ".."}:
         return _with_id(name, file.id)
     if file.is_document:
@@ -99,7 +106,17 @@ def _with_id(name: str, file_id: str) -> str:
 
 def _needs_listing(name: str) -> bool:
     """Tell whether a name may be one that Drive does not have as it is."""
-    return _SLASH in name or " (id " in name or name.endswith(_SUFFIXES)
+    return (
+        _SLASH in name
+        or _UNKNOWN in name
+        or " (id " in name
+        or name.endswith(_SUFFIXES)
+    )
+
+
+def _refusal(number: int, path: str) -> OSError:
+    """Return the system's own error for a path."""
+    return OSError(number, os.strerror(number), path)
 
 
 @dataclass
@@ -158,7 +175,7 @@ class Tree:
         current, above = _ROOT, {_ROOT.id}
         for name in PurePosixPath(path).parts[1:]:
             if not current.is_folder:
-                raise NotADirectoryError(path)
+                raise _refusal(errno.ENOTDIR, path)
             found = self._child(current, name)
             if found is None:
                 raise DriveFileNotFoundError(
@@ -167,7 +184,7 @@ class Tree:
             if found.target_id is not None:
                 found = self._target(found)
                 if found.id in above:
-                    raise RecursionError(path)
+                    raise _refusal(errno.ELOOP, path)
             above.add(found.id)
             current = found
         return current
@@ -178,11 +195,11 @@ class Tree:
         Parameters
         ----------
         path
-            As for `stat`.
+            As for `stat`; what is raised too.
         """
         folder = self.stat(path)
         if not folder.is_folder:
-            raise NotADirectoryError(path)
+            raise _refusal(errno.ENOTDIR, path)
         known = self._known(folder)
         with known.lock:
             self._list(folder, known)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from colabmagic.drive.mounting.drive_log import clean
-from colabmagic.host import command
+from colabmagic.drive.watching.mounts import device_at
+from colabmagic.host.child import ask
 
 TIMEOUT_S: Final = 10.0
 LIMIT: Final = 1000
@@ -90,13 +91,16 @@ def look_for_pending(
     timeout_s
         Stop after so many seconds; what was found until then counts.
     """
-    child = command.run(
-        [sys.executable, "-I", "-S", "-c", _CHILD, str(root), str(since_s), str(limit)],
-        timeout_s=timeout_s,
-    )
+    given = [str(root), str(since_s), str(limit)]
+    # A mount that hangs keeps a child that is stuck in it: no second one is sent after it.
+    key = f"pending {root} {device_at(root)}"
     paths: list[Path] = []
     summary: dict[str, object] = {}
-    trouble = child.error or ("it does not answer" if child.timed_out else None)
+    try:
+        child = ask([sys.executable, "-I", "-S", "-c", _CHILD, *given], timeout_s, key)
+    except OSError as error:
+        return Pending(paths=(), seen=0, complete=False, trouble=error.strerror)
+    trouble = "it does not answer" if child.returncode is None else None
     for line in child.stdout.splitlines():
         try:
             said = json.loads(line)
@@ -108,6 +112,10 @@ def look_for_pending(
             trouble = clean(str(said["trouble"]))
         else:
             summary = said
+    if trouble is None and not summary:  # that it found nothing must not be concluded
+        trouble = (
+            clean(child.stderr[-200:]) or f"its child ended with {child.returncode}"
+        )
     seen = summary.get("seen", len(paths))
     return Pending(
         paths=tuple(paths),

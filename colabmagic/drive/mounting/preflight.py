@@ -156,7 +156,8 @@ def why_it_stays(path: Path) -> str | None:
         here = None
     if path.parent == path.parent.parent:
         return "it is a folder of the system"
-    if path == Path.home() or path in Path.home().parents:
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (no error where there is none)
+    if path == home or path in home.parents:
         return "your home is in it"
     if here is not None and (path == here or path in here.parents):
         return "the working directory is in it"
@@ -322,19 +323,6 @@ def _refuse_full(place: Place, aside: str) -> MountpointError:
         seen=seen,
         hint=hint,
     )
-
-
-def refusal(facts: ColabFacts, place: Place) -> DriveMountError | None:
-    """Say why Drive cannot be mounted there by Colab's means, or None.
-
-    Parameters
-    ----------
-    facts
-        Of `colab_facts`.
-    place
-        Of `look`.
-    """
-    return refuse_host(facts) or refuse_name(place.path) or refuse_place(place)
 
 
 def another(path: Path) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +18,21 @@ from colabmagic.drive.errors import (
     MountHungError,
     MountpointError,
 )
-from colabmagic.drive.mounting.drive_log import clean
 from colabmagic.drive.mounting.pending import Pending, look_for_pending
 from colabmagic.drive.mounting.preflight import another
+from colabmagic.drive.watching import mounts
 from colabmagic.drive.watching.mounts import MountPoint, drive_mounts, mount_at
 from colabmagic.drive.watching.own_use import WorkingDirectory
 from colabmagic.drive.watching.probe import Health, Probe, look
 from colabmagic.drive.words import named, quoted, shown
-from colabmagic.host import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     Tell = Callable[[str], object]
 
-COLABS_KIND: Final = "fuse.drive"
 _GONE: Final = frozenset({errno.ENOTCONN, errno.ENOENT, errno.ESTALE})
 _DETACH_TIMEOUT_S: Final = 10.0
-_MOST_LAYERS: Final = 4  # mounts on top of each other
 _POLL_S: Final = 1.0
 _COME_BACK_S: Final = 2.0
 
@@ -100,7 +96,7 @@ def find_standing(path: Path | None, sysroot: Path = Path("/")) -> Standing:
     table = mount_table(sysroot)
     if path is not None:
         _check_foreign(path, table)
-    points = [point for point in drive_mounts(table) if is_colabs(point)]
+    points = [point for point in drive_mounts(table) if point.is_colabs]
     points.sort(key=lambda point: point.path != path)
     alive, dead, doubtful = [], [], []
     for point in points:
@@ -114,21 +110,10 @@ def find_standing(path: Path | None, sysroot: Path = Path("/")) -> Standing:
     return Standing(alive=tuple(alive), dead=tuple(dead), doubtful=tuple(doubtful))
 
 
-def is_colabs(point: MountPoint) -> bool:
-    """Tell whether a mount is Colab's Drive, and not one of ours.
-
-    Parameters
-    ----------
-    point
-        A row of the mount table.
-    """
-    return point.kind == COLABS_KIND
-
-
 def _check_foreign(path: Path, table: Path) -> None:
     """Refuse a place where something else is mounted, or inside of Drive."""
     here = mount_at(path, table)
-    if here is not None and not is_colabs(here):
+    if here is not None and not here.is_colabs:
         raise MountpointError(
             f"something else is mounted at {path}",
             seen=f"{shown(here.source)!r} of type {shown(here.kind)!r}",
@@ -243,27 +228,12 @@ def detach(path: Path, sysroot: Path = Path("/")) -> None:
     MountFailedError
         It is still there.
     """
-    table, said = mount_table(sysroot), ""
-    for _ in range(_MOST_LAYERS):
-        if mount_at(path, table) is None:
-            return
-        said = _unmount(path, sysroot)
-    if mount_at(path, table) is not None:
-        raise MountFailedError(
-            f"the old mount at {shown(path)} cannot be taken away",
-            seen=clean(said) or "umount says nothing",
-            hint="restart the machine: Runtime > Disconnect and delete runtime",
-        )
-
-
-def _unmount(path: Path, sysroot: Path) -> str:
-    """Take one mount away, if that can be done; return what the programs say."""
-    arguments = [str(sysroot / "bin/umount"), "-f", "-l", "--", str(path)]
-    done = command.run(arguments, timeout_s=_DETACH_TIMEOUT_S)
-    if not done.ok and os.geteuid() != 0:
-        arguments = ["fusermount3", "-u", "-z", "--", str(path)]
-        done = command.run(arguments, timeout_s=_DETACH_TIMEOUT_S)
-    return done.error or done.stderr
+    mounts.detach(
+        path,
+        _DETACH_TIMEOUT_S,
+        table=mount_table(sysroot),
+        umount=str(sysroot / "bin/umount"),
+    )
 
 
 @contextlib.contextmanager

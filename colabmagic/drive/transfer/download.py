@@ -17,11 +17,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 import requests
 
-from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import goes_on
-from colabmagic.drive.api.files import FILES, Files, RemoteFile
-from colabmagic.drive.api.http import connection_failed
-from colabmagic.drive.api.refusals import refusal
+from colabmagic.drive.api.bodies import arriving
+from colabmagic.drive.api.unanswered import connection_failed, goes_on
 from colabmagic.drive.errors import (
     DriveError,
     IntegrityError,
@@ -33,7 +30,8 @@ from colabmagic.drive.transfer.ranges import (
     FAST,
     TICK_S,
     Pace,
-    is_range,
+    ask,
+    fits,
     part_size,
     total_of,
 )
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
+    from colabmagic.drive.api.files import Files, RemoteFile
     from colabmagic.drive.api.http import Transport
 
 PART_BYTES: Final = 32 * 2**20
@@ -367,32 +366,15 @@ class _Download:
 
     def _answer(self, start: int, end: int) -> int:
         """Ask for a range once; return how many bytes came."""
-        transport = self.transport
-        params = {"alt": "media", "supportsAllDrives": "true"}
-        if self.acknowledge_abuse:
-            params["acknowledgeAbuse"] = "true"
-        response = transport.request(
-            "GET",
-            f"{FILES}/{self.remote.id}",
-            cost=budget.DOWNLOAD,
-            params=params,
-            headers={
-                "Range": f"bytes={start}-{end - 1}",
-                "Accept-Encoding": "identity",
-            },
-            stream=True,
-            stop=self._stop,
-        )
+        response = ask(
+            self.transport, self.remote, start, end,
+            acknowledge_abuse=self.acknowledge_abuse, stream=True, stop=self._stop,
+        )  # fmt: skip
         with response:
-            whole = response.status_code == requests.codes.ok
-            if whole and (start, end) != (0, self.journal.size):
-                return 0  # it ignored the range
             if total_of(response) not in {None, str(self.journal.size)}:
                 raise IntegrityError("the file has changed", hint="run it again")
-            if not whole and not is_range(response, start, end, self.journal.size):
-                return 0
-            if response.status_code not in {requests.codes.ok, requests.codes.partial}:
-                raise refusal(response)
+            if not fits(response, start, end, self.journal.size):
+                return 0  # as where the range was ignored
             return self._store(response, start, end)
 
     def _store(self, response: requests.Response, start: int, end: int) -> int:
@@ -402,8 +384,8 @@ class _Download:
         """
         position = start
         with contextlib.suppress(requests.RequestException, OSError):
-            for piece in response.iter_content(
-                _PIECE if self._wide.is_set() else _PIECE_ALONE
+            for piece in arriving(
+                response, _PIECE if self._wide.is_set() else _PIECE_ALONE
             ):
                 if position + len(piece) > end:
                     break  # more than was asked for

@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 
     from colabmagic.drive.api.files import RemoteFile
 
-_WAIT_S: Final = (
-    0.5  # then it is looked again: a wait without end would not hear Ctrl-C
-)
-
-
+_WAIT_S: Final = 0.5  # then it is looked again: a wait without end does not hear Ctrl-C
 _NOTED_BYTES: Final = 2**20  # so often is noted how far a range has come,
 _NOTED_S: Final = 0.02  # and so often where they come slowly
 
@@ -146,7 +142,7 @@ class Journal:
             raise self._not_ours()
         if os.fstat(self._data).st_size != self.size:
             return  # another file
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError, OverflowError):
             part_bytes = int(known.pop("part_bytes"))
             if known == identity and part_bytes > 0:
                 self.part_bytes = part_bytes
@@ -174,7 +170,7 @@ class Journal:
             self._log.write("\n".join(lines) + "\n")
             self._log.flush()
             fresh.replace(log)
-        except BaseException:
+        except BaseException:  # also Ctrl-C
             fresh.unlink(missing_ok=True)
             raise
 
@@ -359,7 +355,7 @@ def _set_mode(descriptor: int, mode: int) -> None:
 
 def _read_log(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """Return what a journal is of, and its lines; None if it is none of ours."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         if stat.S_ISREG(path.lstat().st_mode):
             text = path.read_text("utf-8")
             first, *rest = text.rpartition("\n")[0].split("\n")  # the last may be cut

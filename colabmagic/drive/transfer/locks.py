@@ -41,15 +41,14 @@ def locked(part: Path) -> int:
             0o666,
         )
         try:
-            locked = try_lock(descriptor)
-            ours = locked and _is_at(descriptor, part)
-        except BaseException:
+            is_free = try_lock(descriptor)
+            if is_free and _is_at(descriptor, part):
+                return descriptor
+        except BaseException:  # also Ctrl-C: what stays open stays locked
             os.close(descriptor)
             raise
-        if ours:
-            return descriptor
         os.close(descriptor)
-        if not locked:
+        if not is_free:
             raise BlockingIOError
         # else whoever had it has just given it its name
 
@@ -68,6 +67,11 @@ def lock(path: Path) -> int | None:
     ----------
     path
         Of the lock; who has it removes it, and closes the descriptor.
+
+    Raises
+    ------
+    TargetFullError
+        It cannot be made.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

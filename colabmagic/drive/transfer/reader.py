@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
-from colabmagic.drive.api import budget
-from colabmagic.drive.api.files import FILES
+from colabmagic.drive.api.bodies import arriving
 from colabmagic.drive.calls import stoppable
 from colabmagic.drive.errors import DriveTransferError, IntegrityError
 from colabmagic.drive.transfer.download import refuse_without_bytes
-from colabmagic.drive.transfer.ranges import is_range
+from colabmagic.drive.transfer.ranges import ask, fits
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ _MOST_BYTES: Final = 32 * 2**20
 _WHOLE_BYTES: Final = 4 * 2**20  # a file so small is fetched at once
 _REMEMBERED_BYTES: Final = 64 * 2**20
 _BUFFER: Final = 64 * 1024
+_PIECE: Final = 2**20
 
 
 def open_ranges(files: Files, remote: RemoteFile) -> io.BufferedReader:
@@ -224,32 +224,17 @@ def fetch(transport: Transport, remote: RemoteFile, start: int, end: int) -> byt
     for attempt in range(transport.attempts):
         if attempt:
             transport.waits.wait(attempt - 1)
-        response = transport.request(
-            "GET",
-            f"{FILES}/{remote.id}",
-            cost=budget.DOWNLOAD,
-            params={"alt": "media", "supportsAllDrives": "true"},
-            headers={
-                "Range": f"bytes={start}-{end - 1}",
-                "Accept-Encoding": "identity",
-            },
-            stream=True,
-        )
-        with response:
+        with ask(transport, remote, start, end, stream=True) as response:
             seen = response.headers.get("Content-Range", "no Content-Range")
-            whole = response.status_code == requests.codes.ok
-            if (
-                (start, end) == (0, remote.size)
-                if whole
-                else _fits(response, start, end, remote)
-            ):
-                try:
-                    data: bytes = response.content
-                except (requests.RequestException, OSError) as error:
-                    seen = type(error).__name__
-                else:
-                    if len(data) == end - start:
-                        return data
+            if not fits(response, start, end, remote.size or 0):
+                continue
+            try:
+                data = _read(response, end - start)
+            except (requests.RequestException, OSError) as error:
+                seen = type(error).__name__
+                continue
+        if len(data) == end - start:
+            return data
     raise DriveTransferError(
         f"{clean(remote.name)} was not sent as it was asked for",
         seen=clean(seen[:80]),
@@ -257,8 +242,12 @@ def fetch(transport: Transport, remote: RemoteFile, start: int, end: int) -> byt
     )
 
 
-def _fits(
-    response: requests.Response, start: int, end: int, remote: RemoteFile
-) -> bool:
-    """Tell whether an answer is the range that was asked for."""
-    return is_range(response, start, end, remote.size or 0)
+def _read(response: requests.Response, size: int) -> bytes:
+    """Return the body of an answer; of one that is larger than it may be, a little more."""
+    pieces, came = [], 0
+    for piece in arriving(response, _PIECE):
+        pieces.append(piece)
+        came += len(piece)
+        if came > size:
+            break
+    return b"".join(pieces)

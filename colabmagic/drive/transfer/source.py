@@ -12,7 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.drive.api.answers import unlike_google
+from colabmagic.drive.api.refusals import unlike_google
 from colabmagic.drive.errors import (
     DriveError,
     DrivePathError,
@@ -26,6 +26,43 @@ if TYPE_CHECKING:
 
 _UNIT: Final = 256 * 1024  # a chunk is a multiple of it, except the last
 _BLOCK: Final = 2**22
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path leads to a folder.
+
+    Parameters
+    ----------
+    path
+        On this machine.
+
+    Raises
+    ------
+    DrivePathError
+        Nobody can tell: the way there is closed, or a mount on it does not answer.
+    """
+    return stat.S_ISDIR(_kind(path))
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether a path leads to anything; see `is_folder`.
+
+    Parameters
+    ----------
+    path
+        On this machine.
+    """
+    return _kind(path) != 0
+
+
+def _kind(path: Path) -> int:
+    """Return what kind of file a path leads to; 0 for nothing."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
 
 
 def check_source(path: Path) -> None:

@@ -16,17 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 from colabmagic.drive.api import budget
 from colabmagic.drive.api.address import Address
 from colabmagic.drive.api.answers import (
-    connection_failed,
-    goes_on,
     has_object,
     object_of,
     read_refusal,
     retry_after,
-    unlike_google,
 )
 from colabmagic.drive.api.files import FILES, Files, RemoteFile
-from colabmagic.drive.api.refusals import session_lost
-from colabmagic.drive.api.twins import first_of, settled
+from colabmagic.drive.api.refusals import session_lost, unlike_google
+from colabmagic.drive.api.twins import first_of, left_behind, settled
+from colabmagic.drive.api.unanswered import connection_failed, goes_on
 from colabmagic.drive.errors import (
     AmbiguousPathError,
     ConnectionFailedError,
@@ -86,8 +84,17 @@ def upload(  # noqa: PLR0913 (by keyword)
     progress
         Called with a number of bytes that the server has.
 
+    Returns
+    -------
+    Transferred
+        What was done; ``fetched_bytes`` are those that were sent.
+
     Raises
     ------
+    IntegrityError
+        The file here changed meanwhile: Drive has what it had before. Or bytes changed on
+        the way, each time: a new file is in the trash then, and the content that one had
+        before is its revision before this one.
     DriveError
         It is not there; what was there before still is.
     """
@@ -165,7 +172,8 @@ class _Upload:
                 with contextlib.suppress(DriveError):
                     self.files.trash(new.id)
         return IntegrityError(
-            f"{self.name} on Drive is not {self.source.name}: bytes changed on the way",
+            f"{clean(self.name)} on Drive is not {clean(self.source.name)}: bytes changed "
+            "on the way",
             seen=f"MD5 {clean(str(made.md5))} there, {self.source.md5} here",
             hint="run it again",
         )
@@ -189,6 +197,11 @@ class _Upload:
     def _present(self) -> RemoteFile | None:
         """Return the file that has the name already."""
         found = settled(self._named, self.files.transport.waits)
+        if len(found) > 1 and (left := left_behind(found)):
+            for each in left:
+                with contextlib.suppress(DriveError):  # it may be another account's
+                    self.files.trash(each.id)
+            found = self._named()
         if len(found) > 1:
             raise AmbiguousPathError(
                 f"{len(found)} files are called {self.name!r} in that folder",
@@ -274,43 +287,53 @@ class _Upload:
         """Send chunk after chunk; after each trouble the server says what it has."""
         position: int | None = 0
         while True:
-            response = None
             try:
-                if position is None:
-                    response = self._put(address, b"", f"bytes */{self.source.size}")
-                else:
-                    response = self._chunk(address, position)
+                response = self._asked(address, position)
             except ConnectionFailedError as error:
                 self._fail(error)
                 position = None
                 continue
-            if response.status_code in _DONE and not has_object(response):
-                self._fail(connection_failed(EOFError(), self.files.transport.api_root))
-                position = None
-                continue
-            if response.status_code in _DONE:
+            if response.status_code in _DONE and has_object(response):
                 self._report(self.source.size)
-                meta: dict[str, Any] = object_of(response)
-                return meta
+                return object_of(response)
             if response.status_code == _INCOMPLETE:
-                reached = _reached(response)
-                self.source.arrived(reached)
-                if position is not None and reached <= position and self.source.size:
-                    self._fail(
-                        connection_failed(EOFError(), self.files.transport.api_root)
-                    )
-                else:
-                    self._failures = 0
-                position = reached
-                self._report(reached)
+                position = self._kept(response, position)
                 continue
-            refused = read_refusal(response)
-            if response.status_code in _GONE:
-                raise session_lost(refused)
-            if not refused.retryable:
-                raise refused
-            self._fail(refused, retry_after(response))
+            self._get_over(response)
             position = None
+
+    def _asked(self, address: Address, position: int | None) -> requests.Response:
+        """Send the next chunk; where it is not known which that is, ask."""
+        if position is None:
+            return self._put(address, b"", f"bytes */{self.source.size}")
+        return self._chunk(address, position)
+
+    def _kept(self, response: requests.Response, position: int | None) -> int:
+        """Return how many bytes the server has; that it took none of a chunk is a trouble."""
+        reached = _reached(response)
+        self.source.arrived(reached)
+        if position is not None and reached <= position and self.source.size:
+            self._fail(self._broken())
+        else:
+            self._failures = 0
+        self._report(reached)
+        return reached
+
+    def _get_over(self, response: requests.Response) -> None:
+        """Wait after an answer that is none; raise what does not pass by itself."""
+        if response.status_code in _DONE:  # and without the file: it was cut off
+            self._fail(self._broken())
+            return
+        refused = read_refusal(response)
+        if response.status_code in _GONE:
+            raise session_lost(refused)
+        if not refused.retryable:
+            raise refused
+        self._fail(refused, retry_after(response))
+
+    def _broken(self) -> ConnectionFailedError:
+        """Return the error for a connection that ended too early."""
+        return connection_failed(EOFError(), self.files.transport.api_root)
 
     def _fail(self, error: DriveError, asked: float | None = None) -> None:
         """Wait after a trouble; too many in a row are an error."""

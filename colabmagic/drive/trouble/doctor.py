@@ -16,13 +16,18 @@ import requests
 from google.auth.exceptions import GoogleAuthError
 
 from colabmagic.drive.account import auth, tokens
-from colabmagic.drive.api import budget
-from colabmagic.drive.api.answers import failure, number_at, object_at, text_at
-from colabmagic.drive.api.http import API_ROOT, Transport, renew
+from colabmagic.drive.api.about import about
+from colabmagic.drive.api.http import API_ROOT, Transport
+from colabmagic.drive.api.renewal import renew
+from colabmagic.drive.api.unanswered import failure
+from colabmagic.drive.client import API_ROOT_VARIABLE
 from colabmagic.drive.errors import DriveError, NoCredentialsError
+from colabmagic.drive.report import Account, counted
 from colabmagic.drive.trouble import last_error
 from colabmagic.drive.trouble.catalogue import explain, finding, is_said
 from colabmagic.drive.trouble.doctor_report import DoctorReport
+from colabmagic.drive.watching.vm_clock import VmClock, duration
+from colabmagic.drive.words import home
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Finding, Severity
@@ -33,7 +38,6 @@ if TYPE_CHECKING:
 
     from colabmagic.host.facts import HostFacts
 
-_ROOT_VARIABLE: Final = "COLABMAGIC_DRIVE_API_ROOT"
 _ANSWER_S: Final = 10.0
 _LOG_S: Final = 12 * 3600.0
 _LOW_BYTES: Final = 5_000_000_000
@@ -137,7 +141,7 @@ def _here() -> Path:
     try:
         return Path.cwd()
     except OSError:
-        return Path.home()
+        return home()
 
 
 def _sorted(findings: list[Finding], last: Finding | None) -> tuple[Finding, ...]:
@@ -214,29 +218,20 @@ def _credentials(patient: _Patient) -> tuple[Any, str]:
 
 def _reach(patient: _Patient, login: Any) -> None:  # noqa: ANN401 (google-auth's)
     """Ask Google who this is, and how full the Drive is."""
-    root = patient.api_root or patient.env.get(_ROOT_VARIABLE) or API_ROOT
-    tokens.check_address(root, _ROOT_VARIABLE, "the address of Drive")
+    root = patient.api_root or patient.env.get(API_ROOT_VARIABLE) or API_ROOT
+    tokens.check_address(root, API_ROOT_VARIABLE, "the address of Drive")
     transport = Transport(login, root.rstrip("/"), attempts=1, read_timeout_s=_ANSWER_S)
     started = time.monotonic()
     try:
         _renew(login)
-        about = transport.json(
-            "GET",
-            "/drive/v3/about",
-            cost=budget.GET,
-            params={"fields": "user(emailAddress),storageQuota"},
-        )
-        account = _masked(text_at(object_at(about, "user"), "emailAddress", ""))
-        quota = object_at(about, "storageQuota")
-        limit = number_at(quota, "limit")
-        used = number_at(quota, "usage") or 0
-        trash = number_at(quota, "usageInDriveTrash") or 0
+        account = Account.of(about(transport))
     except DriveError as error:
         patient.saw("Google", "refuses, or is not reached", explain(error))
         return
     took = time.monotonic() - started
-    patient.saw("Google", f"answers {account} in {took * 1000:.0f} ms")
-    _storage(patient, used, trash, limit)
+    who = account.user or "an account without a name"
+    patient.saw("Google", f"answers {who} in {took * 1000:.0f} ms")
+    _storage(patient, account)
 
 
 def _renew(login: Any) -> None:  # noqa: ANN401 (google-auth's)
@@ -253,15 +248,11 @@ def _renew(login: Any) -> None:  # noqa: ANN401 (google-auth's)
         raise failed  # here: what was caught may know a token
 
 
-def _masked(address: str) -> str:
-    """Return an address of mail so that its owner knows it, and nobody else."""
-    name, sign, domain = address.partition("@")
-    return f"{name[:1]}…@{domain}" if name and sign else "an account without a name"
-
-
-def _storage(patient: _Patient, used: int, trash: int, limit: int | None) -> None:
+def _storage(patient: _Patient, account: Account) -> None:
     """Say how full the Drive is."""
-    shown = f"{in_words(used)} used, {in_words(trash)} of it in the trash"
+    used, limit = account.used_bytes, account.limit_bytes
+    trash = in_words(account.trash_bytes)
+    shown = f"{in_words(used)} used, {trash} of it in the trash"
     if limit is None:
         patient.saw("storage", f"{shown}, no limit")
         return
@@ -307,7 +298,9 @@ def _not_uploaded(patient: _Patient, root: Path) -> None:
     found = []
     if waiting:
         names = ", ".join(repr(path.name) for path in waiting[:_MANY])
-        found.append(finding("writes-pending", f"{len(waiting)} files: {names}"))
+        found.append(
+            finding("writes-pending", f"{counted(len(waiting), 'file')}: {names}")
+        )
     patient.saw("not uploaded yet", str(len(waiting)), *found)
 
 
@@ -356,15 +349,12 @@ def _life(patient: _Patient) -> None:
     if patient.left_s is None:
         if patient.host.kind is not HostKind.COLAB:
             return
-        from colabmagic.drive.watching.vm_clock import VmClock  # noqa: PLC0415 (as above)
-
-        patient.left_s = VmClock().left_s
+        patient.left_s = VmClock(patient.env, patient.sysroot).left_s
     left = patient.left_s()
     if not isinstance(left, int | float):
         patient.saw("life of the machine", str(left))
         return
-    hours, minutes = divmod(int(max(0, left)) // 60, 60)
-    shown = f"about {hours} h {minutes} min left of Colab's 12 h"
+    shown = f"about {duration(left)} left, at the latest"
     found = [finding("vm-ends", shown)] if left < _ENDS_S else []
     patient.saw("life of the machine", shown, *found)
 

@@ -19,6 +19,7 @@ _OURS: Final = f"fuse.{SUBTYPE}"
 _COLABS: Final = "fuse.drive"
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 _FIELDS: Final = 4
+_MOST_LAYERS: Final = 4  # mounts on top of each other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,11 @@ class MountPoint:
     def readonly(self) -> bool:
         """Whether nothing can be written there."""
         return "ro" in self.options
+
+    @property
+    def is_colabs(self) -> bool:
+        """Whether it is Colab's Drive, and not one of ours."""
+        return self.kind == _COLABS
 
 
 def mount_at(path: Path, table: Path = TABLE) -> MountPoint | None:
@@ -100,6 +106,11 @@ def device_at(path: Path) -> str | None:
     """Return the number of the device that is mounted at a path, as ``0:45``.
 
     A new mount at the same path has another one.
+
+    Parameters
+    ----------
+    path
+        As for `mount_at`; None is returned where nothing is mounted there.
     """
     mounted = mount_at(path)
     if mounted is None:
@@ -112,7 +123,13 @@ def device_at(path: Path) -> str | None:
     return found
 
 
-def detach(path: Path, timeout_s: float = 5.0) -> None:
+def detach(
+    path: Path,
+    timeout_s: float = 5.0,
+    *,
+    table: Path = TABLE,
+    umount: str | None = None,
+) -> None:
     """Take a mount out of the tree although it is dead, hung or in use.
 
     What it has not written yet is lost: who calls has asked before.
@@ -120,38 +137,42 @@ def detach(path: Path, timeout_s: float = 5.0) -> None:
     Parameters
     ----------
     path
-        Where it is mounted; nothing happens where nothing is.
+        Where it is mounted; nothing happens where nothing is. Of several on top of each
+        other all go, up to a number.
     timeout_s
         For each way that is tried.
+    table, umount
+        The kernel's table, and the program; the system's by default.
 
     Raises
     ------
     MountFailedError
         It is still there.
     """
+    tools = [
+        (umount or program("umount"), ["-f", "-l"])
+    ]  # -f lets go of who waits inside
+    if os.geteuid() != 0:  # who may not umount may do so with what is his own
+        tools += [
+            (program(each), ["-u", "-z"]) for each in ("fusermount3", "fusermount")
+        ]
+    ways = [(tool, options) for tool, options in tools if tool is not None]
     seen = ""
-    for name, options in (
-        ("umount", ["-f", "-l"]),  # -f also lets go of who waits inside
-        ("fusermount3", ["-u", "-z"]),
-        ("fusermount", ["-u", "-z"]),
-    ):
-        mounted = mount_at(path)
+    for tool, options in ways * _MOST_LAYERS:
+        mounted = mount_at(path, table)
         if mounted is None:
             return
-        where = program(name)
-        if where is None:
-            continue
         try:
-            answer = ask([where, *options, "--", str(mounted.path)], timeout_s)
+            answer = ask([tool, *options, "--", str(mounted.path)], timeout_s)
         except OSError as error:
-            seen = f"{name}: {error.strerror}"
+            seen = f"{tool}: {error.strerror}"
             continue
-        late = f"{name} did not end within {timeout_s:g} s"
+        late = f"{tool} did not end within {timeout_s:g} s"
         seen = late if answer.returncode is None else answer.stderr.strip()[-200:]
-    if mount_at(path) is not None:
+    if mount_at(path, table) is not None:
         raise MountFailedError(
             f"the mount at {shown(path)} cannot be taken away",
-            seen=shown(seen) or "nothing to unmount with",
+            seen=shown(seen) or "umount says nothing",
             hint="restart the machine: Runtime > Disconnect and delete runtime",
         )
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from colabmagic.drive.watching.own_use import WorkingDirectory, open_files
 from colabmagic.drive.watching.probe import Health, Probe, probe
-from colabmagic.drive.words import in_words, named, quoted, shown
+from colabmagic.drive.words import error_in_words, named, quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,8 +49,6 @@ class WatchStatus:
         Where the mount is.
     probes
         How often it was asked.
-    last
-        Its last answer.
     healed, failed
         How often mounting anew worked, and did not.
     events
@@ -63,7 +61,6 @@ class WatchStatus:
 
     path: Path
     probes: int
-    last: Probe | None
     healed: int
     failed: int
     events: tuple[str, ...]
@@ -127,7 +124,6 @@ class Watcher:
         self._healing = threading.Lock()
         self._place = WorkingDirectory(self._path)
         self._probes = self._healed = self._failed = 0
-        self._last: Probe | None = None
         self._events: deque[str] = deque(maxlen=_EVENTS)
         self._noting = threading.Lock()
         self._held: str | None = None
@@ -140,8 +136,11 @@ class Watcher:
 
     def start(self) -> None:
         """Begin to watch, in one thread that ends with the process."""
-        if self._thread is not None and self._thread.is_alive():
-            return
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            if not self._ended.is_set():
+                return
+            thread.join()  # it was stopped, and ends: it would not watch any longer
         self._ended.clear()
         self._thread = threading.Thread(
             target=self._run, name="colabmagic-drive-watch", daemon=True
@@ -169,7 +168,6 @@ class Watcher:
         return WatchStatus(
             path=self._path,
             probes=self._probes,
-            last=self._last,
             healed=self._healed,
             failed=self._failed,
             events=events,
@@ -193,6 +191,12 @@ class Watcher:
         with self._healing:
             yield
 
+    def come_back(self) -> None:
+        """Go back to the working directory that healing has left, if the mount is there again."""
+        why = self._come_back()
+        if why is not None:
+            self._say(why)
+
     # --- the thread -------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -214,7 +218,6 @@ class Watcher:
         """Ask the mount once."""
         answer = probe(self._path, timeout_s)
         self._probes += 1
-        self._last = answer
         return answer
 
     def _treat(self, answer: Probe) -> Probe:
@@ -224,10 +227,12 @@ class Watcher:
             return answer
         if self._ended.is_set():
             return answer
-        if answer.health in {Health.ABSENT, Health.FAILING}:
+        # What an attempt of ours has taken away is no mount that the user has ended.
+        taken = answer.health is Health.ABSENT and self._failures_in_a_row > 0
+        if not taken:
             self._tell_once(answer)
-            return answer
-        self._tell_once(answer)
+            if answer.health in {Health.ABSENT, Health.FAILING}:
+                return answer
         if time.monotonic() < self._next_heal:
             return answer
         if answer.health is Health.HUNG:  # slow once is not hung
@@ -244,8 +249,7 @@ class Watcher:
             self._say(f"Drive at {self._name} answers again.")
         self._told, self._held = Health.ALIVE, None
         self._next_heal, self._failures_in_a_row = 0.0, 0
-        if self._place.left is not None:
-            self._come_back()
+        self.come_back()
         now = time.monotonic()
         if now - self._looked_for_pending >= _PENDING_EVERY_S:
             self._looked_for_pending = now
@@ -264,8 +268,9 @@ class Watcher:
             return answer
         self._held = None
         began = time.monotonic()
-        self._say_what_is_lost(answer)
-        moved = self._place.leave()
+        if not self._failures_in_a_row:  # else it was said at the first attempt
+            self._say_what_is_lost(answer)
+        self._place.leave()
         try:
             self._remount()
             answer = self._ask(self._timeout_s)
@@ -274,16 +279,17 @@ class Watcher:
                 return answer
         except Exception as error:  # noqa: BLE001 (said, and tried again later)
             again = bool(getattr(error, "retryable", True))
-            self._failed_to_heal(in_words(error), again=again)
+            self._failed_to_heal(error_in_words(error), again=again)
             return answer
         self._healed += 1
         self._told = Health.ALIVE
         self._next_heal, self._failures_in_a_row = 0.0, 0
         self._known_pending = ()
         took = time.monotonic() - began
+        why = self._come_back()  # first: a cell that hears of it may need its folder
         self._say(f"Drive at {self._name} is mounted anew, after {took:.1f} s.")
-        if moved or self._place.left is not None:
-            self._come_back()
+        if why is not None:
+            self._say(why)
         return answer
 
     def _failed_to_heal(self, reason: str, *, again: bool) -> None:
@@ -348,15 +354,16 @@ class Watcher:
                 f"Drive at {self._name} is {answer.health.value}. {'. '.join(lost)}."
             )
 
-    def _come_back(self) -> None:
-        """Go back to the working directory that was left."""
+    def _come_back(self) -> str | None:
+        """Go back to the working directory that was left, if one was; say why it fails."""
         left = self._place.left
         reason = self._place.come_back(self._timeout_s)
-        if reason is not None:
-            self._say(
-                f"The working directory {quoted(left)} cannot be entered: {reason}. "
-                f"It is {quoted(Path.cwd())} now."
-            )
+        if reason is None:
+            return None
+        return (
+            f"The working directory {quoted(left)} cannot be entered: {reason}. "
+            f"It is {quoted(Path.cwd())} now."
+        )
 
     # --- telling ----------------------------------------------------------------------
 

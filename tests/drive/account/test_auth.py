@@ -4,77 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
-import types
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from colabmagic.drive import errors
 from colabmagic.drive.account import auth, tokens
 from colabmagic.drive.client import connect
+from tests.drive.account.examples import (
+    KAGGLE,
+    MARK,
+    account,
+    kaggle_with,
+    user,
+    written,
+)
 from tests.drive.leaks import everything
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.drive import FakeDrive
-
-MARK = "MARKER51e0"
-KAGGLE = {
-    "KAGGLE_KERNEL_RUN_TYPE": "Interactive",
-    "KAGGLE_URL_BASE": "https://www.kaggle.com",
-}
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """Return an environment in which nothing is to be found."""
-    return {
-        "COLABMAGIC_HOME": str(tmp_path / "home"),
-        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
-    }
-
-
-def _user(name: str = "user", **more: object) -> dict[str, Any]:
-    return {
-        "type": "authorized_user",
-        "client_id": "id",
-        "client_secret": f"{MARK}-secret",
-        "refresh_token": f"{MARK}-{name}",
-        **more,
-    }
-
-
-def _write(path: Path, info: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(info))
-    path.chmod(0o600)
-    return path
-
-
-@pytest.fixture(scope="module")
-def private_key() -> str:
-    """Return a key as a service account has one."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
-
-
-def _account(private_key: str, **more: object) -> dict[str, Any]:
-    return {
-        "type": "service_account",
-        "client_email": "robot@mine.iam.gserviceaccount.com",
-        "private_key": private_key,
-        "private_key_id": "1",
-        "token_uri": "https://oauth2.googleapis.com/token",
-        **more,
-    }
 
 
 def _refresh_token(found: auth.Found) -> str:
@@ -83,22 +34,22 @@ def _refresh_token(found: auth.Found) -> str:
 
 def test_the_order(env: dict[str, str], tmp_path: Path) -> None:
     """Given, then the variable, then our own login, then gcloud's."""
-    _write(auth.adc_path(env), _user("gcloud"))
+    written(auth.adc_path(env), user("gcloud"))
     assert _refresh_token(auth.locate(env=env)) == "gcloud"
     assert auth.locate(env=env).scopes is None
-    _write(auth.token_path(env), _user("own", scopes=[auth.WRITE]))
+    written(auth.token_path(env), user("own", scopes=[auth.WRITE]))
     assert _refresh_token(auth.locate(env=env)) == "own"
     assert _refresh_token(auth.locate("adc", env=env)) == "gcloud"
-    env["GOOGLE_APPLICATION_CREDENTIALS"] = str(_write(tmp_path / "a", _user("named")))
+    env["GOOGLE_APPLICATION_CREDENTIALS"] = str(written(tmp_path / "a", user("named")))
     assert _refresh_token(auth.locate(env=env)) == "named"
     assert _refresh_token(auth.locate("adc", env=env)) == "named"
-    given = _write(tmp_path / "b", _user("given"))
+    given = written(tmp_path / "b", user("given"))
     assert _refresh_token(auth.locate(str(given), env=env)) == "given"
 
 
 def test_the_named_file_is_missing(env: dict[str, str], tmp_path: Path) -> None:
     """A variable that leads nowhere is an error: another login must not be taken silently."""
-    _write(auth.token_path(env), _user())
+    written(auth.token_path(env), user())
     env["GOOGLE_APPLICATION_CREDENTIALS"] = str(tmp_path / "none")
     with pytest.raises(errors.NoCredentialsError, match="cannot be read") as caught:
         auth.locate(env=env)
@@ -109,7 +60,7 @@ def test_reading_asks_for_less(
     env: dict[str, str], tmp_path: Path, private_key: str
 ) -> None:
     """A service account gets the right to read where that is enough."""
-    file = str(_write(tmp_path / "key.json", _account(private_key)))
+    file = str(written(tmp_path / "key.json", account(private_key)))
     assert auth.locate(file, env=env).scopes == (auth.WRITE,)
     found = auth.locate(file, env=env, write=False)
     assert found.scopes == (auth.READ,)
@@ -118,7 +69,7 @@ def test_reading_asks_for_less(
 
 def test_a_login_for_reading_does_not_write(env: dict[str, str]) -> None:
     """It is told before anything is asked, with the way to get more."""
-    _write(auth.token_path(env), _user(scopes=[auth.READ]))
+    written(auth.token_path(env), user(scopes=[auth.READ]))
     assert auth.locate(env=env, write=False)
     assert auth.locate(env=env)  # what for is not known yet
     with pytest.raises(errors.InsufficientScopeError) as caught:
@@ -130,10 +81,10 @@ def test_a_login_for_reading_does_not_write(env: dict[str, str]) -> None:
         "        and tick the box for Google Drive in Google's window",
     ]
     assert "auth/drive" in auth.GCLOUD.partition("--scopes=")[2].split(",")[-1]
-    _write(auth.token_path(env), _user(scopes="openid email"))
+    written(auth.token_path(env), user(scopes="openid email"))
     with pytest.raises(errors.InsufficientScopeError, match="is not for Drive"):
         auth.locate(env=env, write=False)
-    _write(auth.token_path(env), _user(scopes=[auth.OWN_FILES]))
+    written(auth.token_path(env), user(scopes=[auth.OWN_FILES]))
     assert auth.locate(env=env, write=True)
 
 
@@ -165,14 +116,14 @@ def test_more_rights_come_by_the_way_that_the_login_came(
     env: dict[str, str], tmp_path: Path, place: str, line: str
 ) -> None:
     """The line makes this very login again."""
-    info, given = _user(scopes=[auth.READ]), None
+    info, given = user(scopes=[auth.READ]), None
     if place == "secret":
         env["MINE"], given = json.dumps(info), "secret:MINE"
     elif place == "file":
-        given = str(_write(tmp_path / "a.json", info))
+        given = str(written(tmp_path / "a.json", info))
     else:
         path = auth.adc_path(env) if place == "gcloud" else auth.token_path(env)
-        _write(path, info)
+        written(path, info)
     with pytest.raises(errors.InsufficientScopeError) as caught:
         auth.locate(given, env=env, sysroot=tmp_path, write=True)
     assert caught.value.hint.splitlines()[0] == line
@@ -181,7 +132,7 @@ def test_more_rights_come_by_the_way_that_the_login_came(
 def test_a_client_is_no_login(env: dict[str, str], tmp_path: Path) -> None:
     """The whole line is told that makes a login of it."""
     info = {"installed": {"client_secret": MARK}}
-    file = _write(tmp_path / "my client.json", info)
+    file = written(tmp_path / "my client.json", info)
     with pytest.raises(errors.NoCredentialsError, match="OAuth client") as caught:
         auth.locate(str(file), env=env)
     assert caught.value.hint == f"%mount_drive --login --client '{file}'"
@@ -194,22 +145,22 @@ def test_a_client_is_no_login(env: dict[str, str], tmp_path: Path) -> None:
 def test_own_addresses_are_kept(drive: FakeDrive, tmp_path: Path) -> None:
     """A login is renewed where its file says, which google-auth itself would not do."""
     drive.store.add_file("a", b"1")
-    info = _user(token_uri=f"{drive.url}/token", quota_project_id="bill")
-    credentials: Any = auth.find_credentials(str(_write(tmp_path / "t", info)))
+    info = user(token_uri=f"{drive.url}/token", quota_project_id="bill")
+    credentials: Any = auth.find_credentials(str(written(tmp_path / "t", info)))
     assert credentials.quota_project_id == "bill"
     d = connect(credentials=credentials, api_root=drive.url)
     assert d.stat("MyDrive/a").size == 1
     assert drive.operations["token"] == 1
     info["universe_domain"] = "example.com"
-    credentials = auth.find_credentials(str(_write(tmp_path / "t", info)))
+    credentials = auth.find_credentials(str(written(tmp_path / "t", info)))
     assert credentials.universe_domain == "example.com"
 
 
 def test_a_service_account(drive: FakeDrive, tmp_path: Path, private_key: str) -> None:
     """It logs in where its key says."""
     drive.store.add_file("a", b"1")
-    info = _account(private_key, token_uri=f"{drive.url}/token")
-    d = connect(credentials=str(_write(tmp_path / "k", info)), api_root=drive.url)
+    info = account(private_key, token_uri=f"{drive.url}/token")
+    d = connect(credentials=str(written(tmp_path / "k", info)), api_root=drive.url)
     assert d.stat("MyDrive/a").size == 1
 
 
@@ -222,7 +173,7 @@ def test_workload_identity(env: dict[str, str], tmp_path: Path) -> None:
         "token_url": "https://sts.googleapis.com/v1/token",
         "credential_source": {"file": "/x"},
     }
-    found = auth.locate(str(_write(tmp_path / "w", info)), env=env)
+    found = auth.locate(str(written(tmp_path / "w", info)), env=env)
     assert found.kind == "external account"
     assert found.scopes is None
 
@@ -233,20 +184,20 @@ def test_workload_identity(env: dict[str, str], tmp_path: Path) -> None:
         ("{", "holds no credentials", "it is no JSON object"),
         ("[1]", "holds no credentials", "it is no JSON object"),
         ("[" * 100_000, "holds no credentials", "it is no JSON object"),
-        ({**_user(), "refresh_token": {"a": MARK}}, "holds no", "has no 'refresh_token'"),
-        ({**_user(), "scopes": 5}, "holds no credentials", "TypeError"),
+        ({**user(), "refresh_token": {"a": MARK}}, "holds no", "has no 'refresh_token'"),
+        ({**user(), "scopes": 5}, "holds no credentials", "TypeError"),
         (" " * 2**20 + "{}", "cannot be read", "too large"),
-        (_user(refresh_token=""), "holds no credentials", "it has no 'refresh_token'"),
+        (user(refresh_token=""), "holds no credentials", "it has no 'refresh_token'"),
         ({"client_id": MARK}, "holds no credentials", "it has no 'refresh_token'"),
         ({"type": MARK[:4] + "x" * 999}, "holds no credentials", "its type is 'MARKx"),
         ({"type": "service_account", "private_key": MARK}, "holds no cred", "no 'client_email'"),
-        (_account(f"{MARK}"), "service account's key, and damaged", "private_key"),
-        (_account("-----BEGIN PRIVATE KEY-----\n" + MARK), "damaged", "private_key"),
+        (account(f"{MARK}"), "service account's key, and damaged", "private_key"),
+        (account("-----BEGIN PRIVATE KEY-----\n" + MARK), "damaged", "private_key"),
         ("", "holds no credentials", "it is empty"),
         ({"installed": {"client_secret": MARK}}, "is an OAuth client", "installed"),
-        ({**_user(), "token_uri": "http://evil.example/"}, "would send secrets", "http://evil"),
-        ({**_user(), "token_uri": "https://"}, "would send secrets", "https://"),
-        ({**_user(), "token_uri": "http://[x"}, "would send secrets", "http://[x"),
+        ({**user(), "token_uri": "http://evil.example/"}, "would send secrets", "http://evil"),
+        ({**user(), "token_uri": "https://"}, "would send secrets", "https://"),
+        ({**user(), "token_uri": "http://[x"}, "would send secrets", "http://[x"),
         ({"type": "external_account", "token_url": "ftp://x"}, "would send", "token_url"),
     ],
 )  # fmt: skip
@@ -265,12 +216,39 @@ def test_files_that_are_no_credentials(
 
 def test_what_gcloud_writes(env: dict[str, str], tmp_path: Path) -> None:
     """Entries that are empty, null or Google's own are as if they were not there."""
-    info = _user(
+    info = user(
         account="", universe_domain="googleapis.com", token_uri=None, scopes=None
     )
-    found = auth.locate(str(_write(tmp_path / "g", info)), env=env)
+    found = auth.locate(str(written(tmp_path / "g", info)), env=env)
     assert found.credentials.token_uri == tokens.TOKEN_URI  # type: ignore[attr-defined]
     assert found.scopes is None
+
+
+@pytest.mark.parametrize("by_variable", [False, True], ids=["given", "variable"])
+@pytest.mark.parametrize(
+    "name", ["~no-such-user/x.json", "a\0b", "a\ud800", "n" * 5000, "no", "/"]
+)
+def test_names_that_lead_to_no_file(
+    env: dict[str, str], name: str, *, by_variable: bool
+) -> None:
+    """One clear error of a bounded length, with who has named it."""
+    if by_variable:
+        env["GOOGLE_APPLICATION_CREDENTIALS"] = name
+    with pytest.raises(errors.NoCredentialsError, match="cannot be read") as caught:
+        auth.locate(None if by_variable else name, env=env)
+    told = str(caught.value)
+    assert told.isprintable()
+    assert len(told) < 900
+    assert ("unset it" in caught.value.hint) is by_variable
+
+
+def test_what_is_in_a_file_is_no_name_of_one(env: dict[str, str]) -> None:
+    """A key that is pasted in place of a name is not shown once more."""
+    for given in (f' {{"private_key": "{MARK}"}}', "{" + MARK * 999):
+        with pytest.raises(errors.NoCredentialsError, match="name of a file") as caught:
+            auth.locate(given, env=env)
+        assert MARK not in str(caught.value)
+        assert "--creds secret:NAME" in caught.value.hint
 
 
 def test_bytes_that_are_no_text(env: dict[str, str], tmp_path: Path) -> None:
@@ -285,42 +263,20 @@ def test_bytes_that_are_no_text(env: dict[str, str], tmp_path: Path) -> None:
 # --- secrets of platforms ---------------------------------------------------------
 
 
-class _NotFoundError(Exception):
-    """As Kaggle's own."""
-
-
-def _kaggle(
-    monkeypatch: pytest.MonkeyPatch,
-    secrets: dict[str, str],
-    broken: Exception | None = None,
-) -> None:
-    """Put Kaggle's module of secrets where it is imported."""
-
-    class UserSecretsClient:
-        def get_secret(self, label: str) -> str:
-            if broken is not None:
-                raise broken
-            if label not in secrets:
-                raise _NotFoundError(MARK)
-            return secrets[label]
-
-    module = types.ModuleType("kaggle_secrets")
-    module.UserSecretsClient = UserSecretsClient  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "kaggle_secrets", module)
-
-
 def test_a_secret_of_kaggle(
     env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By name, or the one that we look for; before our own login."""
-    secret = json.dumps(_user("secret"))
-    _kaggle(monkeypatch, {"mine": secret, auth.SECRET_NAME: json.dumps(_user("usual"))})
-    _write(auth.token_path(env), _user("own"))
+    secret = json.dumps(user("secret"))
+    kaggle_with(
+        monkeypatch, {"mine": secret, auth.SECRET_NAME: json.dumps(user("usual"))}
+    )
+    written(auth.token_path(env), user("own"))
     found = auth.locate("secret:mine", env={**env, **KAGGLE}, sysroot=tmp_path)
     assert (found.source, _refresh_token(found)) == ("a secret of Kaggle", "secret")
     found = auth.locate(env={**env, **KAGGLE}, sysroot=tmp_path)
     assert _refresh_token(found) == "usual"
-    _kaggle(monkeypatch, {})
+    kaggle_with(monkeypatch, {})
     found = auth.locate(env={**env, **KAGGLE}, sysroot=tmp_path)
     assert _refresh_token(found) == "own"
     with pytest.raises(errors.NoCredentialsError) as caught:
@@ -337,11 +293,11 @@ def test_kaggle_without_internet(
     env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its switch is named when the secret was asked for by name, and else passed over."""
-    _kaggle(monkeypatch, {}, ConnectionError(MARK))
+    kaggle_with(monkeypatch, {}, ConnectionError(MARK))
     with pytest.raises(errors.NoCredentialsError, match="does not give") as caught:
         auth.locate("secret:mine", env={**env, **KAGGLE}, sysroot=tmp_path)
     assert "turn Internet on" in caught.value.hint
-    _write(auth.token_path(env), _user("own"))
+    written(auth.token_path(env), user("own"))
     assert _refresh_token(auth.locate(env={**env, **KAGGLE}, sysroot=tmp_path)) == "own"
 
 
@@ -351,7 +307,7 @@ def test_a_secret_elsewhere(
     """It is an environment variable; of the others nothing is shown either."""
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MY_DRIVE", json.dumps(_user("variable")))
+    monkeypatch.setenv("MY_DRIVE", json.dumps(user("variable")))
     found = auth.locate("secret:MY_DRIVE", sysroot=tmp_path)
     assert found.source == "a secret of the environment"
     monkeypatch.setenv("MY_DRIVE", MARK)
@@ -367,31 +323,9 @@ def test_a_secret_elsewhere(
 # --- the store --------------------------------------------------------------------
 
 
-def test_the_store(env: dict[str, str], tmp_path: Path, private_key: str) -> None:
-    """Mode 0600 from the first moment, replaced as a whole, without the access token."""
-    path = tmp_path / "deep" / "token.json"
-    for name in ("one", "two"):
-        file = str(_write(tmp_path / "t", _user(name, scopes=[auth.WRITE])))
-        credentials: Any = auth.find_credentials(file, env=env)
-        credentials.token = f"{MARK}-access"
-        auth.store(credentials, path)
-        assert path.stat().st_mode & 0o777 == 0o600
-        assert f"{MARK}-access" not in path.read_text()
-        assert _refresh_token(auth.locate(str(path), env=env)) == name
-    assert [each.name for each in path.parent.iterdir()] == ["token.json"]
-    before = path.read_text()
-    robot = auth.find_credentials(
-        str(_write(tmp_path / "k", _account(private_key))), env=env
-    )
-    with pytest.raises(AttributeError):
-        auth.store(robot, path)
-    assert path.read_text() == before
-    assert [each.name for each in path.parent.iterdir()] == ["token.json"]
-
-
 def test_a_login_that_others_can_read(env: dict[str, str]) -> None:
     """It is taken from them as soon as it is used."""
-    path = _write(auth.token_path(env), _user())
+    path = written(auth.token_path(env), user())
     path.chmod(0o644)
     assert tokens.is_open_to_others(path)
     auth.locate(env=env)
@@ -402,7 +336,7 @@ def test_a_login_that_cannot_be_taken_from_others(
     env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then it is said, with the command."""
-    path = _write(auth.token_path(env), _user())
+    path = written(auth.token_path(env), user())
     path.chmod(0o644)
 
     def refuse(*_: object) -> None:
@@ -421,15 +355,15 @@ def test_nothing_secret_is_shown(
     caplog.set_level(logging.DEBUG)
     drive.store.add_file("a", b"1")
     shown = []
-    users = [_user(token_uri=f"{drive.url}/token"), _account(private_key)]
+    users = [user(token_uri=f"{drive.url}/token"), account(private_key)]
     users[1]["token_uri"] = f"{drive.url}/token"
     for info in users:
-        found = auth.locate(str(_write(tmp_path / "t", info)))
+        found = auth.locate(str(written(tmp_path / "t", info)))
         d = connect(credentials=found.credentials, api_root=drive.url)
         d.stat("MyDrive/a")
         shown += [repr(found), str(found), repr(found.credentials), repr(d)]
     drive.store.revoked_refresh_tokens.add(f"{MARK}-user")
-    found = auth.locate(str(_write(tmp_path / "t", users[0])))
+    found = auth.locate(str(written(tmp_path / "t", users[0])))
     with pytest.raises(errors.GrantExpiredError, match="not renew") as caught:
         connect(credentials=found.credentials, api_root=drive.url).stat("MyDrive/a")
     assert "7 days" in caught.value.hint
@@ -442,37 +376,13 @@ def test_nothing_secret_is_shown(
     assert not [token for token in drive.store.access_tokens if token in told]
 
 
-@pytest.mark.parametrize(
-    ("given", "below"),
-    [
-        ({"COLABMAGIC_HOME": "~/x"}, "x"),
-        ({"COLABMAGIC_HOME": "x/y"}, "x/y"),
-        ({"COLABMAGIC_HOME": "."}, ""),
-        ({"COLABMAGIC_HOME": "~nobody-of-this-name/x"}, "~nobody-of-this-name/x"),
-        (
-            {"XDG_CONFIG_HOME": "relative"},
-            ".config",
-        ),  # to be ignored, says its standard
-        ({}, ".config"),
-    ],
-    ids=str,
-)
-def test_a_login_is_never_kept_in_the_working_directory(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    given: dict[str, str],
-    below: str,
-) -> None:
-    """That may be a repository; a path that begins nowhere begins at home."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    found = tokens.token_path(given)
-    assert found == tmp_path / below / "colabmagic" / "drive-token.json"
-
-
-def test_a_whole_path_is_taken_as_it_is(tmp_path: Path) -> None:
-    """From either variable; ours goes first."""
-    end = "colabmagic/drive-token.json"
-    given = {"XDG_CONFIG_HOME": str(tmp_path / "a")}
-    assert tokens.token_path(given) == tmp_path / "a" / end
-    given["COLABMAGIC_HOME"] = str(tmp_path / "b")
-    assert tokens.token_path(given) == tmp_path / "b" / end
+def test_a_pipe_is_no_login(env: dict[str, str], tmp_path: Path) -> None:
+    """Nobody waits for what comes out of it, whatever names it."""
+    os.mkfifo(tmp_path / "pipe")
+    own = auth.token_path(env)
+    own.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(own, 0o600)
+    for given in (str(tmp_path / "pipe"), None):
+        with pytest.raises(errors.NoCredentialsError, match="cannot be read") as caught:
+            auth.locate(given, env=env)
+        assert "pipe" in str(caught.value.seen)

@@ -18,6 +18,7 @@ import requests
 from colabmagic.drive import errors
 from colabmagic.drive.account import auth, login, oauth_client, tokens
 from colabmagic.drive.client import connect
+from tests.drive.api.raw import RawServer, reply
 from tests.drive.leaks import everything
 
 if TYPE_CHECKING:
@@ -314,6 +315,30 @@ def test_a_port_that_is_taken(
                 login.login(file, show=lambda _: None, port=wanted, open_browser=False)
 
 
+@pytest.mark.parametrize("port", [-1, 65536, 10**9])
+def test_a_port_that_there_cannot_be(client_file: Path, port: int) -> None:
+    """It is said before anybody is asked, by the browser or for an address."""
+    for ask in (None, lambda _: pytest.fail("asked")):
+        with pytest.raises(errors.LoginFailedError, match=f"no port {port}"):
+            login.login(client_file, show=pytest.fail, ask=ask, port=port)
+
+
+@pytest.mark.parametrize("status", ["599 Odd", "503 Busy"])
+def test_a_status_that_comes_with_no_json(
+    google: FakeDrive, tmp_path: Path, status: str
+) -> None:
+    """It is told as it came, also one that nobody knows."""
+    shown: list[str] = []
+    with RawServer(lambda _: [reply(b"<html>", status, "text/html")]) as server:
+        file = _client(google, tmp_path / "c.json", token_uri=f"{server.url}/token")
+        with pytest.raises(errors.ServerFailedError) as caught:
+            login.login(
+                file, show=shown.append, ask=lambda _: _where_it_goes(shown[0]),
+                open_browser=False, out=tmp_path / "t",
+            )  # fmt: skip
+    assert caught.value.seen == f"HTTP {status[:3]}"
+
+
 def test_a_client_for_web(google: FakeDrive, browser: Browser, tmp_path: Path) -> None:
     """The browser comes back to the one address that the client may name."""
     with socket.socket() as free:
@@ -361,46 +386,6 @@ def test_a_place_that_cannot_be_written(
             out=tmp_path / "file" / "token.json",
         )  # fmt: skip
     assert "--out token.json" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ("{", "is no OAuth client"),
-        ("[]", "is no OAuth client"),
-        ("", "is no OAuth client"),
-        ("\udcff", "cannot be read"),
-        ({"type": "service_account", "private_key": MARK}, "is a service account's key"),
-        ({"type": "authorized_user", "refresh_token": MARK}, "is a login already"),
-        ({"hello": MARK, "<b>": 1}, "is no OAuth client"),
-        ({"installed": MARK}, "is damaged"),
-        ({"installed": {"client_id": MARK}}, "lacks client_secret"),
-        ({"installed": {"client_secret": MARK}}, "lacks client_id"),
-        (
-            {"installed": {"client_id": "x", "client_secret": MARK, "token_uri": "http://a.b/"}},
-            "would send secrets",
-        ),
-        (
-            {"installed": {"client_id": "x", "client_secret": MARK, "auth_uri": "ftp:a"}},
-            "would send secrets",
-        ),
-        (
-            {"web": {"client_id": "x", "client_secret": MARK, "redirect_uris": ["https://a.b"]}},
-            "is a client for web",
-        ),
-    ],
-)  # fmt: skip
-def test_files_that_are_no_client(tmp_path: Path, text: Any, what: str) -> None:  # noqa: ANN401
-    """What they are instead is said; nothing in them is shown."""
-    file = tmp_path / "client.json"
-    written = text if isinstance(text, str) else json.dumps(text)
-    file.write_bytes(written.encode("utf-8", "surrogateescape"))
-    with pytest.raises(errors.DriveAuthError, match=what) as caught:
-        oauth_client.read_client(file)
-    assert MARK not in everything(caught.value)
-    assert "service account's key, or" not in caught.value.hint
-    if "key, not an" in what or "is a login" in what:
-        assert caught.value.hint == f"%mount_drive --ls MyDrive --creds {file}"
 
 
 def test_no_file(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from colabmagic.drive import errors
 from colabmagic.drive.api.files import Files
-from colabmagic.drive.client import Drive
 from colabmagic.drive.transfer.upload import upload
 
 if TYPE_CHECKING:
@@ -101,40 +100,6 @@ def test_export(drive: FakeDrive, files: Files) -> None:
         files.export("MyDrive/plain.bin", "pdf")
 
 
-def test_a_copy_is_made_once(drive: FakeDrive, files: Files) -> None:
-    """Also if the answer is lost."""
-    drive.store.add_file("big", b"123")
-    found, folder = files.stat("MyDrive/big"), files.folder("MyDrive/mine")
-    drive.faults.load([{"kind": "lost_reply", "match": "/copy", "times": 2}])
-    made = files.copy(found, folder)
-    assert (made.name, made.md5) == ("big", found.md5)
-    assert [each.id for each in files.children(folder)] == [made.id]
-
-
-def test_what_was_made_here_is_found_before_the_search_finds_it(
-    drive: FakeDrive, files: Files, tmp_path: Path
-) -> None:
-    """Google's search is late: a second save must not make a second file."""
-    source, folder = tmp_path / "ckpt.pt", files.folder("MyDrive/runs")
-    for text in ("one", "two"):
-        source.write_text(text)
-        drive.faults.load([{"kind": "drop_items", "match": "ckpt.pt"}])
-        upload(files, source, folder, "ckpt.pt")
-    (entry,) = drive.store.children(folder.id)
-    assert entry.meta["size"] == "3"
-    drive.faults.clear()
-    files.trash(entry.id)
-    upload(files, source, folder, "ckpt.pt")
-    assert len(drive.store.children(folder.id)) == 2  # what is in the trash stays there
-
-
-def test_ids_are_asked_for_in_advance(drive: FakeDrive, files: Files) -> None:
-    """A hundred at a time, none given twice."""
-    ids = {files.new_id() for _ in range(150)}
-    assert len(ids) == 150
-    assert drive.operations["files.generateIds"] == 2
-
-
 def test_a_name_that_is_taken_by_what_has_no_bytes(
     drive: FakeDrive, files: Files, tmp_path: Path
 ) -> None:
@@ -152,18 +117,6 @@ def test_a_name_that_is_taken_by_what_has_no_bytes(
     drive.store.add_file("target", b"twin")
     with pytest.raises(errors.AmbiguousPathError):
         upload(files, tmp_path / "x", root, "target")
-
-
-def test_a_file_where_a_folder_was_meant(drive: FakeDrive, files: Files) -> None:
-    """No folder is made beside a file of its name; a shortcut to a folder is one."""
-    drive.store.add_file("table.csv", b"1")
-    for path in ("MyDrive/table.csv/", "MyDrive/table.csv/deep"):
-        with pytest.raises(errors.DrivePathError, match=r"table\.csv is a file"):
-            files.folder(path)
-    folder = drive.store.add_folder("real")
-    drive.store.add_shortcut("short", folder.id)
-    assert files.folder("MyDrive/short/").id == folder.id
-    assert len(list(files.ls("MyDrive"))) == 3
 
 
 def test_a_file_and_a_folder_of_one_name(drive: FakeDrive, files: Files) -> None:
@@ -186,40 +139,6 @@ def test_a_file_and_a_folder_of_one_name(drive: FakeDrive, files: Files) -> None
     ) as caught:
         list(files.ls("MyDrive/data/"))
     assert "--ls" not in caught.value.hint
-
-
-def test_a_save_follows_a_shortcut_to_a_folder(
-    drive: FakeDrive, files: Files, tmp_path: Path
-) -> None:
-    """As a look does: else a second folder of that name is made."""
-    team = drive.store.add_folder("elsewhere")
-    drive.store.add_shortcut("team", team.id)
-    (tmp_path / "c.pt").write_text("1")
-    Drive(files.transport).save(tmp_path / "c.pt", "MyDrive/team/c.pt")
-    Drive(files.transport).save(tmp_path / "c.pt", "MyDrive/team/new/")
-    assert {e.meta["name"] for e in drive.store.children(team.id)} == {"c.pt", "new"}
-    assert files.stat("MyDrive/team/new/c.pt").size == 1
-    assert len(drive.store.children(drive.store.ROOT)) == 2
-
-
-@pytest.mark.parametrize(
-    "path", ["model.pt/", "model.pt/c", "to-file/", "gone/", "doc/a"]
-)
-def test_no_folder_gets_the_name_of_a_file(
-    drive: FakeDrive, files: Files, tmp_path: Path, path: str
-) -> None:
-    """It is said, and nothing is made."""
-    model = drive.store.add_file("model.pt", b"1")
-    lost = drive.store.add_folder("lost")
-    drive.store.add_shortcut("to-file", model.id)
-    drive.store.add_shortcut("gone", lost.id)
-    drive.store.add_document("doc", {})
-    files.trash(lost.id)
-    (tmp_path / "c").write_text("1")
-    before = set(drive.store.files)
-    with pytest.raises(errors.DrivePathError):
-        Drive(files.transport).save(tmp_path / "c", f"MyDrive/{path}")
-    assert set(drive.store.files) == before
 
 
 def test_a_folder_that_was_exchanged_is_found_again(
@@ -250,3 +169,22 @@ def test_a_folder_is_remembered_for_a_while_only(
     files.remembered_s = 0.0
     with pytest.raises(errors.DriveFileNotFoundError):
         files.stat("MyDrive/proj/a.txt")
+
+
+@pytest.mark.parametrize(
+    "path", ["x\x1b[31m", "link\x1b[31m", "twice\x1b[31m", "f\x1b[31m/x"]
+)
+def test_a_name_cannot_steer_the_screen(
+    drive: FakeDrive, files: Files, path: str
+) -> None:
+    """It may have come from a list of somebody else's, and is one line wherever it is told."""
+    drive.store.add_file("f\x1b[31m", b"")
+    for _ in range(2):
+        drive.store.add_file("twice\x1b[31m", b"")
+    lost = drive.store.add_file("lost", b"")
+    drive.store.add_shortcut("link\x1b[31m", lost.id)
+    drive.store.delete(lost)
+    with pytest.raises(errors.DrivePathError) as caught:
+        files.stat(f"MyDrive/{path}")
+    assert path[:1] in str(caught.value)
+    assert str(caught.value).isprintable()

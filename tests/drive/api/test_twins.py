@@ -11,7 +11,8 @@ import pytest
 
 from colabmagic.drive import errors
 from colabmagic.drive.api.http import Transport, Waits
-from colabmagic.drive.api.twins import settled
+from colabmagic.drive.api.remote import RemoteFile
+from colabmagic.drive.api.twins import ambiguous, settled
 from colabmagic.drive.client import Drive
 
 if TYPE_CHECKING:
@@ -92,3 +93,44 @@ def test_a_time_that_cannot_be_read(files: Files) -> None:
     """Then nothing is known of how new a file is."""
     one = replace(files.stat("MyDrive"), created="soon")
     assert settled(lambda: [one, one], files.transport.waits) == [one, one]
+
+
+def test_what_is_shown_of_several_cannot_steer_the_screen() -> None:
+    """Not even where ids and times are none of Google's."""
+    odd = RemoteFile(id="\x1b[2J" * 99, name="a", mime_type="", modified="\x1b]0;x\x07")
+    said = str(ambiguous("MyDrive/a", [odd, odd]))
+    assert said.isprintable()
+    assert len(said) < 500
+
+
+def two(drive: FakeDrive, *contents: bytes) -> list[str]:
+    """Put files of one name on Drive, as processes leave them that are killed; return the ids."""
+    return [drive.store.add_file("up", each).id for each in contents]
+
+
+def test_what_a_killed_process_has_left_goes(
+    drive: FakeDrive, files: Files, tmp_path: Path
+) -> None:
+    """It holds the same bytes as the first: that one gets the new content."""
+    (tmp_path / "up").write_bytes(b"new")
+    first, *_ = sorted(two(drive, b"old", b"old", b"old"))
+    Drive(files.transport).save(tmp_path / "up", "MyDrive/up")
+    (stays,) = left(drive, "up")
+    blob = drive.store.files[stays].blob
+    assert blob is not None
+    assert blob.read(0, 9) == b"new"
+    assert first in drive.store.files  # in the trash, or it is the one
+
+
+@pytest.mark.parametrize("apart", ["in content", "in time"])
+def test_files_of_ones_own_stay(
+    drive: FakeDrive, files: Files, tmp_path: Path, apart: str
+) -> None:
+    """Other bytes, or made at another time: it is for the user to say which."""
+    (tmp_path / "up").write_bytes(b"new")
+    ids = two(drive, b"old", b"old" if apart == "in time" else b"other")
+    if apart == "in time":
+        drive.store.files[ids[0]].meta["createdTime"] = "2020-01-01T00:00:00.000Z"
+    with pytest.raises(errors.AmbiguousPathError):
+        Drive(files.transport).save(tmp_path / "up", "MyDrive/up")
+    assert sorted(left(drive, "up")) == sorted(ids)

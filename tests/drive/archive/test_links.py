@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import stat
 import tarfile
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +18,6 @@ from tests.drive.archive.test_archives import content, link, tar, tar_of, zipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from colabmagic.drive.archive.members import Target
 
@@ -96,6 +98,39 @@ def test_links_that_lead_out(
     assert not [each for each in (tmp_path / "target").rglob("*") if each.is_symlink()]
 
 
+def test_a_folder_in_the_place_of_a_link(into: Callable[..., Target]) -> None:
+    """Whichever of both comes first."""
+    inner = [("a/x", b""), link("s", "a"), ("s/f", b"1")]
+    for members in (inner, [inner[0], inner[2], inner[1]]):
+        with pytest.raises(errors.UnsafeMemberError, match="both a"):
+            into(tar_of(*members), links="inside")
+
+
+@pytest.mark.parametrize("first", ["link", "file"])
+def test_a_file_in_the_place_of_a_link(
+    into: Callable[..., Target], tmp_path: Path, first: str
+) -> None:
+    """The last one of a name counts."""
+    both = [link("s", "a"), ("s", b"mine")]
+    into(
+        tar_of(("a", b"1"), *(both if first == "link" else both[::-1])), links="inside"
+    )
+    assert (tmp_path / "target" / "s").is_symlink() is (first == "file")
+    assert content(tmp_path / "target")["s"] == (b"1" if first == "file" else b"mine")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no list of open files")
+@pytest.mark.parametrize("to", ["d/f", "../beside", "gone/x"])
+def test_nothing_stays_open(into: Callable[..., Target], to: str) -> None:
+    """However it ends: a long run would have no files left to open."""
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 (names alone)
+    members = [("d/f", b"1"), ("e/f", b"2"), link("d/l", "f"), link("e/l", to)]
+    members.append(link("h", "d/f", tarfile.LNKTYPE))
+    with contextlib.suppress(errors.UnsafeMemberError):
+        into(tar_of(*members), links="inside")
+    assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
 def test_links_that_lead_to_nothing(into: Callable[..., Target]) -> None:
     """Left out, and told."""
     target = into(
@@ -103,6 +138,18 @@ def test_links_that_lead_to_nothing(into: Callable[..., Target]) -> None:
     )
     assert [note for note in target.notes if "leads to nothing" in note]
     assert target.files == 1
+
+
+def test_which_links_lead_to_nothing(into: Callable[..., Target]) -> None:
+    """The first of them are named, in the order of the archive; of more, the number."""
+    names = [f"l{number}" for number in (5, 3, 9, 1, 7)]
+    target = into(tar_of(*(link(name, "gone") for name in names)), links="inside")
+    assert list(target.notes) == [
+        "the link 'l5' leads to nothing, and was left out",
+        "the link 'l3' leads to nothing, and was left out",
+        "the link 'l9' leads to nothing, and was left out",
+        "2 more links lead to nothing",
+    ]
 
 
 def test_the_option_is_named(into: Callable[..., Target]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from colabmagic.drive import errors
 from colabmagic.drive.archive import members
-from tests.drive.archive.test_archives import content, tar, zip_bomb
+from tests.drive.archive.test_archives import content, tar, zip_bomb, zipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,28 @@ def test_modes(into: Callable[..., Target], tmp_path: Path) -> None:
     mode = (tmp_path / "target" / "run").stat().st_mode
     assert mode & 0o7000 == 0
     assert mode & 0o100
+
+
+@pytest.mark.parametrize("make", ["tar", "zip"])
+def test_empty_folders(into: Callable[..., Target], tmp_path: Path, make: str) -> None:
+    """They are made, with those above them, and count as no file."""
+    if make == "tar":
+        data = tar(members={"a/b": b""}, type=tarfile.DIRTYPE)
+    else:
+        data = zipped({"a/b/": b""}, mode=0o40755)
+    target = into(data, f"x.{make}")
+    assert (tmp_path / "target" / "a" / "b").is_dir()
+    assert target.files == 0
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("a", "a/b/c")])
+def test_a_file_that_is_a_folder_too(
+    into: Callable[..., Target], tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    """It is told as what it is, whichever comes first; nothing is put in its place."""
+    with pytest.raises(errors.UnsafeMemberError, match="both a file and a folder"):
+        into(tar(members=dict.fromkeys(names, b"x")))
+    assert list(content(tmp_path / "target")) == [names[0]]
 
 
 def test_bombs(into: Callable[..., Target]) -> None:

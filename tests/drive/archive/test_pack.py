@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -13,6 +14,7 @@ from google.oauth2.credentials import Credentials
 
 from colabmagic.drive import errors
 from colabmagic.drive.account.tokens import store
+from colabmagic.drive.archive import pack as packing
 from colabmagic.drive.archive.pack import count_hint, pack
 from colabmagic.drive.archive.stage import stage
 from colabmagic.drive.transfer.upload import upload
@@ -172,7 +174,9 @@ def test_a_file_that_cannot_be_read(
     assert stored(drive) == []
 
 
-@pytest.mark.parametrize("change", ["longer", "shorter", "gone"])
+@pytest.mark.parametrize(
+    "change", ["longer", "shorter", "gone", "link", "folder", "pipe", "link above"]
+)
 def test_a_file_that_changes_meanwhile(
     drive: FakeDrive, files: Files, folder: Path, tmp_path: Path, change: str
 ) -> None:
@@ -180,15 +184,43 @@ def test_a_file_that_changes_meanwhile(
     victim = folder / "b" / "c.bin"
 
     def act(_: float) -> None:
-        if change == "gone":
-            victim.unlink(missing_ok=True)
-        else:
+        if victim.is_symlink() or not victim.is_file():
+            return  # it is done
+        if change in {"longer", "shorter"}:
             victim.write_bytes(b"x" * (10 if change == "shorter" else 10**6))
+        elif change == "link above":
+            victim.parent.rename(tmp_path / "away")
+            victim.parent.symlink_to(tmp_path / "away")
+        else:
+            victim.unlink()
+            {
+                "gone": lambda _: None,
+                "link": lambda path: path.symlink_to("/etc/passwd"),
+                "folder": os.mkdir,
+                "pipe": os.mkfifo,
+            }[change](victim)
 
     with pytest.raises(errors.IntegrityError, match="changed while"):
         pack(files, folder, "MyDrive/x.tar", progress=Told(act))
     assert stored(drive) == []
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_disk_that_cannot_be_read() -> None:
+    """It is that of the file, and not the one that the archive is on."""
+
+    class Broken(io.BytesIO):
+        """Fails as a disk does."""
+
+        def read(self, size: int | None = -1) -> bytes:
+            """Fail."""
+            raise OSError(errno.EIO, os.strerror(errno.EIO), size)
+
+    file = packing._Counted("b/c\x1b.bin", Broken(), lambda _: None)
+    with pytest.raises(errors.DrivePathError, match="to its end") as caught:
+        file.read(10)
+    assert caught.value.seen == os.strerror(errno.EIO)
+    assert "\x1b" not in str(caught.value)
 
 
 def test_what_goes_wrong(
@@ -245,3 +277,16 @@ def test_a_disk_that_becomes_full(
     assert "TMPDIR" in caught.value.hint
     assert stored(drive) == []
     assert list(small_disk.iterdir()) == []
+
+
+def test_no_place_for_temporary_files(
+    files: Files, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where all disks are full: said so, in one error of ours."""
+
+    def full() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", full)
+    with pytest.raises(errors.TargetFullError, match="no room"):
+        pack(files, folder, "MyDrive/x.tar.gz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,43 @@ def test_what_came_since_is_kept(folders: tuple[Path, Path]) -> None:
     other = partial.put_in_place(second, folder, LONG_AGO)
     assert other not in {None, aside}
     assert content(aside) == {"sub/a": b"old"}
+
+
+def test_each_goes_aside_under_a_name_of_its_own(tmp_path: Path) -> None:
+    """Also several within one second."""
+    asides = []
+    for number in range(4):
+        folder = tmp_path / "data"
+        folder.mkdir(exist_ok=True)
+        (folder / "mine").write_text(str(number))
+        asides.append(partial.put_in_place(partial.beside(folder), folder, LONG_AGO))
+    assert [content(each) for each in asides if each] == [
+        {"mine": str(number).encode()} for number in range(4)
+    ]
+    assert all(each and each.name.startswith("data.local-") for each in asides)
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    """Who comes second waits, and is told so once; what a killed run has left goes."""
+    folder, told, entered = tmp_path / "data", [], threading.Event()
+    left = partial.beside(folder)
+
+    def second() -> None:
+        with partial.alone(
+            folder, lambda: told.append("wait") or entered.set()
+        ) as waited:
+            told.append("alone" if waited else "at once")
+
+    with partial.alone(folder, lambda: pytest.fail("nobody is here")) as waited:
+        assert not waited
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert entered.wait(10)
+        assert told == ["wait"]
+    thread.join(10)
+    assert told == ["wait", "alone"]
+    assert not left.exists()
+    assert names(tmp_path) == []
 
 
 def test_what_is_written_in_the_last_moment_is_kept(

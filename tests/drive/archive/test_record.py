@@ -60,7 +60,17 @@ def test_the_record_is_of_this_folder(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", '{"inode": 1}', '{"before": {"inode": 1}}', "\x00"]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"inode": 1}',
+        '{"before": {"inode": 1}}',
+        "\x00",
+        "[" * 100_000,
+    ],
 )
 def test_a_note_that_makes_no_sense(folder: Path, text: str) -> None:
     """Is none: such a folder is the user's."""
@@ -101,3 +111,9 @@ def test_names_cannot_steer_the_screen() -> None:
     shown = record.some(("\x1b[31m", "b", "c", "d", "e"))
     assert "\x1b" not in shown
     assert "and 2 more" in shown
+
+
+def test_a_pipe_is_no_note(folder: Path) -> None:
+    """Nobody waits for what comes out of it."""
+    os.mkfifo(record.marker_of(folder))
+    assert record.recorded(folder) is None

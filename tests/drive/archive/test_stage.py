@@ -740,3 +740,13 @@ def test_what_is_left_of_a_refused_archive(
     left = [".r.colabmagic-archive"] if stays else []
     assert names(tmp_path) == left
     assert all(name in (caught.value.seen or "") for name in left)
+
+
+def test_a_pipe_of_the_archives_name(
+    staged: Callable[..., Staged], tmp_path: Path
+) -> None:
+    """It is not waited for, and not replaced."""
+    os.mkfifo(tmp_path / "data.tar.gz")
+    with pytest.raises(errors.TargetFullError, match="is another file"):
+        staged(keep_archive=True)
+    assert names(tmp_path) == ["data.tar.gz"]

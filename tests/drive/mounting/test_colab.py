@@ -17,7 +17,6 @@ from colabmagic.drive.errors import (
     MountpointError,
     MountPolicyError,
     MountUnsupportedError,
-    NoCredentialsError,
 )
 from colabmagic.drive.mounting import colab, standing
 from tests.fakes.colab import PROFILES, REFUSAL, Machine, Page, importable
@@ -475,90 +474,6 @@ def test_a_machine_that_cannot_flush(session: Session) -> None:
     (session.machine.root / "var/colab/mp").touch()
     with pytest.raises(MountUnsupportedError, match="cannot upload"):
         colab.flush_and_unmount(10, sysroot=session.machine.root)
-
-
-def test_secrets(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The value, None for one that is not there, and an error for the two other cases."""
-    root = session.machine.root
-    session.use(Page(secrets={"KEY": "s3cret"}))
-    assert colab.secret("KEY", sysroot=root) == "s3cret"
-    assert colab.secret("OTHER", sysroot=root) is None
-    session.use(PROFILES["refusing"](secrets={"KEY": "s3cret"}))
-    with pytest.raises(NoCredentialsError, match="may not read") as caught:
-        colab.secret("KEY", sysroot=root)
-    assert "key in the bar" in caught.value.hint
-    with pytest.raises(NoCredentialsError, match="name of a secret"):
-        colab.secret("two words", sysroot=root)
-    session.use("auth_only")
-    monkeypatch.setattr(sys.modules["google.colab.userdata"], "TIMEOUT_S", 0.1)
-    with pytest.raises(NoCredentialsError, match="nobody answered") as caught:
-        colab.secret("KEY", sysroot=root)
-    assert "VS Code" in str(caught.value)
-
-
-def test_no_secrets_off_colab(tmp_path: Path) -> None:
-    """Elsewhere there are none, and nobody is asked."""
-    assert colab.secret("KEY", sysroot=tmp_path) is None
-
-
-def test_authenticate(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
-    """The page is asked once; who is logged in is not asked again."""
-    root = session.machine.root
-    colab.authenticate(sysroot=root)
-    colab.authenticate(sysroot=root)
-    assert session.message.asked == [
-        ("request_auth", {"authType": "auth_user_ephemeral"})
-    ]
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize(
-    ("page", "kind", "words"),
-    [
-        ("refusing", ConsentDeclinedError, "tick every box"),
-        ("silent", ConsentDeclinedError, "nobody answered"),
-    ],
-)
-def test_authenticate_ends_with_its_cause(
-    session: Session, page: str, kind: type[DriveError], words: str
-) -> None:
-    """A no is a no; without an answer Google's code would wait for ever, ours does not."""
-    session.use(page)
-    with pytest.raises(kind) as caught:
-        colab.authenticate(timeout_s=0.3, sysroot=session.machine.root)
-    assert words in str(caught.value)
-
-
-def test_authenticate_ends_in_another_thread_too(session: Session) -> None:
-    """Where no alarm can be set, it ends all the same."""
-    session.use("silent")
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            colab.authenticate(timeout_s=0.3, sysroot=session.machine.root)
-        except ConsentDeclinedError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join(10)
-    assert [type(error) for error in errors] == [ConsentDeclinedError]
-
-
-def test_a_log_in_that_comes_to_nothing(session: Session) -> None:
-    """Google's own error is passed on in our words."""
-    (session.machine.root / "content/no-adc").touch()
-    with pytest.raises(NoCredentialsError, match="came to nothing"):
-        colab.authenticate(sysroot=session.machine.root)
-
-
-@pytest.mark.parametrize("enterprise", [True, False])
-def test_nobody_to_log_in(tmp_path: Path, enterprise: bool) -> None:  # noqa: FBT001 (a parameter)
-    """Enterprise and other machines are known before anything is tried."""
-    env = {"VERTEX_PRODUCT": "COLAB_ENTERPRISE"} if enterprise else {}
-    with pytest.raises(NoCredentialsError):
-        colab.authenticate(env=env, sysroot=tmp_path)
 
 
 def test_no_package_of_colabs(

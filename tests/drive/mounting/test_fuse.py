@@ -21,14 +21,15 @@ from google.oauth2 import service_account
 from google.oauth2.credentials import Credentials
 
 from colabmagic.drive import errors
-from colabmagic.drive.api.files import RemoteFile
+from colabmagic.drive.api.files import Files
+from colabmagic.drive.api.http import Transport
 from colabmagic.drive.mounting import fuse
-from colabmagic.drive.mounting.fuse_daemon import number_of
-from colabmagic.drive.mounting.fuse_tree import local_name, names
+from colabmagic.drive.mounting.fuse_daemon import Folder, number_of
 from colabmagic.drive.watching.mounts import drive_mounts, mount_at
 from colabmagic.drive.watching.probe import Health
 from colabmagic.drive.watching.watch import Watcher
 from colabmagic.host.child import left_behind
+from tests.drive.api.raw import RawServer, reply
 from tests.fakes.fuse import why_not
 
 if TYPE_CHECKING:
@@ -419,16 +420,17 @@ def test_each_error_has_a_number() -> None:
     }  # fmt: skip
 
 
-def test_local_names_are_short_and_differ() -> None:
-    """No name is longer than Linux allows, none is a dot, no two are the same."""
-    files = [
-        RemoteFile(id=f"id{number}", name=name, mime_type="text/plain")
-        for number, name in enumerate(
-            ["é" * 200 + ".txt", "", ".", "..", "a", "a", "a\0"]
-        )
-    ]
-    found = names(files)
-    assert len(found) == len(files)
-    assert all(0 < len(name.encode()) <= 255 for name in found)
-    assert not {".", "..", ""} & set(found)
-    assert local_name(files[0]).endswith(" (id id0).txt")
+@pytest.mark.parametrize(
+    "when", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "soon", ""]
+)
+def test_a_time_that_is_none(when: str) -> None:
+    """The file is there all the same, as of the beginning of time."""
+    meta = {"id": "x", "name": "x", "mimeType": "text/plain", "modifiedTime": when}
+    with RawServer(lambda _: [reply(json.dumps({"files": [meta]}).encode())]) as server:
+        login = Credentials("valid-token")  # type: ignore[no-untyped-call]
+        folder = Folder(Files(Transport(login, server.url)), lambda: None)
+        try:
+            found = folder.getattr("/MyDrive/x")
+        finally:
+            folder.destroy("/")
+    assert (found["st_mtime"], found["st_size"]) == (0, 0)

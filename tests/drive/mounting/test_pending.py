@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from colabmagic.drive.mounting.pending import look_for_pending, pending_writes
+from colabmagic.host.child import left_behind
+from tests.fakes.fuse import FuseFolder, why_not
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,3 +91,46 @@ def test_it_ends_in_time_with_what_it_found(tmp_path: Path) -> None:
     assert time.monotonic() - began < 5
     assert set(found.paths) <= {waiting}
     assert found.trouble == "it does not answer" or found.complete
+
+
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+def test_a_mount_that_hangs_holds_one_child(tmp_path: Path) -> None:
+    """However often it is asked: nobody can end such a child, so they would pile up."""
+    with FuseFolder(tmp_path / "drive") as folder:
+        folder.stuck_while.touch()
+        for _ in range(3):
+            found = look_for_pending(folder.path, timeout_s=1.5)
+            assert found.trouble == "it does not answer"
+        assert left_behind() == 1
+    end = time.monotonic() + 5
+    while left_behind() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert left_behind() == 0
+
+
+def test_a_child_that_fails_is_not_taken_for_nothing_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks goes by it, and would end a mount with writes in it."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    found = look_for_pending(tmp_path)
+    assert (found.paths, found.complete) == ((), False)
+    assert found.trouble == "its child ended with 1"
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    assert look_for_pending(tmp_path).trouble == "No such file or directory"
+
+
+def test_what_was_found_counts_though_the_rest_hangs(tmp_path: Path) -> None:
+    """A part that does not answer keeps nothing of the others from being told."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    waiting = write(tmp_path / "new/a.pt")
+    (tmp_path / "old").mkdir()
+    with FuseFolder(tmp_path / "old/drive") as folder:
+        os.utime(tmp_path / "old", (1, 1))
+        folder.stop()
+        found = look_for_pending(tmp_path, timeout_s=3.0)
+        folder.go_on()
+    assert found.trouble == "it does not answer"
+    assert found.paths == (waiting,)

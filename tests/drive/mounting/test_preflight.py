@@ -25,10 +25,19 @@ def place(kind: PlaceKind, **more: object) -> Place:
     return Place(path=DRIVE, kind=kind, **more)  # type: ignore[arg-type]
 
 
+def refusal(facts: ColabFacts, at: Place) -> DriveMountError | None:
+    """Judge in the order of a mount."""
+    return (
+        preflight.refuse_host(facts)
+        or preflight.refuse_name(at.path)
+        or preflight.refuse_place(at)
+    )
+
+
 @pytest.mark.parametrize("kind", [PlaceKind.ABSENT, PlaceKind.EMPTY])
 def test_a_free_place_is_not_refused(kind: PlaceKind) -> None:
     """An absent or empty folder will do."""
-    assert preflight.refusal(GOOD, place(kind)) is None
+    assert refusal(GOOD, place(kind)) is None
 
 
 REFUSED: list[tuple[ColabFacts, Place, type[DriveMountError], list[str]]] = [
@@ -142,7 +151,7 @@ def test_a_refusal_in_full(
     facts: ColabFacts, at: Place, kind: type[DriveMountError], lines: list[str]
 ) -> None:
     """Each says what is the matter, what was seen, and what to type."""
-    error = preflight.refusal(facts, at)
+    error = refusal(facts, at)
     assert type(error) is kind
     assert error.render() == lines
 

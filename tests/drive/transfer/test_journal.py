@@ -208,3 +208,15 @@ def test_no_room_leaves_nothing(tmp_path: Path, small_disk: Path) -> None:
         with pytest.raises(errors.TargetFullError):
             Journal.open(small_disk / "x", remote, 10)
     assert {each.name for each in small_disk.iterdir()} == {"filler", "more"}
+
+
+@pytest.mark.parametrize("part_bytes", ["Infinity", "1e999", "-1", "null", "[]"])
+def test_a_journal_that_makes_no_sense(tmp_path: Path, part_bytes: str) -> None:
+    """The download begins anew."""
+    part = hidden(tmp_path / "x", PART)
+    part.write_bytes(bytes(25))
+    log = part.with_name(part.name + ".json")
+    log.write_text(f'{{"id":"1","md5":"m","size":25,"part_bytes":{part_bytes}}}\n0\n')
+    journal = Journal.open(tmp_path / "x", REMOTE, 10)
+    assert [number for number, _, _ in journal.missing()] == [0, 1, 2]
+    journal.close()

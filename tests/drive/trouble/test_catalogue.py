@@ -13,8 +13,8 @@ import requests
 
 from colabmagic.drive import command, errors
 from colabmagic.drive.account import hints
-from colabmagic.drive.api.answers import connection_failed
 from colabmagic.drive.api.refusals import refusal
+from colabmagic.drive.api.unanswered import connection_failed
 from colabmagic.drive.trouble import catalogue
 from colabmagic.drive.trouble.causes import CAUSES
 from colabmagic.drive.trouble.failure import COMMAND

@@ -10,7 +10,7 @@ import pytest
 
 from colabmagic.drive.watching.mounts import detach
 from colabmagic.drive.watching.probe import Health, probe
-from colabmagic.host.child import ask, left_behind, program
+from colabmagic.host.child import left_behind
 from tests.fakes.fuse import FuseFolder, why_not
 
 if TYPE_CHECKING:
@@ -100,26 +100,3 @@ def test_a_folder_that_is_no_mount_is_absent(tmp_path: Path) -> None:
     """An ordinary folder is not taken for a mount that answers."""
     answer = probe(tmp_path)
     assert (answer.health, answer.errno) == (Health.ABSENT, None)
-
-
-def test_a_child_gets_nothing_of_this_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Variables, also those that find libraries, and the working directory stay here."""
-    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    env, pwd = program("env"), program("pwd")
-    assert env is not None
-    assert pwd is not None
-    assert str(tmp_path) not in ask([env], 5).stdout
-    assert ask([pwd], 5).stdout == "/\n"
-
-
-def test_a_late_child_is_ended() -> None:
-    """A program that takes too long is killed, and reaped."""
-    sleep = program("sleep")
-    assert sleep is not None
-    answer = ask([sleep, "60"], 0.1)
-    assert answer.returncode is None
-    assert answer.seconds < 1
-    assert left_behind() == 0

@@ -295,6 +295,36 @@ def test_failures_are_said_and_tried_again_later(folder: FuseFolder) -> None:
 
 
 @needs_fuse
+def test_a_heal_that_has_taken_the_old_mount_away_is_tried_again(
+    folder: FuseFolder,
+) -> None:
+    """As announced: then nothing is mounted, and that is not what the user wanted."""
+    said: list[str] = []
+    tries: list[int] = []
+
+    def fails_once() -> None:
+        folder.unmount()
+        tries.append(1)
+        if len(tries) == 1:
+            raise MountFailedError("mounting failed", hint="wait")
+        folder.mount()
+
+    watch = watcher(folder, said, remount=fails_once)
+    folder.kill()
+    watch.check_now()
+    assert "It is tried again in 10 s" in said[-1]
+    heard = len(said)
+    assert watch.check_now().health is Health.ABSENT
+    assert len(said) == heard  # it is not told as something new
+    watch._next_heal = 0.0
+    assert watch.check_now().health is Health.ALIVE
+    folder.unmount()
+    assert watch.check_now().health is Health.ABSENT
+    assert "is not mounted any more" in said[-1]
+    assert len(tries) == 2
+
+
+@needs_fuse
 def test_who_says_no_is_not_asked_again(folder: FuseFolder) -> None:
     """A consent that was declined is not asked for until the user mounts it himself."""
     said: list[str] = []
@@ -391,6 +421,29 @@ def test_ends_at_once_though_the_mount_hangs(folder: FuseFolder) -> None:
     watch.stop()
     assert time.monotonic() - began < 5
     assert not watch.status().running
+
+
+@needs_fuse
+def test_watches_again_though_the_old_thread_has_not_ended(folder: FuseFolder) -> None:
+    """Stopped in the midst of healing and started anew: it does not end for good."""
+    mounting, may_go_on = threading.Event(), threading.Event()
+
+    def slowly() -> None:
+        mounting.set()
+        may_go_on.wait(10)
+        folder.remount()
+
+    watch = watcher(folder, [], remount=slowly, interval_s=0.05)
+    watch.start()
+    folder.kill()
+    assert mounting.wait(10)
+    watch.stop(timeout_s=0.01)
+    threading.Timer(0.1, may_go_on.set).start()
+    watch.start()
+    seen = watch.status().probes
+    wait_until(lambda: watch.status().probes > seen + 2)
+    watch.stop()
+    assert watch.status().healed == 1
 
 
 def test_keeps_its_times(tmp_path: Path) -> None:

@@ -37,11 +37,19 @@ def enter(root: str) -> None:
     os.environ.update(environment(root))
     add_package()
     _undo.callback(remove_package)
-    colab = importlib.import_module("colabmagic.drive.mounting.colab")
-    for name in ("mount", "flush_and_unmount", "secret", "authenticate"):
-        defaults = getattr(colab, name).__kwdefaults__
+    for module, name in (
+        ("mounting.colab", "mount"),
+        ("mounting.colab", "flush_and_unmount"),
+        ("account.colab_account", "secret"),
+        ("account.colab_account", "authenticate"),
+    ):
+        found = importlib.import_module(f"colabmagic.drive.{module}")
+        defaults = getattr(found, name).__kwdefaults__
         _undo.callback(defaults.__setitem__, "sysroot", defaults["sysroot"])
         defaults["sysroot"] = Path(root)
+    folders = importlib.import_module("colabmagic.drive.mounting.folders")
+    _undo.callback(setattr, folders, "SYSROOT", folders.SYSROOT)
+    folders.SYSROOT = Path(root)
 
 
 def leave() -> None:

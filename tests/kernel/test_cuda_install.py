@@ -203,8 +203,10 @@ def test_cells_with_a_body(machine: Kernel) -> None:
     reply = machine.run(
         "%%cuda_install --plan 13.0\n# a remark\nnumpy<2  # why\n\nscipy\n"
     )
+    assert reply.status == "ok", reply.shown
     assert "with requirements.txt: numpy<2; scipy" in told(reply)
     reply = machine.run("%%cuda_install --plan 13.0\nnot a requirement !\n")
+    assert reply.status == "ok", reply.shown
     assert "[E21]" in told(reply)
 
 

@@ -158,7 +158,9 @@ def test_colabs_own_button(
     monkeypatch.setattr(magic, "display", lambda data, **_: shown.append(data))
     made = outcome(host, restart)
     magic._offer_restart(made)
-    magic._offer_restart(make_plan("12.4", "", load("colab_t4")))  # no outcome: nothing
+    magic._offer_restart(
+        make_plan("12.4", "torch", load("colab_t4"))
+    )  # nothing is done
     assert len(shown) == count
     for data in shown:
         told = data["application/vnd.colab-display-data+json"]

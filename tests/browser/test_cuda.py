@@ -32,6 +32,9 @@ def test_plans_can_be_read(
     lab.open_lab(page, server, path)
     done = lab.run_all_cells(page)
     expect(lab.red_outputs(page)).to_have_count(0)
+    long = page.locator("code", has_text="# download https://").first
+    spaces = long.evaluate("code => getComputedStyle(code).whiteSpace")
+    assert spaces in {"pre", "nowrap"}
     for theme in lab.in_each_theme(page):
         lab.screenshot(page, f"cuda-{theme}")
         for first_words in SHOWN:

@@ -13,8 +13,8 @@ from colabmagic.drive.report import (
     note,
     what_to_type,
 )
-from colabmagic.drive.watching.vm_clock import duration
 from colabmagic.drive.words import quoted
+from colabmagic.host.vm_clock import duration
 from colabmagic.report.model import Code, Field, Finding, Report, Severity, Table
 from colabmagic.report.size import in_words
 

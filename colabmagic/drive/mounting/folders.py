@@ -243,8 +243,8 @@ def watch(
     wait_for
         Returns why the user cannot be asked for permission now.
     """
-    from colabmagic.drive.watching.vm_clock import VmClock  # noqa: PLC0415 (only with a folder)
     from colabmagic.drive.watching.watch import Watcher  # noqa: PLC0415
+    from colabmagic.host.vm_clock import VmClock  # noqa: PLC0415 (only with a folder)
 
     def remount() -> object:
         again = replace(
@@ -353,7 +353,7 @@ def status(path: Path, watcher: Watcher | None) -> StatusReport:
     """
     from colabmagic.drive.mounting.pending import look_for_pending  # noqa: PLC0415
     from colabmagic.drive.watching.probe import Health, probe  # noqa: PLC0415 (with a folder)
-    from colabmagic.drive.watching.vm_clock import VmClock  # noqa: PLC0415
+    from colabmagic.host.vm_clock import VmClock  # noqa: PLC0415
 
     seen = probe(path)
     told = None if watcher is None else watcher.status()
@@ -398,7 +398,7 @@ def status_of_others() -> StatusReport:
 
 def boot_time() -> float:
     """Return when this machine began, as Unix time; 0 where that is not known."""
-    from colabmagic.drive.watching.vm_clock import VmClock  # noqa: PLC0415 (rarely asked for)
+    from colabmagic.host.vm_clock import VmClock  # noqa: PLC0415 (rarely asked for)
 
     age = VmClock(sysroot=SYSROOT).age_s()
     return 0.0 if isinstance(age, Unknown) else time.time() - age

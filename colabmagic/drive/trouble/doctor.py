@@ -26,10 +26,10 @@ from colabmagic.drive.report import Account, counted
 from colabmagic.drive.trouble import last_error
 from colabmagic.drive.trouble.catalogue import explain, finding, is_said
 from colabmagic.drive.trouble.doctor_report import DoctorReport
-from colabmagic.drive.watching.vm_clock import VmClock, duration
 from colabmagic.drive.words import home
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
+from colabmagic.host.vm_clock import VmClock, duration
 from colabmagic.report.model import Finding, Severity
 from colabmagic.report.size import in_words
 

@@ -29,7 +29,7 @@ from colabmagic.drive.words import error_in_words, named, quoted, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from colabmagic.drive.watching.vm_clock import VmClock
+    from colabmagic.host.vm_clock import VmClock
 
 INTERVAL_S: Final = 10.0
 WATCH_TIMEOUT_S: Final = 1.8  # a mount that hangs is found within interval + 2 s

@@ -17,9 +17,9 @@ import pytest
 
 from colabmagic.drive.errors import ConsentDeclinedError, MountFailedError
 from colabmagic.drive.watching.probe import Health
-from colabmagic.drive.watching.vm_clock import VmClock
 from colabmagic.drive.watching.watch import Watcher
 from colabmagic.host.child import left_behind
+from colabmagic.host.vm_clock import VmClock
 from tests.fakes.fuse import FuseFolder, why_not
 
 if TYPE_CHECKING:

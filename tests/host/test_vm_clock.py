@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.drive.watching.vm_clock import VmClock, duration
+from colabmagic.host.vm_clock import VmClock, duration
 from colabmagic.report.model import Unknown
 
 if TYPE_CHECKING:

@@ -126,6 +126,18 @@ class Notifier:
         """Whether a post is under way."""
         return any(thread.is_alive() for thread in self._threads)
 
+    def join(self, timeout_s: float) -> None:
+        """Wait for the posts that are under way.
+
+        Parameters
+        ----------
+        timeout_s
+            How long.
+        """
+        ends = time.monotonic() + timeout_s
+        for thread in list(self._threads):
+            thread.join(max(0.0, ends - time.monotonic()))
+
     def _work(self, text: str) -> None:
         """Try a few times, and note what became of it."""
         self.deliveries.append(self.send(text))
@@ -167,7 +179,7 @@ class Notifier:
 
     def _post(self, text: str) -> int:
         """Post once; return the status."""
-        import requests  # noqa: PLC0415 (lazy: it takes 50 ms)
+        import requests
 
         # Both names: Slack, Mattermost and Teams read `text`, Discord `content`.
         body = {"text": text, "content": text}

@@ -1,0 +1,407 @@
+"""The one thread: beats while there is work, and minds the end.
+
+Nothing here knows a kernel: what a beat is, what is at work and who is told comes from
+outside. Each `step` does what is due and returns how long nothing is, so that twelve
+hours can be tested in a second.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from colabmagic.keepalive.clock import RealClock
+from colabmagic.keepalive.ending import Ending
+from colabmagic.keepalive.expiry import HOOKS, Hook
+from colabmagic.keepalive.state import Cause, KeepaliveStatus, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from colabmagic.keepalive.clock import Clock
+    from colabmagic.keepalive.notify import Notifier
+    from colabmagic.keepalive.options import KeepaliveOptions
+
+Value = TypeVar("Value")
+
+THREAD: Final = "colabmagic-keepalive"
+LOOK_S: Final = 15.0  # between two looks for work
+GRACE_S: Final = 30.0  # so long nothing may be at work before it has ended
+LEAVE_GRACE_S: Final = 300.0  # before the machine is given back for want of work
+STOP_S: Final = 2.0
+_POLL_S: Final = 1.0  # while something runs that nobody wakes us for
+_MOST_NOTES: Final = 20
+
+
+def _nothing() -> None:
+    """Know of nothing."""
+    return
+
+
+def _tell_nobody(_text: str) -> None:
+    """Show it to nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What the thread reaches of the rest, each a function.
+
+    Attributes
+    ----------
+    send
+        One beat; may raise.
+    busy
+        Returns what is at work, in words, or None.
+    life
+        Returns how long the machine lives at most, in seconds, or None.
+    tell
+        Shows a sentence to the user; called in the thread.
+    leave
+        Gives the machine back; None where that cannot be.
+    hooks
+        Returns what is to run before the end.
+    problems
+        Returns what could not be looked at.
+    changed
+        Called when the status reads otherwise: it waits, works, or has ended.
+    """
+
+    send: Callable[[], object]
+    busy: Callable[[], str | None] = _nothing
+    life: Callable[[], float | None] = _nothing
+    tell: Callable[[str], object] = _tell_nobody
+    leave: Callable[[], object] | None = None
+    hooks: Callable[[], tuple[Hook, ...]] = HOOKS.all
+    problems: Callable[[], tuple[str, ...]] = tuple
+    changed: Callable[[], object] = _nothing
+    clock: Clock = field(default_factory=RealClock)
+    notifier: Notifier | None = None
+
+
+class Beater:
+    """Beats from its `start` until the work, the time, the machine or the user ends it.
+
+    Parameters
+    ----------
+    options
+        How long, how often, while what.
+    world
+        Everything else.
+    """
+
+    def __init__(self, options: KeepaliveOptions, world: World) -> None:
+        self.options, self._world, self._clock = options, world, world.clock
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._phase, self._cause = Phase.WAITING, Cause.NONE
+        self._is_over = False  # set by whoever ends it, looked at by the thread
+        self._ending_it = threading.Lock()
+        self._why: str | None = None
+        self._look_s = min(LOOK_S, options.every_s)
+        self._grace_s = min(GRACE_S, 2 * self._look_s)
+        self._notes: list[str] = []
+        self.beats = self.failed_beats = self.missed_beats = 0
+        self._began, self._wall_began = self._clock.now(), self._clock.wall()
+        self._last_beat: float | None = None
+        self._next_beat = self._began
+        self._next_look = self._began + self._look_s
+        self._last_busy = -math.inf
+        self._failure: str | None = None
+        self._leave_at: float | None = None
+        if options.while_ == "always":
+            self._phase, self._why = Phase.BEATING, "always"
+        life = self._guarded(world.life, "the age of the machine is not known")
+        is_machine = life is not None and life < options.for_s
+        total = life if is_machine and life is not None else options.for_s
+        self.ending = Ending(
+            began=self._began,
+            total_s=max(0.0, total),
+            is_machine=is_machine,
+            warn_s=options.warn_s,
+        )
+
+    # --- from outside -----------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin, or go on after it has ended for want of work."""
+        if self._is_over and self._thread is not None:
+            self._thread.join(STOP_S)  # it says its last words
+        if self.running:
+            return
+        if self._cause is Cause.WORK:
+            self._phase, self._cause, self._is_over = Phase.WAITING, Cause.NONE, False
+            self._why = None
+            now = self._clock.now()
+            self._next_look = now + self._look_s
+            self._next_beat = self._after(now)
+        self._wake.clear()
+        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
+        self._thread.start()
+
+    def stop(self, cause: Cause | None = None, timeout_s: float = STOP_S) -> bool:
+        """End it; return whether the thread is gone.
+
+        Parameters
+        ----------
+        cause
+            Why; the user, if left out.
+        timeout_s
+            How long to wait for it.
+        """
+        with self._ending_it:
+            if not self._is_over or self._cause is Cause.WORK:
+                self._is_over, self._cause = True, cause or Cause.USER
+        self._wake.set()
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return True
+        thread.join(timeout_s)
+        return not thread.is_alive()
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread lives."""
+        thread = self._thread
+        return thread is not None and thread.is_alive()
+
+    @property
+    def rests(self) -> bool:
+        """Whether it has ended for want of work, and has time left for more of it."""
+        return self._cause is Cause.WORK and self._clock.now() < self.ending.at
+
+    def status(self) -> KeepaliveStatus:
+        """Return how it stands; asks nothing."""
+        on = not self._is_over
+        beating = on and self._phase is Phase.BEATING
+        shift = self._clock.wall() - self._clock.now()  # people's clocks may be set
+        return KeepaliveStatus(
+            running=on,
+            phase=(self._phase if on else Phase.ENDED).value,
+            beats=self.beats,
+            failed_beats=self.failed_beats,
+            missed_beats=self.missed_beats,
+            every_s=self.options.every_s,
+            while_=self.options.while_,
+            then=self.options.then,
+            started=self._wall_began,
+            last=None if self._last_beat is None else self._last_beat + shift,
+            next=self._next_beat + shift if beating else None,
+            expires=self.ending.at + shift if on or self.rests else None,
+            expires_with_machine=self.ending.is_machine,
+            rests=not on and self.rests,
+            reason=self._reason(),
+            cause=self._cause.value,
+            notify=None if self._world.notifier is None else self._world.notifier.shown,
+            hooks=tuple(str(each) for each in self.ending.results),
+            notes=(*self._notes, *self._problems(), *self._deliveries()),
+        )
+
+    # --- the thread -------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Do what is due until it has ended."""
+        try:
+            while not self._is_over:
+                if self._clock.wait(self._wake, self.step()) and not self._is_over:
+                    self._wake.clear()
+        except Exception as error:  # noqa: BLE001 (a thread's last words)
+            self._failure = f"{type(error).__name__}: {error}"
+            self._end(Cause.FAILED)
+
+    def step(self) -> float:
+        """Do what is due; return the seconds until something is."""
+        now = self._clock.now()
+        if now >= self._next_look:
+            self._next_look = now + self._look_s
+            self._look(now)
+        if self._phase is Phase.BEATING and now < self.ending.at:
+            self._beat(now)
+        self._mind_the_end(now)
+        return self._wait_s(now)
+
+    def _wait_s(self, now: float) -> float:
+        """Return how long nothing is due."""
+        due = [self._next_look, *self.ending.due(self._longest_s())]
+        if self._phase is Phase.BEATING:
+            due.append(self._next_beat)
+        if self._leave_at is not None:
+            due.append(self._leave_at)
+        wait_s = min(due) - now
+        if self.ending.is_running:
+            wait_s = min(wait_s, _POLL_S, self.ending.due_s)
+        return max(0.01, wait_s)
+
+    def _look(self, now: float) -> None:
+        """See whether there is work."""
+        if self.options.while_ == "always":
+            return
+        reason = self._guarded(self._world.busy, "what is at work is not known")
+        if reason is not None:
+            self._last_busy, self._why = now, reason
+            if self._phase is not Phase.BEATING:
+                self._work_begins(now)
+        elif self._phase is Phase.BEATING and now - self._last_busy >= self._grace_s:
+            self._work_ends(now)
+
+    def _work_begins(self, now: float) -> None:
+        """Beat at once: nobody knows for how long nothing has happened."""
+        if self._leave_at is not None:
+            self._leave_at = None
+            self.ending.forget()
+            self._say("there is work again, so the machine is not given back")
+        self._phase = Phase.BEATING
+        self._next_beat = min(self._next_beat, now)
+        self._changed()
+
+    def _work_ends(self, now: float) -> None:
+        """Rest, or make ready to give the machine back."""
+        self._why = None
+        if self.options.then == "disconnect" and self._world.leave is not None:
+            self._phase = Phase.LEAVING
+            self._leave_at = min(now + LEAVE_GRACE_S, self.ending.at)
+            minutes = (self._leave_at - now) / 60
+            self._say(
+                f"the work has ended; the machine is given back in {minutes:.0f} min "
+                "unless a cell runs. To keep it, type %keepalive stop"
+            )
+            self._changed()
+            return
+        self._end(Cause.WORK)
+
+    def _beat(self, now: float) -> None:
+        """Send what is due: one, however many were slept through."""
+        if now < self._next_beat:
+            return
+        every_s = self.options.every_s
+        late = int((now - self._next_beat) // every_s)
+        if self._last_beat is not None and now - self._last_beat > 2 * every_s:
+            self.missed_beats += late
+        self._next_beat = self._after(now)
+        try:
+            self._world.send()
+        except Exception as error:  # noqa: BLE001 (told once; the next one may work)
+            self.failed_beats += 1
+            if self.failed_beats == 1:
+                self._note(f"a beat could not be sent: {type(error).__name__}: {error}")
+            return
+        self.beats += 1
+        self._last_beat = now
+
+    def _after(self, now: float) -> float:
+        """Return the next point of the grid: beats do not drift."""
+        every_s = self.options.every_s
+        return self._began + (math.floor((now - self._began) / every_s) + 1) * every_s
+
+    # --- the end ----------------------------------------------------------------------
+
+    def _mind_the_end(self, now: float) -> None:
+        """Warn, run what is to run, and end."""
+        if self._is_over:
+            return
+        leaving = self._leave_at is not None and now >= self._leave_at
+        if self.ending.warns(now) and self._leave_at is None:
+            self._say(self.ending.notice(now, self._clock.wall()))
+            self._post(self.ending.notice(now, self._clock.wall()))
+        if not self.ending.has_begun and (
+            leaving or self.ending.wants(now, self._longest_s())
+        ):
+            self.ending.begin(self._world.hooks(), self._clock.now, self._wake.set)
+        if not self.ending.poll() or not (leaving or now >= self.ending.at):
+            return
+        for result in self.ending.untold():
+            self._say(f"before the end: {result}")
+        if self.ending.is_leaving or self._gives_back(now):
+            if not self.ending.leaves(self._world, self._clock.now, self._wake.set):
+                return
+            self._end(self.ending.left_with(self._say))
+            return
+        self._end(Cause.MACHINE if self.ending.is_machine else Cause.BOUND)
+
+    def _gives_back(self, now: float) -> bool:
+        """Tell whether the machine is given back; say why not, where that was asked for."""
+        if self.options.then != "disconnect" or self._world.leave is None:
+            return False
+        why = None
+        if not self.ending.ok:
+            why = "not all that was to be done before ended well"
+        elif self._leave_at is None and not self.ending.results and self._is_busy(now):
+            why = "something is at work, and nothing was registered that saves it"
+        if why is not None:
+            self._say(f"the machine is not given back: {why}")
+        return why is None
+
+    def _is_busy(self, now: float) -> bool:
+        """Tell whether there was work a moment ago."""
+        if self.options.while_ == "always":
+            return self._guarded(self._world.busy, "") is not None
+        return self._phase is Phase.BEATING and now - self._last_busy < self._grace_s
+
+    def _end(self, cause: Cause) -> None:
+        """Be over, and say so."""
+        with self._ending_it:
+            if self._is_over:
+                return
+            self._is_over, self._cause = True, cause
+        text = self._reason()
+        self._guarded(lambda: self._world.tell(text), "")
+        if self.options.tells_the_end:
+            self._post(text)
+        self._changed()
+
+    def _reason(self) -> str:
+        """Say why it beats, waits or has ended."""
+        if self._is_over:
+            told = self._cause.told(self.rests)
+            return f"{told} ({self._failure})" if self._failure else told
+        if self._phase is Phase.BEATING:
+            return self._why or "there was work a moment ago"
+        if self._phase is Phase.LEAVING:
+            return "the work has ended; the machine is given back soon"
+        return "nothing is at work yet"
+
+    # --- telling ----------------------------------------------------------------------
+
+    def _say(self, text: str) -> None:
+        """Show a sentence; who shows it may fail."""
+        self._note(text)
+        self._guarded(lambda: self._world.tell(text), "")
+
+    def _note(self, text: str) -> None:
+        """Keep a sentence for the status."""
+        if len(self._notes) < _MOST_NOTES and text not in self._notes:
+            self._notes.append(text)
+
+    def _post(self, text: str) -> None:
+        """Send a sentence to the webhook, if there is one."""
+        if self._world.notifier is not None:
+            self._world.notifier.post(f"colabmagic keepalive: {text}")
+
+    def _changed(self) -> None:
+        """Have the status shown anew."""
+        self._guarded(self._world.changed, "")
+
+    def _longest_s(self) -> float:
+        """Return how long what is to run may take."""
+        return sum(hook.timeout_s for hook in self._world.hooks())
+
+    def _problems(self) -> tuple[str, ...]:
+        """Return what could not be looked at."""
+        return self._guarded(self._world.problems, "") or ()
+
+    def _deliveries(self) -> tuple[str, ...]:
+        """Return what became of the posts."""
+        notifier = self._world.notifier
+        return (
+            () if notifier is None else tuple(each.text for each in notifier.deliveries)
+        )
+
+    def _guarded(self, ask: Callable[[], Value], note: str) -> Value | None:
+        """Ask something that may fail."""
+        try:
+            return ask()
+        except Exception as error:  # noqa: BLE001 (others' code; the beats go on)
+            if note:
+                self._note(f"{note}: {type(error).__name__}")
+            return None

@@ -65,7 +65,7 @@ class World:
     problems
         Returns what could not be looked at.
     changed
-        Called when the status reads otherwise: it waits, works, or has ended.
+        Called when the status line reads otherwise.
     """
 
     send: Callable[[], object]
@@ -251,9 +251,9 @@ class Beater:
             self._leave_at = None
             self.ending.forget()
             self._say("there is work again, so the machine is not given back")
+            self._changed()
         self._phase = Phase.BEATING
         self._next_beat = min(self._next_beat, now)
-        self._changed()
 
     def _work_ends(self, now: float) -> None:
         """Rest, or make ready to give the machine back."""

@@ -95,7 +95,7 @@ class Ending:
             The time, as the clock tells it and as people do.
         """
         left_s = max(0.0, self.at - now)
-        at = time.strftime("%H:%M", time.localtime(wall + left_s))
+        at = time.strftime("%H:%M %Z", time.localtime(wall + left_s))
         if self.is_machine:
             return (
                 f"this machine ends in about {in_words(left_s)} (at {at}) at the latest, "

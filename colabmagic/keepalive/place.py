@@ -53,12 +53,18 @@ PLACES: Final[dict[str, Place]] = {
             beats=True,
             short="Colab may end the machine all the same: %keepalive status",
             advice=(
-                "What keeps it: a running cell, in a tab that stays open. Whether the beat "
-                "moves Colab's idle timer (about 90 minutes) nobody outside Google knows.",
-                "What nothing prevents: the end after 12 hours at most (24 with Pro+), a "
-                "question whether you are there, a captcha, usage limits.",
-                "What helps: run long work in a cell, not in a thread or a terminal; save "
-                "checkpoints to Drive and let keepalive.on_expiry(save) write the last one.",
+                (
+                    "What keeps it: a running cell, in a tab that stays open. Whether the beat "
+                    "moves Colab's idle timer (about 90 minutes) nobody outside Google knows."
+                ),
+                (
+                    "What nothing prevents: the end after 12 hours at most (24 with Pro+), a "
+                    "question whether you are there, a captcha, usage limits."
+                ),
+                (
+                    "What helps: run long work in a cell, not in a thread or a terminal; save "
+                    "checkpoints to Drive and let keepalive.on_expiry(save) write the last one."
+                ),
                 "Nothing here clicks in the page. Who wants that all the same, unsupported:",
                 Code("%keepalive snippet"),
             ),
@@ -69,12 +75,16 @@ PLACES: Final[dict[str, Place]] = {
             beats=True,
             short="Google's own client keeps the machine: %keepalive status",
             advice=(
-                "What keeps it: Google's own client, as long as it runs. The colab command "
-                "asks each 60 s, for 24 hours at most; VS Code each 5 minutes, while a "
-                "kernel is busy or was used within the last hour.",
+                (
+                    "What keeps it: Google's own client, as long as it runs. The colab command "
+                    "asks each 60 s, for 24 hours at most; VS Code each 5 minutes, while a "
+                    "kernel is busy or was used within the last hour."
+                ),
                 "The beat shows VS Code that the kernel is in use.",
-                "What nothing prevents: the end after 12 hours at most (24 with Pro+), and "
-                "a computer that sleeps, for then nobody asks.",
+                (
+                    "What nothing prevents: the end after 12 hours at most (24 with Pro+), and "
+                    "a computer that sleeps, for then nobody asks."
+                ),
                 "For runs that nobody watches, on your own computer:",
                 Code("pip install google-colab-cli"),
             ),
@@ -85,9 +95,11 @@ PLACES: Final[dict[str, Place]] = {
             beats=True,
             short="the idle shutdown is a setting of the runtime: %keepalive status",
             advice=(
-                "What keeps it: a running cell. The idle shutdown is a setting of the "
-                "runtime template: 180 minutes if nobody has changed it, 10 minutes to 24 "
-                "hours, or off.",
+                (
+                    "What keeps it: a running cell. The idle shutdown is a setting of the "
+                    "runtime template: 180 minutes if nobody has changed it, 10 minutes to 24 "
+                    "hours, or off."
+                ),
                 "What nothing prevents: a default runtime is deleted after 18 hours.",
                 "For long runs use a runtime whose template has no idle shutdown.",
             ),
@@ -98,12 +110,18 @@ PLACES: Final[dict[str, Place]] = {
             beats=True,
             short="for long runs use Save Version > Save & Run All: %keepalive status",
             advice=(
-                "What keeps it: using the page. Whether the beat counts there is not known; "
-                "it does no harm.",
-                "What nothing prevents: the session's limit and the weekly GPU quota, which "
-                "the editor shows.",
-                "For long runs: Save Version > Save & Run All (Commit). That runs without a "
-                "tab, and keeps what is written to /kaggle/working.",
+                (
+                    "What keeps it: using the page. Whether the beat counts there is not known; "
+                    "it does no harm."
+                ),
+                (
+                    "What nothing prevents: the session's limit and the weekly GPU quota, which "
+                    "the editor shows."
+                ),
+                (
+                    "For long runs: Save Version > Save & Run All (Commit). That runs without a "
+                    "tab, and keeps what is written to /kaggle/working."
+                ),
             ),
         ),
         Place(
@@ -112,8 +130,10 @@ PLACES: Final[dict[str, Place]] = {
             beats=False,
             short="nothing to do: this run needs no tab and nobody who looks",
             advice=(
-                "What keeps it: Kaggle itself, until the notebook ends or its limit is "
-                "reached. There is nothing that a beat could add.",
+                (
+                    "What keeps it: Kaggle itself, until the notebook ends or its limit is "
+                    "reached. There is nothing that a beat could add."
+                ),
             ),
         ),
         Place(
@@ -122,10 +142,14 @@ PLACES: Final[dict[str, Place]] = {
             beats=True,
             short="",
             advice=(
-                "What keeps it: the beat counts as activity of the kernel, so the culler of "
-                "idle servers lets it be.",
-                "What nothing prevents: an administrator's maximum age, and limits of the "
-                "machine. Ask who runs the hub.",
+                (
+                    "What keeps it: the beat counts as activity of the kernel, so the culler of "
+                    "idle servers lets it be."
+                ),
+                (
+                    "What nothing prevents: an administrator's maximum age, and limits of the "
+                    "machine. Ask who runs the hub."
+                ),
             ),
         ),
         Place(
@@ -134,9 +158,11 @@ PLACES: Final[dict[str, Place]] = {
             beats=True,
             short="",
             advice=(
-                "What keeps it: the beat counts as activity, so a server that culls idle "
-                "kernels lets it be. Without such a setting (the default) nothing ends an "
-                "idle kernel at all.",
+                (
+                    "What keeps it: the beat counts as activity, so a server that culls idle "
+                    "kernels lets it be. Without such a setting (the default) nothing ends an "
+                    "idle kernel at all."
+                ),
                 "What nothing prevents: a computer that sleeps, a server that is stopped.",
             ),
         ),
@@ -146,10 +172,14 @@ PLACES: Final[dict[str, Place]] = {
             beats=True,
             short="",
             advice=(
-                "What keeps it: VS Code ends no idle kernel. On a remote Jupyter server the "
-                "beat counts as activity there.",
-                "What nothing prevents: the window that is closed, and a computer that "
-                "sleeps.",
+                (
+                    "What keeps it: VS Code ends no idle kernel. On a remote Jupyter server the "
+                    "beat counts as activity there."
+                ),
+                (
+                    "What nothing prevents: the window that is closed, and a computer that "
+                    "sleeps."
+                ),
             ),
         ),
         Place(
@@ -158,10 +188,14 @@ PLACES: Final[dict[str, Place]] = {
             beats=True,
             short="the host's own idle rule may look elsewhere: %keepalive status",
             advice=(
-                "What keeps it: the beat counts as activity for Jupyter. Whether this "
-                "host's own rule looks at that is not known.",
-                "What nothing prevents: the limits of your plan. Look into the host's "
-                "settings for its idle shutdown.",
+                (
+                    "What keeps it: the beat counts as activity for Jupyter. Whether this "
+                    "host's own rule looks at that is not known."
+                ),
+                (
+                    "What nothing prevents: the limits of your plan. Look into the host's "
+                    "settings for its idle shutdown."
+                ),
             ),
         ),
         Place(
@@ -170,8 +204,10 @@ PLACES: Final[dict[str, Place]] = {
             beats=False,
             short="nothing to do: nobody ends an idle terminal's Python",
             advice=(
-                "What ends it is the terminal: over ssh, run it inside tmux or screen, "
-                "which go on when the line breaks.",
+                (
+                    "What ends it is the terminal: over ssh, run it inside tmux or screen, "
+                    "which go on when the line breaks."
+                ),
             ),
         ),
         Place(

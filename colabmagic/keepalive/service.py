@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from dataclasses import replace
@@ -23,18 +24,23 @@ if TYPE_CHECKING:
 
 
 class _Current:
-    """What runs in this process."""
+    """What runs in this process.
+
+    The lock is for those who start and end it. The thread never takes it: whoever holds
+    it may wait for the thread.
+    """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.acting = threading.RLock()
         self.beater: Beater | None = None
         self.place: Place | None = None
 
 
+_EXIT_S: Final = 0.2
 _CURRENT: Final = _Current()
 
 
-def start(
+def start(  # noqa: PLR0913 (by keyword)
     options: KeepaliveOptions | None = None,
     *,
     send: Callable[[], object],
@@ -75,7 +81,7 @@ def start(
         notifier=Notifier(options.notify_url) if options.notify_url else None,
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
-    with _CURRENT.lock:
+    with _CURRENT.acting:
         if _CURRENT.beater is not None:
             _CURRENT.beater.stop(Cause.REPLACED)
         _CURRENT.beater, _CURRENT.place = Beater(options, world), place
@@ -85,7 +91,7 @@ def start(
 
 def resume() -> bool:
     """Go on after a rest, as a cell runs; return whether it runs now."""
-    with _CURRENT.lock:
+    with _CURRENT.acting:
         beater = _CURRENT.beater
         if beater is None:
             return False
@@ -96,15 +102,15 @@ def resume() -> bool:
 
 def stop() -> KeepaliveStatus:
     """End it; return how it stood."""
-    with _CURRENT.lock:
+    with _CURRENT.acting:
         if _CURRENT.beater is not None:
             _CURRENT.beater.stop()
-        return status()
+    return status()
 
 
 def status() -> KeepaliveStatus:
     """Return how it stands; asks nothing."""
-    with _CURRENT.lock:
+    with _CURRENT.acting:
         beater, place = _CURRENT.beater, _CURRENT.place
         found = KeepaliveStatus() if beater is None else beater.status()
     return found if place is None else described(found, place)
@@ -131,9 +137,16 @@ def life_s() -> float | None:
     return None if isinstance(left, Unknown) else left
 
 
+@atexit.register
+def _at_exit() -> None:
+    """End it before the kernel's sockets are taken apart."""
+    if _CURRENT.beater is not None:
+        _CURRENT.beater.stop(timeout_s=_EXIT_S)
+
+
 def _forget_in_child() -> None:
     """Begin anew in a forked process: threads are not copied, and the parent beats on."""
-    _CURRENT.lock = threading.RLock()
+    _CURRENT.acting = threading.RLock()
     _CURRENT.beater = _CURRENT.place = None
     _activity.forget_in_child()
 

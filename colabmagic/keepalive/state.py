@@ -63,9 +63,9 @@ _CAUSES: Final = {
 
 
 def clock_time(wall: float) -> str:
-    """Return Unix time as ``18:03``, with the day where it is not today's."""
+    """Return Unix time as ``18:03 UTC``: few kernels have the clock of their user."""
     then, now = time.localtime(wall), time.localtime()
-    return time.strftime("%H:%M" if then[:3] == now[:3] else "%b %d %H:%M", then)
+    return time.strftime("%H:%M %Z" if then[:3] == now[:3] else "%b %d %H:%M %Z", then)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,10 +158,10 @@ class KeepaliveStatus(Document):
     def _top(self) -> Report:
         """Return the headline's parts."""
         if self.running and self.expires is not None:
-            what = "on" if self.phase == "beating" else f"on, {self.phase}"
-            until = f"until {clock_time(self.expires)}"
+            # Not a word of what it does just now: this line stays in the notebook.
+            verdict = f"on until {clock_time(self.expires)}"
             summary = f"a beat each {in_words(self.every_s)}, {_WHILE[self.while_]}"
-            return Report(title=TITLE, verdict=f"{what} {until}", summary=summary)
+            return Report(title=TITLE, verdict=verdict, summary=summary)
         if self.phase == "off":
             return Report(title=TITLE, verdict="off", summary=self.reason)
         verdict = "resting" if self.rests else "ended"

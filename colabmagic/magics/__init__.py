@@ -19,6 +19,7 @@ MAGICS: Final[dict[str, str]] = {
     "cuda_install": "colabmagic.magics.cuda:CudaMagics",
     "gpu_check": "colabmagic.magics.gpu:GpuMagics",
     "gpu_memory": "colabmagic.magics.memory:MemoryMagics",
+    "keepalive": "colabmagic.magics.keepalive:KeepaliveMagics",
     "mount_drive": "colabmagic.magics.drive:DriveMagics",
     "train_on": "colabmagic.magics.train:TrainMagics",
 }

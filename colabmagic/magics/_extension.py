@@ -86,6 +86,9 @@ class Extension:
         drive = sys.modules.get("colabmagic.magics.drive")
         if drive is not None:
             drive.turn_off()
+        keepalive = sys.modules.get("colabmagic.magics.keepalive")
+        if keepalive is not None:
+            keepalive.turn_off()
         train = sys.modules.get("colabmagic.magics.train")
         if train is not None:
             train.turn_off(self._shell)

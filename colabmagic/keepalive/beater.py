@@ -130,15 +130,19 @@ class Beater:
             self._thread.join(STOP_S)  # it says its last words
         if self.running:
             return
+        self.wait_for_work_again()
+        self._wake.clear()
+        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
+        self._thread.start()
+
+    def wait_for_work_again(self) -> None:
+        """End a rest: the grid of the beats and the bound stay what they were."""
         if self._cause is Cause.WORK:
             self._phase, self._cause, self._is_over = Phase.WAITING, Cause.NONE, False
             self._why = None
             now = self._clock.now()
             self._next_look = now + self._look_s
             self._next_beat = self._after(now)
-        self._wake.clear()
-        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
-        self._thread.start()
 
     def stop(self, cause: Cause | None = None, timeout_s: float = STOP_S) -> bool:
         """End it; return whether the thread is gone.

@@ -110,9 +110,8 @@ def stop() -> KeepaliveStatus:
 
 def status() -> KeepaliveStatus:
     """Return how it stands; asks nothing."""
-    with _CURRENT.acting:
-        beater, place = _CURRENT.beater, _CURRENT.place
-        found = KeepaliveStatus() if beater is None else beater.status()
+    beater, place = _CURRENT.beater, _CURRENT.place
+    found = KeepaliveStatus() if beater is None else beater.status()
     return found if place is None else described(found, place)
 
 

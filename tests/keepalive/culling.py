@@ -21,7 +21,7 @@ import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from jupyter_client.blocking.client import BlockingKernelClient
 
@@ -133,7 +133,7 @@ class Server:
     url: str = field(init=False)
     _process: subprocess.Popen[bytes] = field(init=False)
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         """Start it."""
         spec = self.root / "data/kernels/python3/kernel.json"
         spec.parent.mkdir(parents=True)

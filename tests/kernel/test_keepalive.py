@@ -1,0 +1,414 @@
+"""``%keepalive`` in real kernels: beats that nobody sees, and a server that counts them."""
+
+from __future__ import annotations
+
+import queue
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+from tests.fakes.colab import PROFILES, Machine
+from tests.fakes.colab.frontend import FrontEnd
+from tests.keepalive.culling import live
+from tests.kernel.support import INTERPRETERS, ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.kernel.support import Kernel
+
+BEAT = "colabmagic_heartbeat"
+STATUS = "from colabmagic import keepalive\nkeepalive.status().to_dict()"
+
+
+@pytest.fixture
+def ours(kernel: Kernel) -> Iterator[Kernel]:
+    """Yield the shared kernel, in which nothing beats before and after."""
+    yield kernel
+    reply = kernel.run(
+        "%unload_ext colabmagic\n%load_ext colabmagic\n"
+        "from colabmagic.keepalive import service, expiry\n"
+        "service._CURRENT.beater = service._CURRENT.place = None; expiry.HOOKS.clear()"
+    )
+    assert reply.status == "ok", reply.shown
+
+
+def messages(kernel: Kernel, seconds: float) -> list[dict[str, Any]]:
+    """Return all that an idle kernel sends meanwhile."""
+    end, found = time.monotonic() + seconds, []
+    while time.monotonic() < end:
+        try:
+            found.append(kernel._client.get_iopub_msg(timeout=0.2))
+        except queue.Empty:
+            continue
+    return found
+
+
+# --- what counts ----------------------------------------------------------------------
+
+
+@pytest.mark.timeout(240)
+def test_a_server_that_culls(kernel_name: str) -> None:
+    """An idle kernel and a silent thread are ended; beats keep both, and stop keeps none.
+
+    The table of `python -m tests.keepalive.culling`.
+    """
+    python = INTERPRETERS[".venv-old" if kernel_name == ".venv-colab" else kernel_name]
+    if not python.exists():
+        pytest.skip(f"kernel {kernel_name} is not set up here (make venvs)")
+    for life in live(python):
+        one = life.scenario
+        assert life.ok, f"{one.name}: {life.ended_s} s, not {one.least_s}–{one.most_s}"
+
+
+def test_a_beat_is_no_output(ours: Kernel) -> None:
+    """One message of a kind that no front end shows, without parent and content."""
+    assert ours.run("%keepalive --while always --every 5s").status == "ok"
+    found = messages(ours, 6)
+    assert {one["msg_type"] for one in found} == {BEAT}
+    for one in found:
+        assert one["content"] == {}
+        assert one["parent_header"] == {}
+
+
+def test_beats_leave_beside_a_busy_cell(ours: Kernel) -> None:
+    """Also while the main thread computes and never waits."""
+    ours.run("%keepalive --while always --every 5s")
+    request = ours._client.execute(
+        "import time\nend = time.time() + 7\nwhile time.time() < end: sum(range(1000))"
+    )
+    found = messages(ours, 6)
+    idle = [
+        one
+        for one in found
+        if one["parent_header"].get("msg_id") == request
+        and one["content"].get("execution_state") == "idle"
+    ]
+    assert not idle
+    assert BEAT in {one["msg_type"] for one in found}
+    ours._shell_reply(request)
+
+
+def test_a_thousand_of_them(ours: Kernel) -> None:
+    """No thread stays, no hook, and no message comes afterwards."""
+    before = "[len(v) for v in get_ipython().events.callbacks.values()]"
+    hooks = ours.value(before)
+    reply = ours.run(
+        "run = get_ipython().run_line_magic\n"
+        "for _ in range(1000):\n"
+        "    run('keepalive', '--while always --every 5s -q')\n"
+        "    run('keepalive', 'stop -q')",
+        timeout_s=110,
+    )
+    assert reply.status == "ok", reply.shown
+    assert ours.value(before) == hooks
+    names = "[t.name for t in __import__('threading').enumerate()]"
+    assert not [name for name in ours.value(names) if "keepalive" in name]
+    assert messages(ours, 5.5) == []
+
+
+# --- what is shown ----------------------------------------------------------------------
+
+
+def test_one_line(ours: Kernel) -> None:
+    """Shown once, also in the middle of a cell; the value is there too."""
+    reply = ours.run("%keepalive --for 2h")
+    assert reply.shown.strip() == ""
+    (line,) = reply.displays
+    assert line.startswith("keepalive: on until ")
+    assert "a beat each 60s, only while something runs" in line
+    assert "\n" not in line
+    reply = ours.run("s = %keepalive --for 1h\nprint(type(s).__mro__[2].__name__)")
+    assert len(reply.displays) == 1
+    assert reply.stdout == "KeepaliveStatus\n"
+
+
+def test_status_tells_all_of_it(ours: Kernel) -> None:
+    """What it is at, and what keeps a notebook here."""
+    assert "off" in "".join(ours.run("%keepalive status").displays)
+    ours.run("%keepalive")
+    (text,) = ours.run("%keepalive status").displays
+    assert "nothing is at work yet" in text
+    assert "What keeps it: the beat counts as activity" in text
+    assert "What nothing prevents" in text
+
+
+def test_stop_says_so_in_the_line_too(ours: Kernel) -> None:
+    """The output above does not stay at "on"; a second stop has nothing to stop."""
+    ours.run("%keepalive")
+    request = ours._client.execute("%keepalive stop")
+    found = messages(ours, 1)
+    ours._shell_reply(request)
+    texts = [
+        one["content"]["data"]["text/plain"]
+        for one in found
+        if one["msg_type"] == "update_display_data"
+    ]
+    assert texts == ["keepalive: ended  you stopped it; 0 beats"]
+    assert "ended" in ours.run("%keepalive stop").stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--for 4x", "--for: '4x' is no length of time; write 4h"),
+        ("--for 25h", "--for cannot be 25h; write a time from 5s to 24h"),
+        ("--every 1s", "--every cannot be 1s; write a time from 5s to 10m"),
+        ("--while ever", "--while takes busy, gpu or always"),
+        ("--then notify", "--notify"),
+        ("--then disconnect", "gives back a machine of Colab, and this is Jupyter"),
+        ("--notify http://h.example/s3cret", "by https alone"),
+        ("https://h.example/s3cret", "not 'https://…'"),
+        ("--notfy https://h.example/s3cret", "did you mean --notify"),
+        ("stop --for 4h", "%keepalive stop takes no --for"),
+        ("begin", "VERB takes start, status, stop or snippet"),
+        ("--gpu-percent 0", "--gpu-percent cannot be 0"),
+    ],
+)
+def test_mistakes_are_one_line(ours: Kernel, line: str, words: str) -> None:
+    """With what would be right, and without what is secret."""
+    reply = ours.run(f"%keepalive {line}")
+    assert reply.ename == "UsageError"
+    assert words in reply.shown
+    assert "s3cret" not in reply.shown
+    assert len(reply.shown.strip().splitlines()) == 1
+    assert not ours.value("keepalive.status().running", before=STATUS)
+
+
+def test_the_snippet_is_printed(ours: Kernel) -> None:
+    """To be copied, with its bound; nothing runs it here."""
+    if not (ROOT / "colabmagic/keepalive/snippet.py").exists():
+        pytest.skip("the script is not there")
+    reply = ours.run("%keepalive snippet --for 2h")
+    assert reply.status == "ok", reply.shown
+    assert "colabmagicKeepalive" in reply.stdout
+    assert reply.displays == []
+
+
+@pytest.mark.timeout(120)
+def test_the_saved_notebook(kernel_name: str, tmp_path: Path) -> None:
+    """Beats change nothing in it: the status line is all there is."""
+    cells = [
+        "%load_ext colabmagic",
+        "%keepalive --while always --every 5s",
+        "import time\ntime.sleep(11)\nprint('done')",
+        "from colabmagic import keepalive\nassert keepalive.status().beats >= 2",
+    ]
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
+    )
+    python = str(INTERPRETERS[kernel_name])
+    manager = AsyncKernelManager()
+    manager._kernel_spec = KernelSpec(
+        argv=[python, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        display_name="x",
+        language="python",
+    )
+    client = NotebookClient(
+        notebook,
+        km=manager,
+        timeout=60,
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
+    client.execute(env=_environment(tmp_path))
+    first, second, third, fourth = (cell["outputs"] for cell in notebook.cells)
+    assert first == fourth == []
+    (line,) = second
+    assert line["output_type"] == "display_data"
+    assert line["data"]["text/plain"].startswith("keepalive: on until ")
+    assert [output["text"] for output in third] == ["done\n"]
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """Return variables with which nothing comes from the user's home."""
+    import os
+
+    kept = {
+        n: v for n, v in os.environ.items() if not n.startswith(("PYTHON", "JUPYTER"))
+    }
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+
+
+# --- work, in a kernel ------------------------------------------------------------------
+
+
+def test_its_own_cell_is_no_work(ours: Kernel) -> None:
+    """It waits for the first cell that lasts, and does not end itself before."""
+    ours.run("%keepalive --every 5s")
+    messages(ours, 6)
+    found = ours.value("keepalive.status().to_dict()", before=STATUS)
+    assert (found["running"], found["phase"], found["beats"]) == (True, "waiting", 0)
+
+
+@pytest.mark.timeout(120)
+def test_a_cell_is_work_until_it_ends(ours: Kernel) -> None:
+    """Also one that runs others; then it rests, says so once, and goes on with the next."""
+    ours.run("%keepalive --every 5s")
+    ours.run(
+        "import time\nget_ipython().run_cell('1')\nget_ipython().run_cell('')\ntime.sleep(6)"
+    )
+    found = ours.value("keepalive.status().to_dict()", before=STATUS)
+    assert (found["phase"], found["reason"]) == ("beating", "a cell runs")
+    heard = messages(ours, 17)
+    texts = [
+        one["content"]["data"]["text/plain"]
+        for one in heard
+        if one["msg_type"] == "update_display_data"
+    ]
+    assert len(texts) == 1
+    assert texts[0].startswith("keepalive: resting  the work has ended")
+    reply = ours.run("print('next')")
+    told, line = reply.stdout.splitlines()
+    assert told.startswith("keepalive: ")
+    assert "it begins again when a cell runs" in told
+    assert line == "next"
+    assert ours.run("print('next')").stdout == "next\n"
+    assert ours.value("keepalive.status().running", before=STATUS)
+
+
+def test_before_the_end(ours: Kernel) -> None:
+    """A function that was registered runs; a notice comes into the line."""
+    ours.run(
+        "from colabmagic import keepalive\nsaved = []\n"
+        "handle = keepalive.on_expiry(lambda: saved.append(1), timeout_s=2)\n"
+        "%keepalive --while always --for 6s --every 5s"
+    )
+    found = messages(ours, 8)
+    texts = [
+        one["content"]["data"]["text/plain"]
+        for one in found
+        if one["msg_type"] == "update_display_data"
+    ]
+    assert "the time that was set ends in" in texts[0]
+    assert texts[-1].startswith("keepalive: ended  the time that was set is over")
+    assert ours.value("saved") == [1]
+    reply = ours.run("pass")
+    assert "keepalive: " not in reply.stdout  # it was told in the cell before
+
+
+def test_unloading_ends_it(ours: Kernel) -> None:
+    """Thread and hooks go with the extension."""
+    ours.run("%keepalive --while always")
+    ours.run("%unload_ext colabmagic")
+    names = "[t.name for t in __import__('threading').enumerate()]"
+    assert not [name for name in ours.value(names) if "keepalive" in name]
+    assert ours.run("%load_ext colabmagic").status == "ok"
+
+
+# --- Colab ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def colab(ours: Kernel, tmp_path: Path) -> Iterator[FrontEnd]:
+    """Yield Colab's page in front of a kernel that is on a machine of Colab."""
+    machine = Machine(tmp_path / "vm")
+    page = FrontEnd(ours)
+    root = str(machine.root)
+    setting_up = (
+        machine.kernel_code(),
+        "import colabmagic.magics.keepalive, colabmagic.magics._colab_page as _page\n"
+        "_page.answers.__defaults__ = (0.3,)\n"
+        # The machine's own `/`, as for Drive: nothing else is pretended.
+        "import colabmagic.host as _host, pathlib as _p\n"
+        "_detect_defaults = _host.detect.__defaults__\n"
+        f"_host.detect.__defaults__ = (None, _p.Path({root!r}), None, None)\n",
+    )
+    try:
+        for code in setting_up:
+            result = page.execute(code)
+            assert result.status == "ok", result.shown
+        yield page
+    finally:
+        page.execute(
+            "%keepalive stop -q\n_page.answers.__defaults__ = (3.0,)\n"
+            "_host.detect.__defaults__ = _detect_defaults\n"
+            + machine.kernel_undo_code()
+        )
+
+
+@pytest.mark.parametrize(
+    ("profile", "words", "advice"),
+    [
+        (
+            "web",
+            "Colab may end the machine all the same",
+            "nobody outside Google knows",
+        ),
+        ("refusing", "Colab may end the machine all the same", "captcha"),
+        ("auth_only", "Google's own client keeps the machine", "google-colab-cli"),
+        ("silent", "Google's own client keeps the machine", "VS Code each 5 minutes"),
+    ],
+)
+def test_each_front_end_of_colab(
+    colab: FrontEnd, profile: str, words: str, advice: str
+) -> None:
+    """The right text, after one question that waits for a third of a second at most."""
+    colab.page = PROFILES[profile](lambda _script: 2)
+    result = colab.execute("%keepalive")
+    assert result.status == "ok", result.shown
+    assert words in result.shown
+    assert result.seconds < 3
+    assert [(one.kind, one.wants_reply) for one in colab.requests] == [
+        ("cell_javascript_eval", True)
+    ]
+    colab.requests.clear()
+    status = colab.execute("%keepalive status").shown
+    assert advice in " ".join(status.split())
+    assert "keeps Colab alive" not in status
+    assert colab.requests == []
+
+
+def test_a_page_that_throws_is_the_page(colab: FrontEnd) -> None:
+    """Who says that it failed has answered."""
+
+    def throw(_: str) -> None:
+        raise RuntimeError("boom")
+
+    colab.page = PROFILES["web"](throw)
+    assert "Colab may end" in colab.execute("%keepalive").shown
+
+
+@pytest.mark.parametrize("saves", [True, False])
+def test_giving_back(colab: FrontEnd, saves: bool) -> None:  # noqa: FBT001
+    """Colab's own call, once, after what was registered, and only if that ended well."""
+    colab.page = PROFILES["web"](lambda _script: 2)
+    colab.execute(
+        "from http.server import BaseHTTPRequestHandler, HTTPServer\n"
+        "import os, threading\nasked = []\n"
+        "class Service(BaseHTTPRequestHandler):\n"
+        "    def do_POST(self):\n"
+        "        asked.append(self.path); order.append('left')\n"
+        "        self.send_response(200); self.end_headers()\n"
+        "    def log_message(self, *a): pass\n"
+        "service = HTTPServer(('127.0.0.1', 0), Service)\n"
+        "threading.Thread(target=service.serve_forever, args=(.02,)).start()\n"
+        "os.environ['TBE_RUNTIME_ADDR'] = '127.0.0.1:%d' % service.server_address[1]\n"
+        "from colabmagic import keepalive\norder = []\n"
+        "def save():\n"
+        f"    order.append('saved')\n    assert {saves}, 'disk full'\n"
+        "keepalive.on_expiry(save, timeout_s=2)"
+    )
+    result = colab.execute("%keepalive --while always --for 5s --then disconnect")
+    assert result.status == "ok", result.shown
+    colab.requests.clear()
+    colab.pump(7)
+    found = colab.execute("service.shutdown(); service.server_close(); asked, order")
+    expected = "(['/unassign'], ['saved', 'left'])" if saves else "([], ['saved'])"
+    assert found.value == expected
+    scripts = [one.body.get("script", "") for one in colab.requests]
+    assert any("disconnect" in script for script in scripts) is saves
+    assert all(not one.wants_reply for one in colab.requests)
+    status = colab.execute("print(keepalive.status().cause, keepalive.status().notes)")
+    assert ("left" in status.stdout) is saves
+    assert ("the machine is not given back" in status.stdout) is not saves

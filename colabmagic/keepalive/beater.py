@@ -65,7 +65,7 @@ class World:
     problems
         Returns what could not be looked at.
     changed
-        Called when the status line reads otherwise.
+        Called when it has ended, so that the status line reads otherwise.
     """
 
     send: Callable[[], object]
@@ -255,7 +255,6 @@ class Beater:
             self._leave_at = None
             self.ending.forget()
             self._say("there is work again, so the machine is not given back")
-            self._changed()
         self._phase = Phase.BEATING
         self._next_beat = min(self._next_beat, now)
 
@@ -270,7 +269,6 @@ class Beater:
                 f"the work has ended; the machine is given back in {minutes:.0f} min "
                 "unless a cell runs. To keep it, type %keepalive stop"
             )
-            self._changed()
             return
         self._end(Cause.WORK)
 
@@ -352,7 +350,7 @@ class Beater:
         self._guarded(lambda: self._world.tell(text), "")
         if self.options.tells_the_end:
             self._post(text)
-        self._changed()
+        self._guarded(self._world.changed, "")
 
     def _reason(self) -> str:
         """Say why it beats, waits or has ended."""
@@ -381,10 +379,6 @@ class Beater:
         """Send a sentence to the webhook, if there is one."""
         if self._world.notifier is not None:
             self._world.notifier.post(f"colabmagic keepalive: {text}")
-
-    def _changed(self) -> None:
-        """Have the status shown anew."""
-        self._guarded(self._world.changed, "")
 
     def _longest_s(self) -> float:
         """Return how long what is to run may take."""

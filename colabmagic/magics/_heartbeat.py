@@ -132,15 +132,13 @@ class StatusLine:
             What happened.
         """
         line = f"{time.strftime('%H:%M:%S')} {clean(text)}"
-        rests = service.status().rests
-        if not (
-            rests and self._has_rested
-        ):  # each rest would be a line in the next cell
+        status = service.status()
+        if not (status.rests and self._has_rested):  # not for each rest in a day
             self._untold.append(line)
-        self._has_rested = self._has_rested or rests
-        if not rests and service.status().running:
+        self._has_rested = self._has_rested or status.rests
+        if status.running:  # else the line itself says it
             self._lines = [*self._lines, line][-_MOST:]
-        self.changed()
+            self.changed()
 
     def changed(self) -> None:
         """Write the line anew."""

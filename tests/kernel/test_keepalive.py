@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import queue
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 from tests.fakes.colab import PROFILES, Machine
 from tests.fakes.colab.frontend import FrontEnd
 from tests.keepalive.culling import live
-from tests.kernel.support import INTERPRETERS, ROOT
+from tests.kernel.support import INTERPRETERS, ROOT, TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.kernel.support import Kernel
 
@@ -191,11 +189,9 @@ def test_the_snippet_is_printed(ours: Kernel) -> None:
     assert reply.displays == []
 
 
-@pytest.mark.timeout(120)
-def test_the_saved_notebook(kernel_name: str, tmp_path: Path) -> None:
+def test_the_saved_notebook(ours: Kernel) -> None:
     """Beats change nothing in it: the status line is all there is."""
     cells = [
-        "%load_ext colabmagic",
         "%keepalive --while always --every 5s",
         "import time\ntime.sleep(11)\nprint('done')",
         "from colabmagic import keepalive\nassert keepalive.status().beats >= 2",
@@ -203,41 +199,22 @@ def test_the_saved_notebook(kernel_name: str, tmp_path: Path) -> None:
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
     )
-    python = str(INTERPRETERS[kernel_name])
-    manager = AsyncKernelManager()
-    manager._kernel_spec = KernelSpec(
-        argv=[python, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        display_name="x",
-        language="python",
-    )
-    client = NotebookClient(
-        notebook,
-        km=manager,
-        timeout=60,
-        resources={"metadata": {"path": str(tmp_path)}},
-    )
-    client.execute(env=_environment(tmp_path))
-    first, second, third, fourth = (cell["outputs"] for cell in notebook.cells)
-    assert first == fourth == []
-    (line,) = second
+    client = NotebookClient(notebook, km=ours._manager, timeout=TIMEOUT_S)
+    # The kernel is there already, and stays.
+    client.kc = ours._manager.client()
+    client.kc.start_channels()
+    try:
+        client.reset_execution_trackers()
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+    finally:
+        client.kc.stop_channels()
+    first, second, third = (cell["outputs"] for cell in notebook.cells)
+    (line,) = first
     assert line["output_type"] == "display_data"
     assert line["data"]["text/plain"].startswith("keepalive: on until ")
-    assert [output["text"] for output in third] == ["done\n"]
-
-
-def _environment(home: Path) -> dict[str, str]:
-    """Return variables with which nothing comes from the user's home."""
-    import os
-
-    kept = {
-        n: v for n, v in os.environ.items() if not n.startswith(("PYTHON", "JUPYTER"))
-    }
-    return {
-        **kept,
-        "PYTHONPATH": str(ROOT),
-        "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
-        "IPYTHONDIR": str(home / "ipython"),
-    }
+    assert [output["text"] for output in second] == ["done\n"]
+    assert third == []
 
 
 # --- work, in a kernel ------------------------------------------------------------------

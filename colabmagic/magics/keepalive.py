@@ -326,17 +326,15 @@ def _duration(parser: Callable[[str], float], option: str, text: str) -> float:
 def _place(shell: InteractiveShell, *, ask: bool = False) -> Place:
     """Return where this runs; on Colab the page may be asked."""
     from colabmagic.host import detect  # noqa: PLC0415 (lazy)
-    from colabmagic.keepalive.place import place_of  # noqa: PLC0415 (lazy)
+    from colabmagic.keepalive.place import PLACES, place_of  # noqa: PLC0415 (lazy)
     from colabmagic.magics import _colab_page  # noqa: PLC0415 (lazy)
 
+    if getattr(shell, "kernel", None) is None:  # a terminal on any machine
+        return PLACES["terminal"]
     host = detect(shell=shell)
     is_page = None
     if ask and host.kind.value == _HOSTED and host.variant != "enterprise":
         is_page = _colab_page.answers()
-    if getattr(shell, "kernel", None) is None:  # a terminal on any machine
-        from colabmagic.keepalive.place import PLACES  # noqa: PLC0415 (lazy)
-
-        return PLACES["terminal"]
     return place_of(host, is_page=is_page)
 
 

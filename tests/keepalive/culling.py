@@ -349,8 +349,8 @@ def table(found: dict[str, list[list[Life]]], repeats: int) -> str:
         for scenario in SCENARIOS:
             lives = [x for one in runs for x in one if x.scenario is scenario]
             times = [x.ended_s for x in lives if x.ended_s is not None]
-            seen = f"{min(times):.1f}–{max(times):.1f} s" if times else "never"
-            wanted = f"{scenario.least_s:.0f}–{scenario.most_s:.0f} s"
+            seen = f"{min(times):.1f} to {max(times):.1f} s" if times else "never"
+            wanted = f"{scenario.least_s:.0f} to {scenario.most_s:.0f} s"
             good = f"{sum(x.ok for x in lives)}/{repeats}"
             rows.append(
                 f"{name:10} {scenario.name:32} {seen:>18} {wanted:>14} {good:>6}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SECRET = "T0KEN-s3cret"
+SECRET = "T0KEN-s3cret"  # noqa: S105 (of no one)
 
 
 class Hook(ThreadingHTTPServer):
@@ -110,8 +110,8 @@ def test_what_is_posted(hook: Hook) -> None:
 def test_each_answer(
     hook: Hook,
     answers: list[int | str],
-    ok: bool,
-    posts: int,  # noqa: FBT001
+    ok: bool,  # noqa: FBT001
+    posts: int,
 ) -> None:
     """Two more tries where that may help; no redirect is followed; nothing is shown."""
     hook.answers = answers
@@ -121,7 +121,7 @@ def test_each_answer(
     assert "127.0.0.1" in found.text
 
 
-def test_nobody_is_there(hook: Hook) -> None:
+def test_nobody_is_there() -> None:
     """A refused connection is told without the address."""
     with Hook() as gone:
         url = gone.url

@@ -62,7 +62,7 @@ def test_a_server_that_culls(kernel_name: str) -> None:
         pytest.skip(f"kernel {kernel_name} is not set up here (make venvs)")
     for life in live(python):
         one = life.scenario
-        assert life.ok, f"{one.name}: {life.ended_s} s, not {one.least_s}–{one.most_s}"
+        assert life.ok, f"{one.name}: {life.ended_s} s, not {one.least_s} to {one.most_s}"
 
 
 def test_a_beat_is_no_output(ours: Kernel) -> None:
@@ -294,12 +294,12 @@ def colab(ours: Kernel, tmp_path: Path) -> Iterator[FrontEnd]:
     root = str(machine.root)
     setting_up = (
         machine.kernel_code(),
-        "import colabmagic.magics.keepalive, colabmagic.magics._colab_page as _page\n"
+        ("import colabmagic.magics.keepalive, colabmagic.magics._colab_page as _page\n"
         "_page.answers.__defaults__ = (0.3,)\n"
         # The machine's own `/`, as for Drive: nothing else is pretended.
         "import colabmagic.host as _host, pathlib as _p\n"
         "_detect_defaults = _host.detect.__defaults__\n"
-        f"_host.detect.__defaults__ = (None, _p.Path({root!r}), None, None)\n",
+        f"_host.detect.__defaults__ = (None, _p.Path({root!r}), None, None)\n"),
     )
     try:
         for code in setting_up:

@@ -216,7 +216,9 @@ def turn_off() -> None:
         heartbeat.close()
 
 
-def _start(shell: InteractiveShell, given: argparse.Namespace) -> KeepaliveStatus:
+def _start(
+    shell: InteractiveShell, given: argparse.Namespace
+) -> KeepaliveStatus | None:
     """Begin, with what was typed."""
     found = start(shell, _options(given), show=not given.quiet)
     if found.running:
@@ -359,12 +361,17 @@ def _before_the_end() -> tuple[Hook, ...]:
 
 def _sync() -> str:
     """Prove that what was written is on Google's servers; raise where it is not."""
-    from colabmagic.drive import service  # noqa: PLC0415 (it is in use)
+    from colabmagic.drive import verbs  # noqa: PLC0415 (it is in use)
+    from colabmagic.magics._drive_notices import keyboard_in_use  # noqa: PLC0415
 
-    report = service.sync()
+    reason = keyboard_in_use()  # whom Google asks for consent must not meet that
+    if reason is not None:
+        raise OSError(f"nothing could be proven: {reason}")
+    report = verbs.sync()
+    headline: str = report.headline
     if not report.ok:
-        raise OSError(report.headline)
-    return report.headline
+        raise OSError(headline)
+    return headline
 
 
 # --- showing ------------------------------------------------------------------------------
@@ -372,11 +379,13 @@ def _sync() -> str:
 
 def _line(
     found: KeepaliveStatus, options: argparse.Namespace, line: str
-) -> KeepaliveStatus:
+) -> KeepaliveStatus | None:
     """Show one line, and return the status, which is not shown beside it."""
     shown: Any = once(found)
     if not options.quiet:
         print(line)  # noqa: T201 (all that there is to say)
+        if is_whole_terminal_cell(_NAME):
+            return None
     if is_last_line(_NAME):
         shown.hide()
     value: KeepaliveStatus = shown

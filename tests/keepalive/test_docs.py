@@ -22,7 +22,9 @@ README = (ROOT / "README.md").read_text("utf-8").partition("### `%keepalive`\n")
 README = README.partition("\n### ")[0]
 PARSER: argparse.ArgumentParser = KeepaliveMagics.keepalive.parser
 LINES = re.findall(
-    r"^\d+\. .*?(?=^\d+\. |\n\n)", DOCS.partition("## In ten lines")[2], re.M | re.S
+    r"^\d+\. .*?(?=^\d+\. |\n\n)",
+    DOCS.partition("## In ten lines")[2],
+    re.MULTILINE | re.DOTALL,
 )
 
 

@@ -62,7 +62,9 @@ def test_a_server_that_culls(kernel_name: str) -> None:
         pytest.skip(f"kernel {kernel_name} is not set up here (make venvs)")
     for life in live(python):
         one = life.scenario
-        assert life.ok, f"{one.name}: {life.ended_s} s, not {one.least_s} to {one.most_s}"
+        assert life.ok, (
+            f"{one.name}: {life.ended_s} s, not {one.least_s} to {one.most_s}"
+        )
 
 
 def test_a_beat_is_no_output(ours: Kernel) -> None:
@@ -294,12 +296,14 @@ def colab(ours: Kernel, tmp_path: Path) -> Iterator[FrontEnd]:
     root = str(machine.root)
     setting_up = (
         machine.kernel_code(),
-        ("import colabmagic.magics.keepalive, colabmagic.magics._colab_page as _page\n"
-        "_page.answers.__defaults__ = (0.3,)\n"
-        # The machine's own `/`, as for Drive: nothing else is pretended.
-        "import colabmagic.host as _host, pathlib as _p\n"
-        "_detect_defaults = _host.detect.__defaults__\n"
-        f"_host.detect.__defaults__ = (None, _p.Path({root!r}), None, None)\n"),
+        (
+            "import colabmagic.magics.keepalive, colabmagic.magics._colab_page as _page\n"
+            "_page.answers.__defaults__ = (0.3,)\n"
+            # The machine's own `/`, as for Drive: nothing else is pretended.
+            "import colabmagic.host as _host, pathlib as _p\n"
+            "_detect_defaults = _host.detect.__defaults__\n"
+            f"_host.detect.__defaults__ = (None, _p.Path({root!r}), None, None)\n"
+        ),
     )
     try:
         for code in setting_up:
@@ -389,3 +393,31 @@ def test_giving_back(colab: FrontEnd, saves: bool) -> None:  # noqa: FBT001
     status = colab.execute("print(keepalive.status().cause, keepalive.status().notes)")
     assert ("left" in status.stdout) is saves
     assert ("the machine is not given back" in status.stdout) is not saves
+
+
+def test_what_is_on_drive_is_proven_last(colab: FrontEnd) -> None:
+    """Behind the user's functions, where a folder is watched; else not at all."""
+    names = "[hook.name for hook in _ours._before_the_end()]"
+    colab.execute(
+        "import os, colabmagic.magics.keepalive as _ours\n"
+        "from colabmagic import keepalive\n"
+        "handle = keepalive.on_expiry(lambda: None, name='mine')"
+    )
+    assert colab.execute(names).value == "['mine']"
+    colab.page = PROFILES["web"](lambda _script: 2)
+    mounted = colab.execute(
+        "%mount_drive {os.environ['FAKE_COLAB_ROOT'] + '/content/drive'} -q"
+    )
+    assert mounted.status == "ok", mounted.shown
+    try:
+        assert colab.execute(names).value == "['mine', 'Drive --sync']"
+        run = colab.execute(
+            "from colabmagic.keepalive.expiry import HookRun\nimport time\n"
+            "run = HookRun(_ours._before_the_end(), time.monotonic)\n"
+            "while not run.poll(): time.sleep(.05)\n"
+            "print([(one.name, one.state, one.text) for one in run.results])"
+        )
+        assert "('mine', 'ok', '')" in run.stdout, run.shown
+        assert "('Drive --sync', 'ok', " in run.stdout, run.shown
+    finally:
+        colab.execute("%mount_drive --unmount -q")

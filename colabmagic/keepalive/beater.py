@@ -309,7 +309,7 @@ class Beater:
         if not self.ending.has_begun and (
             leaving or self.ending.wants(now, self._longest_s())
         ):
-            self.ending.begin(self._world.hooks(), self._clock.now, self._wake.set)
+            self.ending.begin(self._hooks(), self._clock.now, self._wake.set)
         if not self.ending.poll() or not (leaving or now >= self.ending.at):
             return
         for result in self.ending.untold():
@@ -382,7 +382,11 @@ class Beater:
 
     def _longest_s(self) -> float:
         """Return how long what is to run may take."""
-        return sum(hook.timeout_s for hook in self._world.hooks())
+        return sum(hook.timeout_s for hook in self._hooks())
+
+    def _hooks(self) -> tuple[Hook, ...]:
+        """Return what is to run before the end."""
+        return self._guarded(self._world.hooks, "what is to run is not known") or ()
 
     def _problems(self) -> tuple[str, ...]:
         """Return what could not be looked at."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from colabmagic.keepalive.beater import GRACE_S, LEAVE_GRACE_S, THREAD, Beater, World
+from colabmagic.keepalive.expiry import Hooks
 from tests.keepalive.worlds import HOUR_S, Play, options
 
 if TYPE_CHECKING:
@@ -246,6 +247,24 @@ def test_a_hook_that_comes_late_in_the_day_runs_too() -> None:
     play.hooks.add(lambda: ran.append(1), timeout_s=60)
     play.to_the_end()
     assert ran == [1]
+
+
+def test_hooks_that_cannot_be_asked_for() -> None:
+    """Are noted; the beats go on, and end."""
+    play = Play(options(for_s=HOUR_S))
+
+    class Broken(Hooks):
+        """What is not quite imported yet."""
+
+        def all(self) -> tuple[Any, ...]:
+            """Fail."""
+            raise AttributeError
+
+    play.hooks = Broken()
+    play.__post_init__()
+    play.to_the_end()
+    assert len(play.beats) == 60
+    assert "what is to run is not known: AttributeError" in play.beater.status().notes
 
 
 # --- giving the machine back -----------------------------------------------------------

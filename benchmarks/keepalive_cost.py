@@ -22,7 +22,8 @@ CODE = f"""
 import json, threading, time
 from colabmagic.keepalive import service
 from colabmagic.keepalive.activity import activity
-from colabmagic.keepalive.beater import Beater, World
+from colabmagic.keepalive.beater import Beater
+from colabmagic.keepalive.world import World
 from colabmagic.keepalive.options import KeepaliveOptions
 from colabmagic.magics._heartbeat import sender
 

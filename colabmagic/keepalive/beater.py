@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from colabmagic.keepalive.clock import RealClock
 from colabmagic.keepalive.ending import Ending
-from colabmagic.keepalive.expiry import HOOKS, Hook
 from colabmagic.keepalive.state import Cause, KeepaliveStatus, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from colabmagic.keepalive.clock import Clock
-    from colabmagic.keepalive.notify import Notifier
+    from colabmagic.keepalive.expiry import Hook
     from colabmagic.keepalive.options import KeepaliveOptions
+    from colabmagic.keepalive.world import World
 
 Value = TypeVar("Value")
 
@@ -33,51 +30,6 @@ LEAVE_GRACE_S: Final = 300.0  # before the machine is given back for want of wor
 STOP_S: Final = 2.0
 _POLL_S: Final = 1.0  # while something runs that nobody wakes us for
 _MOST_NOTES: Final = 20
-
-
-def _nothing() -> None:
-    """Know of nothing."""
-    return
-
-
-def _tell_nobody(_text: str) -> None:
-    """Show it to nobody."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What the thread reaches of the rest, each a function.
-
-    Attributes
-    ----------
-    send
-        One beat; may raise.
-    busy
-        Returns what is at work, in words, or None.
-    life
-        Returns how long the machine lives at most, in seconds, or None.
-    tell
-        Shows a sentence to the user; called in the thread.
-    leave
-        Gives the machine back; None where that cannot be.
-    hooks
-        Returns what is to run before the end.
-    problems
-        Returns what could not be looked at.
-    changed
-        Called when it has ended, so that the status line reads otherwise.
-    """
-
-    send: Callable[[], object]
-    busy: Callable[[], str | None] = _nothing
-    life: Callable[[], float | None] = _nothing
-    tell: Callable[[str], object] = _tell_nobody
-    leave: Callable[[], object] | None = None
-    hooks: Callable[[], tuple[Hook, ...]] = HOOKS.all
-    problems: Callable[[], tuple[str, ...]] = tuple
-    changed: Callable[[], object] = _nothing
-    clock: Clock = field(default_factory=RealClock)
-    notifier: Notifier | None = None
 
 
 class Beater:

@@ -13,7 +13,7 @@ from colabmagic.keepalive.state import Cause
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from colabmagic.keepalive.beater import World
+    from colabmagic.keepalive.world import World
 
 _SPARE_S: Final = 60.0  # between the last function and the end
 _SHARE: Final = 0.25  # of a short run, at most so much is its end

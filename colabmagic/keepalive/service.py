@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from colabmagic.host.vm_clock import VmClock
 from colabmagic.keepalive import activity as _activity
-from colabmagic.keepalive.beater import Beater, World
+from colabmagic.keepalive.beater import Beater
 from colabmagic.keepalive.notify import Notifier
 from colabmagic.keepalive.options import KeepaliveOptions
 from colabmagic.keepalive.state import Cause, KeepaliveStatus
+from colabmagic.keepalive.world import World
 from colabmagic.report.model import Unknown
 
 if TYPE_CHECKING:

@@ -129,9 +129,6 @@ class KeepaliveMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         return _whole(found, options)
 
 
-# --- the verbs, also for the other magics -----------------------------------------------
-
-
 def start(
     shell: InteractiveShell,
     options: KeepaliveOptions | None = None,
@@ -262,9 +259,6 @@ def _snippet(options: argparse.Namespace) -> None:
     print(script)  # noqa: T201 (the person copies it)
 
 
-# --- what was typed -----------------------------------------------------------------------
-
-
 def _parsed(magic: Callable[..., Any], line: str) -> argparse.Namespace:
     """Parse the line; an address in it is not repeated where it is wrong."""
     try:
@@ -322,9 +316,6 @@ def _duration(parser: Callable[[str], float], option: str, text: str) -> float:
         raise UsageError(f"%{_NAME}: {option}: {what}; {hint}") from None
 
 
-# --- the place, and the end ---------------------------------------------------------------
-
-
 def _place(shell: InteractiveShell, *, ask: bool = False) -> Place:
     """Return where this runs; on Colab the page may be asked."""
     from colabmagic.host import detect  # noqa: PLC0415 (lazy)
@@ -372,9 +363,6 @@ def _sync() -> str:
     if not report.ok:
         raise OSError(headline)
     return headline
-
-
-# --- showing ------------------------------------------------------------------------------
 
 
 def _line(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.keepalive.beater import GRACE_S, LEAVE_GRACE_S, THREAD, Beater, World
+from colabmagic.keepalive.beater import GRACE_S, LEAVE_GRACE_S, THREAD, Beater
 from colabmagic.keepalive.expiry import Hooks
+from colabmagic.keepalive.world import World
 from tests.keepalive.worlds import HOUR_S, Play, options
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.keepalive.beater import Beater, World
+from colabmagic.keepalive.beater import Beater
 from colabmagic.keepalive.expiry import Hooks
 from colabmagic.keepalive.options import KeepaliveOptions
+from colabmagic.keepalive.world import World
 
 if TYPE_CHECKING:
     import threading

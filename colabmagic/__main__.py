@@ -114,7 +114,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "--require",
         metavar="WHAT",
         help="fail unless the machine has it: cuda, a number of GPUs, 16GiB, bf16, "
-        "cc>=8.0; several parted by commas",
+        "cc>=8.0, t4; several parted by commas",
     )
     check.add_argument(
         "--timeout",

@@ -21,7 +21,12 @@ _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(GiB|GB|G|MiB|MB|M)", re.IGNORECAS
 _CAPABILITY: Final = re.compile(r"(?:cc|sm)\s*>=?\s*(\d{1,2})\.?(\d)?", re.IGNORECASE)
 _UNITS: Final = {"g": 2**30, "m": 2**20}
 _BF16_SINCE: Final = (8, 0)  # Ampere; older GPUs only imitate it
-FORMS: Final = "cuda, a number of GPUs, 16GiB (free memory), bf16, cc>=8.0"
+# Of a model, as people say it: T4, A100, L40S; letters, figures, and at most one letter.
+_MODEL: Final = re.compile(r"(?!cc|sm)[a-z]{1,4}\d{1,4}[a-z]?", re.IGNORECASE)
+_WORDS: Final = re.compile(r"[A-Za-z0-9]+")
+FORMS: Final = (
+    "t4 (a model), cuda, a number of GPUs, 16GiB (free memory), bf16, cc>=8.0"
+)
 
 
 def check_requirements(report: GpuReport, text: str) -> None:
@@ -32,7 +37,7 @@ def check_requirements(report: GpuReport, text: str) -> None:
     report
         What was found.
     text
-        One or more requirements, parted by commas: ``cuda``, ``2``, ``16GiB``,
+        One or more requirements, parted by commas: ``t4``, ``cuda``, ``2``, ``16GiB``,
         ``bf16``, ``cc>=8.0``.
 
     Raises
@@ -103,6 +108,8 @@ def _parse(part: str) -> Callable[[GpuReport], str | None]:
     if capability:
         major, minor = _digits(capability[1], capability[2])
         return lambda report: _capability(report, (major, minor))
+    if _MODEL.fullmatch(part):
+        return lambda report: _model(report, part.lower())
     message = f"--require takes {FORMS}; not {part!r}"
     raise ValueError(message)
 
@@ -133,6 +140,20 @@ def _count(report: GpuReport, wanted: int) -> str | None:
     if report.ok and not report.device.startswith("cuda"):
         there = 1
     return None if there >= wanted else f"{there} usable; {_why(report)}"
+
+
+def _model(report: GpuReport, wanted: str) -> str | None:
+    """Ask for a GPU of a model."""
+    if not report.ok:
+        return _why(report)
+    facts = report.facts
+    told = [device.name for device in facts.driver.devices]
+    told += [device.name for device in visible_devices(facts)]
+    names = list(dict.fromkeys(name for name in told if not isinstance(name, Unknown)))
+    if not names:
+        return "the GPU's name could not be read"
+    words = {word.lower() for name in names for word in _WORDS.findall(name)}
+    return None if wanted in words else f"there is {', '.join(names)}"
 
 
 def _memory(report: GpuReport, needed: float) -> str | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # One row a magic: its name, and the class that has a method of that name.
 MAGICS: Final[dict[str, str]] = {
+    "colab_setup": "colabmagic.magics.setup:SetupMagics",
     "cuda_install": "colabmagic.magics.cuda:CudaMagics",
     "gpu_check": "colabmagic.magics.gpu:GpuMagics",
     "gpu_memory": "colabmagic.magics.memory:MemoryMagics",

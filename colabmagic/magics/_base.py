@@ -211,6 +211,8 @@ class _Arguments:
         for number, word in enumerate(words):
             action = self._options.get(word)
             alone = not _is_count(words[number + 1 : number + 2])
+            # Where there are no other words to be mistaken for it, argparse knows.
+            alone = alone and self._positional() is not None
             if action is not None and action.nargs == "?" and alone:
                 full.append(f"{word}={action.const}")
             else:

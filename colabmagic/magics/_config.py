@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from traitlets import Bool, Enum, Set, TraitError, Unicode, validate
+from traitlets import Bool, Dict, Enum, Set, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class ColabMagic(Configurable):
         "LC_ALL or LANG; en: English alone.",
     ).tag(config=True)
 
+    setup = Dict(
+        help="What %colab_setup does where its line says nothing, such as "
+        "{'drive': True, 'train': 'auto', 'keepalive': '4h'}; it goes before files.",
+    ).tag(config=True)
+
     told = Set(help="Reasons that were given in full already; not a setting.")
 
     @validate("device")
@@ -83,6 +88,18 @@ class ColabMagic(Configurable):
                 f"ColabMagic.language is one of {', '.join(known)}, not {language!r}"
             )
         return language
+
+    @validate("setup")
+    def _known_parts(self, proposal: dict[str, dict[str, object]]) -> object:
+        """Refuse parts that there are not, and values that they cannot have."""
+        from colabmagic.setup.wishes import read_table  # noqa: PLC0415 (lazy)
+
+        found = read_table(proposal["value"], "ColabMagic.setup")
+        wrong = [each.error for each in found.by_part.values() if each.error]
+        words = [*found.problems, *(f"{one.what}; {one.hint}" for one in wrong)]
+        if words:
+            raise TraitError(words[0])
+        return proposal["value"]
 
     @classmethod
     def of(cls, shell: InteractiveShell) -> ColabMagic:

@@ -19,9 +19,16 @@ _LEAST_BYTES: Final = 100_000  # below it, a step shows its share alone
 
 
 class CellProgress:
-    """Shows how far work is, in the cell that started it, or on the terminal's line."""
+    """Shows how far work is, in the cell that started it, or on the terminal's line.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    quiet_s
+        What is done within so many seconds shows nothing at all.
+    """
+
+    def __init__(self, quiet_s: float = _QUIET_S) -> None:
+        self._quiet_s = quiet_s
         shell = get_ipython()
         self._is_notebook = getattr(shell, "kernel", None) is not None
         self._is_terminal = not self._is_notebook and sys.stdout.isatty()
@@ -53,7 +60,7 @@ class CellProgress:
     def _show(self) -> None:
         """Change the line, if that is due."""
         now = time.monotonic()
-        if now - self._began < _QUIET_S or now - self._shown_at < _EVERY_S:
+        if now - self._began < self._quiet_s or now - self._shown_at < _EVERY_S:
             return
         self._shown_at = now
         line = self._line(now)

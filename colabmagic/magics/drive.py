@@ -209,7 +209,32 @@ def turn_off() -> None:
     _drive_notices.close()
 
 
-def _mount(shell: InteractiveShell, options: argparse.Namespace) -> Document:
+def mount(shell: InteractiveShell, path: str = "") -> MountReport:
+    """Mount as a line with a path alone does, and show nothing.
+
+    Parameters
+    ----------
+    shell
+        The shell of the running cell.
+    path
+        The folder; empty for the default.
+
+    Raises
+    ------
+    UsageError
+        The path cannot be one.
+    DriveError
+        It could not be mounted.
+    """
+    options = parse(DriveMagics.mount_drive, "")
+    options.path, options.quiet = path or None, True
+    check(options)
+    options.progress = _progress(options)
+    with stopping("path", options.progress):
+        return _mount(shell, options)
+
+
+def _mount(shell: InteractiveShell, options: argparse.Namespace) -> MountReport:
     """Mount."""
     from colabmagic.drive import service  # noqa: PLC0415 (it brings in requests)
     from colabmagic.drive.words import local  # noqa: PLC0415 (with what it brings in)

@@ -65,7 +65,7 @@ class GpuMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         "--require",
         metavar="WHAT",
         help="stop the notebook unless the machine has it: cuda, a number of GPUs, "
-        "16GiB (free memory), bf16, cc>=8.0; several parted by commas",
+        "16GiB (free memory), bf16, cc>=8.0, t4; several parted by commas",
     )
     @argument("-q", "--quiet", action="store_true", help="show nothing, only return")
     @argument(

@@ -215,13 +215,68 @@ def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
             service.fetch_kept()
         return None
     _refuse_in_line(arguments)
+    _stand(shell, device, arguments, _print)
+    return None
+
+
+def turn_on(
+    shell: InteractiveShell, device: str, *, show: Callable[[str], None]
+) -> TrainState:
+    """Let all later cells run on a device, as a line with a device alone does.
+
+    Parameters
+    ----------
+    shell
+        The shell of the running cell.
+    device
+        As the user typed it; empty for the setting.
+    show
+        Gets the lines that a person should read, at once and when it is turned off.
+
+    Raises
+    ------
+    BadDeviceError
+        There is no such device.
+    """
+    arguments = parse(TrainMagics.train_on, "")
+    return _stand(shell, device or ColabMagic.of(shell).device, arguments, show)
+
+
+def is_on(shell: InteractiveShell, device: str) -> TrainState | None:
+    """Return the state if later cells run on just this device already; else None.
+
+    Parameters
+    ----------
+    shell
+        The shell.
+    device
+        As for `turn_on`.
+    """
+    service = _loaded_service()
+    standing = None if service is None else service.standing()
+    if standing is None:
+        return None
+    from colabmagic.train import devices  # noqa: PLC0415 (torch is there)
+
+    found = devices.resolve(device or ColabMagic.of(shell).device, strict=False)
+    state: TrainState = standing.state()
+    return state if found.device == standing.found.device else None
+
+
+def _stand(
+    shell: InteractiveShell,
+    device: str,
+    arguments: argparse.Namespace,
+    show: Callable[[str], None],
+) -> TrainState:
+    """Turn it on for all later cells, and for the rest of this one."""
     cells.turn_off(shell)  # what follows may fail
     with _hints_for_lines(device):
-        _service().stand(
+        state: TrainState = _service().stand(
             namespace=shell.user_ns,
             device=device,
             options=_options(shell, arguments),
-            out=_print,
+            out=show,
             told=ColabMagic.of(shell).told,
             view=_loop_view(),
         )
@@ -231,7 +286,7 @@ def _train_on_line(shell: InteractiveShell, line: str) -> TrainState | None:
     except BaseException:  # also Ctrl-C: it is on as a whole, or not at all
         turn_off(shell)
         raise
-    return None
+    return state
 
 
 @contextlib.contextmanager

@@ -271,7 +271,7 @@ class PartProgress(ByteProgress):
         if self._handle is None:
             super().finish()
             return False
-        self._handle.update(report._repr_mimebundle_(), raw=True)  # noqa: SLF001 (as IPython does)
+        self._handle.update(report._repr_mimebundle_(), raw=True)
         return True
 
     def _show(self) -> None:

@@ -135,7 +135,8 @@ def _value(name: str, value: object, source: str) -> str | None:
     numbers = _NUMBER.get(name, ())
     if isinstance(value, numbers) and not isinstance(value, bool):
         return f"{value}"
-    given = "an empty text" if isinstance(value, str) else _KINDS.get(type(value))
+    is_empty = isinstance(value, str) and not value.strip()
+    given = "an empty text" if is_empty else _KINDS.get(type(value))
     raise SetupValueError(
         f"{source}: {name} cannot be {given or 'a date'}",
         hint=f"write {name} = {_form(name)}",

@@ -26,6 +26,9 @@ from tests.gpu.machines import load
         ("kaggle_2xt4", "2"),
         ("intel_ready", "xpu"),
         ("intel_ready", "gpu"),
+        ("colab_t4", "t4"),
+        ("colab_t4", "T4, cuda"),
+        ("own_h200x8", "H200"),
     ],
 )
 def test_what_is_there(machine: str, text: str) -> None:
@@ -47,6 +50,9 @@ def test_what_is_there(machine: str, text: str) -> None:
         ("colab_t4", "cuda,cc>=8", "compute capability 7.5"),
         ("kaggle_p100", "gpu", "has no kernels for this GPU"),
         ("no_pynvml", "1GiB", "could not be read"),
+        ("colab_t4", "a100", "there is Tesla T4"),
+        ("own_h200x8", "h20", "there is NVIDIA H200"),
+        ("colab_cpu", "t4", "no GPU"),
     ],
 )
 def test_what_is_missing(machine: str, text: str, seen: str) -> None:

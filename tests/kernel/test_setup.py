@@ -22,7 +22,6 @@ WITH_GPU = "--require t4,cuda --gpu --drive {mount} --cd MyDrive/work --keepaliv
 # Everything as it was, but for the extension.
 CLEAN = """
 %unload_ext colabmagic
-%reset -f
 import os
 os.chdir({root!r})
 from google.colab import _machine
@@ -176,31 +175,28 @@ def test_one_line_and_again(notebook: Notebook) -> None:
     assert len(notebook.page.of_kind("request_auth")) == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("cuda", "3.9", "CUDA 3.9 is too old"),
-        ("drive", "/content/my%disk", "my%disk"),
-        ("cd", "nowhere", "there is no folder"),
-        ("train", "cdua", "there is no device 'cdua'"),
-        ("keepalive", "soon", "'soon' is no length of time"),
-    ],
-)
-def test_a_part_that_fails_is_shown(
-    notebook: Notebook, name: str, value: str, words: str
-) -> None:
-    """With what to type; the others are done, and the cell goes on."""
+WRONG = {
+    "cuda": ("3.9", "CUDA 3.9 is too old"),
+    "drive": ('"/content/my disk"', "my disk"),
+    "cd": ("nowhere", "there is no folder"),
+    "train": ("cdua", "there is no device 'cdua'"),
+    "keepalive": ("soon", "'soon' is no length of time"),
+}
+
+
+def test_a_part_that_fails_is_shown(notebook: Notebook) -> None:
+    """Each, with what to type; the others are done, and the cell goes on."""
     others = {"drive": notebook.mount, "train": "cpu", "keepalive": "1h"}
-    wanted = {**others, name: value}
-    line = " ".join(f"--{key} {wanted[key]}".strip() for key in wanted)
-    text = notebook.setup(line)
-    assert "Setup: NOT ALL DONE" in text
-    assert f"Why     {name}: " in text
-    assert words in " ".join(text.split())
-    states = notebook.states()
-    assert states.pop(name) == "failed"
-    assert set(states.values()) <= {"ok", "done", "already"}
-    assert set(others) <= {*states, name}
+    for name, (value, words) in WRONG.items():
+        wanted = {**others, name: value}
+        text = notebook.setup(" ".join(f"--{key} {wanted[key]}" for key in wanted))
+        assert "Setup: NOT ALL DONE" in text
+        assert f"Why     {name}: " in text
+        assert words in " ".join(text.split())
+        states = notebook.states()
+        assert states.pop(name) == "failed"
+        assert set(states.values()) <= {"done", "already"}
+        assert set(others) <= {*states, name}
 
 
 def test_what_is_required_stops_the_notebook_in_the_end(notebook: Notebook) -> None:
@@ -212,10 +208,9 @@ def test_what_is_required_stops_the_notebook_in_the_end(notebook: Notebook) -> N
     (bundle,) = result.displays[-1:]
     assert "Why     require: a100 is asked for" in bundle["data"]["text/plain"]
     assert "drive    done" in bundle["data"]["text/plain"]
-    assert result.traceback == [
-        "SetupRequiredError: a100 is asked for, and this machine does not have it; "
-        "see above"
-    ]
+    (line,) = result.traceback
+    assert line.startswith("SetupRequiredError: a100 is asked for, and this machine")
+    assert line.endswith("; see above")
 
 
 def test_defaults_from_each_source(notebook: Notebook) -> None:
@@ -268,25 +263,6 @@ def test_ctrl_c_gives_up_one_part(notebook: Notebook) -> None:
     assert notebook.states() == {
         "drive": "given up", "cd": "left out", "train": "already",
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("--drvie", "did you mean --drive"),
-        ("--mount /x", "did you mean --drive"),
-        ("--drive --no-drive", "--drive or --no-drive, not both"),
-        ("--require much", "not 'much'"),
-        ("--cd", "--cd needs a value"),
-        ("t4", "'t4' is one word too many"),
-    ],
-)
-def test_a_wrong_line_is_one_line(notebook: Notebook, line: str, words: str) -> None:
-    """Nothing is done."""
-    result = notebook.page.execute(f"%colab_setup {line}")
-    assert result.status == "error"
-    assert words in result.shown
-    assert len(result.shown.strip().splitlines()) == 1
 
 
 def test_the_report_is_an_object(notebook: Notebook) -> None:

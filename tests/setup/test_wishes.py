@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_what_can_be_written(
         ("cuda", [12], "cuda cannot be a list"),
         ("train", {"device": "cuda"}, "train cannot be a table"),
         ("keepalive", 4, "keepalive cannot be a number"),
-        ("keepalive", datetime.date(2026, 1, 2), "keepalive cannot be a date"),
+        ("keepalive", dt.date(2026, 1, 2), "keepalive cannot be a date"),
         ("keepalive", f"https://{SECRET}", "an address, which may hold a secret"),
     ],
 )

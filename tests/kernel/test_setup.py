@@ -127,19 +127,16 @@ def set_up_with_gpu(notebook: Notebook, packages: Path) -> None:
 
 
 @pytest.fixture
-def notebook(started: Notebook) -> Iterator[Notebook]:
+def notebook(started: Notebook) -> Notebook:
     """Return the notebook with nothing set up, and nothing asked."""
-    root = str(started.machine.root / "content")
-    result = started.page.execute(CLEAN.format(root=root))
+    root = started.machine.root
+    result = started.page.execute(CLEAN.format(root=str(root / "content")))
     assert result.status == "ok", result.shown
+    for folder in ("content", "google/drive/MyDrive"):  # it is unmounted now
+        (root / folder / "colabmagic.toml").unlink(missing_ok=True)
     started.page.requests.clear()
     started.page.page = PROFILES["web"]()
-    yield started
-    for path in (
-        started.machine.root / "content/colabmagic.toml",
-        started.machine.root / "google/drive/MyDrive/colabmagic.toml",
-    ):
-        path.unlink(missing_ok=True)
+    return started
 
 
 def test_a_machine_that_has_all(notebook: Notebook) -> None:

@@ -14,6 +14,7 @@ from colabmagic.errors import interrupted
 from colabmagic.magics._base import parse
 from colabmagic.magics._completion import completes
 from colabmagic.magics._config import ColabMagic
+from colabmagic.magics._devices import device_names
 from colabmagic.magics._progress import ByteProgress
 from colabmagic.magics._setup_parts import SetupParts, notebook_folder
 from colabmagic.magics._shown import is_last_line, is_whole_terminal_cell, once
@@ -39,13 +40,6 @@ _MEANT: Final = {
 }  # fmt: skip
 
 
-def _devices() -> list[str]:
-    """Return what a device can be."""
-    from colabmagic.magics.train import device_names  # noqa: PLC0415 (lazy)
-
-    return device_names()
-
-
 def _versions() -> list[str]:
     """Return what a version of CUDA can be."""
     from colabmagic.data.compat import minors  # noqa: PLC0415 (lazy)
@@ -57,12 +51,12 @@ def _versions() -> list[str]:
 class SetupMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     """The magic that sets a notebook up."""
 
-    @completes(train=_devices, cuda=_versions)
+    @completes(train=device_names, cuda=_versions)
     @magic_arguments()
     @argument(
         "--require",
         metavar="WHAT",
-        help="fail in the end unless the machine has it: t4, cuda, a number of GPUs, "
+        help="fail in the end unless the machine has it: t4 (a model), cuda, a number of GPUs, "
         "16GiB (free memory), bf16, cc>=8.0; several parted by commas",
     )
     @argument(

@@ -20,6 +20,7 @@ from colabmagic.magics import cells
 from colabmagic.magics._base import parse, split_after
 from colabmagic.magics._completion import completes
 from colabmagic.magics._config import ColabMagic
+from colabmagic.magics._devices import device_names
 from colabmagic.magics._script import run_script
 from colabmagic.train.names import mentioned_names
 from colabmagic.train.options import (
@@ -27,7 +28,6 @@ from colabmagic.train.options import (
     NAN_GUARD_STEPS,
     RNG_CHOICES,
     STEPS,
-    WELL_KNOWN_DEVICES,
     TrainOptions,
 )
 from colabmagic.train.outcome import TrainState
@@ -41,21 +41,6 @@ if TYPE_CHECKING:
     from colabmagic.train.dry_run import DryRun
     from colabmagic.train.meter import LoopView
     from colabmagic.train.options import Rng
-
-
-def device_names() -> list[str]:
-    """Return the device texts to offer; torch is asked only if it is loaded already."""
-    names = list(WELL_KNOWN_DEVICES)
-    torch = sys.modules.get("torch")
-    accelerator: Any = getattr(torch, "accelerator", None)
-    try:
-        count = accelerator.device_count() if accelerator is not None else 0
-        kind = accelerator.current_accelerator().type if count else "cuda"
-    except Exception:  # noqa: BLE001 (a driver may fail in any way; Tab must not)
-        count, kind = 0, "cuda"
-    if kind not in names:
-        names.append(kind)
-    return names + [f"{kind}:{number}" for number in range(max(count, 1))]
 
 
 def _count(text: str) -> int:

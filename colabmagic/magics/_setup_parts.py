@@ -222,7 +222,7 @@ class SetupParts:
             return Done(what=_trains(state.device, state.fallback), is_new=False)
         state = train.turn_on(self._shell, device, show=_once_shown(_print))
         return Done(
-            what=_trains(state.device, state.fallback), todo="%train_on off   ends it"
+            what=_trains(state.device, state.fallback), todo="to end it: %train_on off"
         )
 
     def keepalive(self, time: str) -> Done:
@@ -242,7 +242,7 @@ class SetupParts:
         found = keepalive.start(self._shell, options, show=False)
         if not found.running:
             return Done(what=_after_colon(found.headline), is_new=None)
-        return Done(what=_after_colon(found.headline), todo="%keepalive status")
+        return Done(what=_after_colon(found.headline), todo="to see it: %keepalive status")
 
     # --- where a folder is ---------------------------------------------------------------
 

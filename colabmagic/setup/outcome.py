@@ -198,7 +198,7 @@ class SetupReport(Document):
             (
                 part.name,
                 part.state,
-                "see Why" if part.state == FAILED else part.what,
+                "see Why above" if part.state == FAILED else part.what,
                 "" if part.state == FAILED else part.todo,
             )
             for part in self.parts

@@ -31,7 +31,7 @@ CELLS = [
     "r = %colab_setup --cuda 3.9",
     "%colab_setup --require t4",
 ]
-SHOWN = re.compile(r"^Setup: ")
+SHOWN = re.compile(r"Setup: ")
 
 # The open page, its errors, the notebook's path.
 Seen = tuple["Page", PageLog, str]

@@ -48,7 +48,7 @@ def test_a_failure_has_its_three_lines_and_a_row() -> None:
     assert "or Runtime > Restart" in text
     assert text.index("smoke") < text.index("Part ")
     (row,) = (line for line in text.splitlines() if line.startswith("cuda"))
-    assert row.split() == ["cuda", "failed", "see", "Why"]
+    assert row.split() == ["cuda", "failed", "see", "Why", "above"]
 
 
 def test_html_escapes_what_comes_from_outside() -> None:

@@ -60,12 +60,13 @@ def test_one_table_that_can_be_read(seen: Seen) -> None:
     """In both themes; the line of progress has become the table."""
     cells = lab.code_cells(seen[0])
     for theme in lab.in_each_theme(seen[0]):
-        lab.screenshot(seen[0], f"setup-{theme}")
         for number in (1, 2, 3):
             output = cells.nth(number).locator(".jp-OutputArea-output")
             card = output.filter(has_text=SHOWN)
             expect(card).to_have_count(1)
             assert lab.unreadable(card) == []
+        expect(seen[0].locator("#jupyterlab-splash")).to_have_count(0)  # of the theme
+        lab.screenshot(seen[0], f"setup-{theme}")
     first = cells.nth(1)
     expect(first.locator(".jp-OutputArea-output")).to_have_count(1)
     expect(first).to_contain_text("3 done")

@@ -27,8 +27,8 @@ os.chdir({root!r})
 from google.colab import _machine
 for path in _machine.mounted(): _machine.unmount(path)
 _machine.at('/content/.adc').unlink(missing_ok=True)
-from colabmagic.drive import service
-service._STATE.mounted = None
+from colabmagic.drive.session import STATE
+STATE.mounted = STATE.client = None
 %load_ext colabmagic
 %config ColabMagic.setup = {{}}
 """

@@ -150,6 +150,8 @@ def _fitting(magic: Callable[..., Any], before: list[str], word: str) -> list[st
         return left
     given = _positional_count(before, by_option)
     positional = [action for action in actions if not action.option_strings]
+    if previous is not None and previous.nargs == "?" and not positional:
+        return _values(magic, previous) + left
     values = _values(magic, positional[given]) if given < len(positional) else []
     return values + left
 

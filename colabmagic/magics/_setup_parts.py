@@ -242,7 +242,9 @@ class SetupParts:
         found = keepalive.start(self._shell, options, show=False)
         if not found.running:
             return Done(what=_after_colon(found.headline), is_new=None)
-        return Done(what=_after_colon(found.headline), todo="to see it: %keepalive status")
+        return Done(
+            what=_after_colon(found.headline), todo="to see it: %keepalive status"
+        )
 
     # --- where a folder is ---------------------------------------------------------------
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _NAME: Final = "colab_setup"
+_WITHOUT: Final = "leave it out, whatever a file or a setting asks for"
 _NOT_LOOKED: Final = "GPU check: NOT DONE  the setup was stopped before it"
 # What other words there are for it.
 _MEANT: Final = {
@@ -93,13 +94,13 @@ class SetupMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         metavar="TIME",
         help="keep the notebook while it works, as %%keepalive (alone: 4h)",
     )
-    @argument("--no-require", action="store_true", help="not what a file asks for")
-    @argument("--no-gpu", action="store_true", help="the same for each other part")
-    @argument("--no-cuda", action="store_true", help="…")
-    @argument("--no-drive", action="store_true", help="…")
-    @argument("--no-cd", action="store_true", help="…")
-    @argument("--no-train", action="store_true", help="…")
-    @argument("--no-keepalive", action="store_true", help="…")
+    @argument("--no-require", action="store_true", help=_WITHOUT)
+    @argument("--no-gpu", action="store_true", help=_WITHOUT)
+    @argument("--no-cuda", action="store_true", help=_WITHOUT)
+    @argument("--no-drive", action="store_true", help=_WITHOUT)
+    @argument("--no-cd", action="store_true", help=_WITHOUT)
+    @argument("--no-train", action="store_true", help=_WITHOUT)
+    @argument("--no-keepalive", action="store_true", help=_WITHOUT)
     @argument("-q", "--quiet", action="store_true", help="show nothing, only return")
     @line_magic
     def colab_setup(self, line: str) -> SetupReport:

@@ -178,7 +178,7 @@ class SetupReport(Document):
                 yield Finding(
                     code=NOTE,
                     severity=Severity.ERROR,
-                    title=f"{part.name}: {part.what}",
+                    title=f"{part.name}: {part.what}{_asked_by(part)}",
                     evidence=(part.seen,) if part.seen else (),
                     fix=tuple(map(_typed, part.todo.splitlines())),
                 )
@@ -214,6 +214,13 @@ class SetupReport(Document):
                 rows=tuple(row[:width] for row in rows),
             ),
         )
+
+
+def _asked_by(part: PartOutcome) -> str:
+    """Return who asked for a part, unless that is the line, or has been said."""
+    if not part.source or part.source in part.what:
+        return ""
+    return f" ({part.source} asks for it)"
 
 
 def _typed(line: str) -> str:

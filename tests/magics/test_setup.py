@@ -13,12 +13,15 @@ from traitlets import TraitError
 
 from colabmagic.cuda.errors import BadVersionError
 from colabmagic.cuda.switching import environment
-from colabmagic.magics import _setup_parts
+from colabmagic.magics import MAGICS, _setup_parts
+from colabmagic.magics._completion import Completion
 from colabmagic.magics._config import ColabMagic
+from colabmagic.magics._lazy import LazyMagic
 from colabmagic.magics._setup_parts import SetupParts
 from colabmagic.magics.setup import SetupMagics
 from colabmagic.report.progress import SILENT
 from colabmagic.setup.errors import SetupValueError
+from tests.magics.test_gpu import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +79,30 @@ def test_values_may_be_left_out(place: Path) -> None:
     assert report.ok
     assert Path.cwd() == place / "a b"
     assert "nothing to do" in report["keepalive"].what  # in a terminal
+
+
+def test_a_terminal_shows_it_once(place: Path) -> None:
+    """Alone on its line as ``Out``, else by the magic itself; quiet, not at all."""
+    alone, bound, quiet, *_ = terminal(
+        ["%colab_setup --gpu", "r = %colab_setup --gpu", "q = %colab_setup --gpu -q"],
+        place,
+    )
+    assert [text.count("Setup: ") for text in (alone, bound, quiet)] == [1, 1, 0]
+
+
+def test_tab() -> None:
+    """Options, and the values that some take; each may stand alone too."""
+    shell = InteractiveShell()
+    magic = LazyMagic(shell, "colab_setup", MAGICS["colab_setup"])
+    completion = Completion(shell, {"colab_setup": magic})
+    word, found = completion.candidates("%colab_setup --keep")
+    assert (word, found) == ("--keep", ["--keepalive"])
+    _, found = completion.candidates("%colab_setup --train ")
+    assert {"cuda", "cpu", "--drive"} <= set(found)
+    _, found = completion.candidates("r = %colab_setup --cuda 12")
+    assert "12.4" in found
+    _, found = completion.candidates("%colab_setup --train cuda --d")
+    assert found == ["--drive"]
 
 
 def test_a_setting_is_checked_when_it_is_made() -> None:

@@ -51,6 +51,15 @@ def test_a_failure_has_its_three_lines_and_a_row() -> None:
     assert row.split() == ["cuda", "failed", "see", "Why", "above"]
 
 
+def test_who_asked_for_what_failed() -> None:
+    """A file is named, once."""
+    part = replace(FAILED, source="a.toml")
+    text = SetupReport(parts=(part,), gpu=GPU).text
+    assert "it <b>broke</b> (a.toml asks for it)" in text
+    part = replace(part, what="a.toml: cuda cannot be a list")
+    assert SetupReport(parts=(part,), gpu=GPU).text.count("a.toml") == 1
+
+
 def test_html_escapes_what_comes_from_outside() -> None:
     """No markup of others."""
     assert "<b>" not in REPORT.html

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colabmagic.cuda.store.inventory import read_card
 from colabmagic.cuda.switching import environment
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Activate:
 
     def undo(self) -> tuple[Step, ...]:
         """Return the inverse, for this process alone."""
-        return (Deactivate(pid=os.getpid()),)
+        before = environment.active_root()
+        return (Deactivate(pid=os.getpid(), back_to=before and str(before)),)
 
     def do(self, work: Work) -> None:
         """Set it."""
@@ -70,9 +72,12 @@ class Deactivate:
     ----------
     pid
         Of that process.
+    back_to
+        The toolkit of ours that it used before; None: none.
     """
 
     pid: int
+    back_to: str | None = None
 
     @property
     def kind(self) -> str:
@@ -98,6 +103,11 @@ class Deactivate:
 
     def do(self, work: Work) -> None:
         """Set it back; another process has an environment of its own."""
-        del work
-        if self.pid == os.getpid():
-            environment.deactivate()
+        if self.pid != os.getpid():
+            return
+        environment.deactivate()
+        if self.back_to is None:
+            return
+        card = read_card(work.home.toolkits / Path(self.back_to).name)
+        if card is not None:
+            environment.activate(Path(card.root), card.variables())

@@ -213,7 +213,7 @@ class Plan(Document):
         packages = self.packages
         if packages is not None:
             packages = _listed(packages.to_dict())
-        plain = {
+        plain: dict[str, Any] = {
             "schema": 1,
             "can_run": self.can_run,
             "wanted": self.wanted,
@@ -230,7 +230,7 @@ class Plan(Document):
             "options": to_plain(self.options),
             "machine": facts_to_dict(self.facts),
         }
-        return _scrubbed(plain)
+        return {name: _scrubbed(each) for name, each in plain.items()}
 
     @property
     def can_run(self) -> bool:

@@ -52,7 +52,8 @@ class Activate:
     def undo(self) -> tuple[Step, ...]:
         """Return the inverse, for this process alone."""
         before = environment.active_root()
-        return (Deactivate(pid=os.getpid(), back_to=before and str(before)),)
+        back_to = None if before is None else str(before)
+        return (Deactivate(pid=os.getpid(), back_to=back_to),)
 
     def do(self, work: Work) -> None:
         """Set it."""

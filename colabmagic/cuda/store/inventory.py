@@ -91,20 +91,22 @@ def read_card(folder: Path) -> Installed | None:
     """
     try:
         data: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        card = Installed(**{**data, "name": folder.name, "root": str(folder)})
+        if not _makes_sense(data):
+            return None
+        return Installed(**{**data, "name": folder.name, "root": str(folder)})
     except (OSError, ValueError, TypeError, RecursionError):
         return None
-    return card if _makes_sense(card) else None
 
 
-def _makes_sense(card: Installed) -> bool:
+def _makes_sense(data: dict[str, Any]) -> bool:
     """Tell whether all that a file says is of its kind: it may be anybody's."""
-    variables = card.environment
+    texts = (data.get("build"), data.get("method"), data.get("change", ""))
+    installed, variables = data.get("installed"), data.get("environment", {})
     return (
-        all(isinstance(each, str) for each in (card.build, card.method, card.change))
-        and isinstance(card.installed, int | float)
-        and math.isfinite(card.installed)
-        and isinstance(card.size_bytes, int)
+        all(isinstance(each, str) for each in texts)
+        and isinstance(installed, int | float)
+        and math.isfinite(installed)
+        and isinstance(data.get("size_bytes", 0), int)
         and isinstance(variables, dict)
         and all(
             _VARIABLE.fullmatch(name) and isinstance(value, str) and "\0" not in value

@@ -484,13 +484,12 @@ def test_settings_of_pip_do_not_send_packages_elsewhere(
     index: WheelIndex,
     place: Place,
     work: Work,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
     """What is told to be installed is in this Python afterwards."""
     fill(index)
-    elsewhere = tmp_path / "elsewhere"
+    elsewhere = work.staging.parent / "elsewhere"
     is_switch = name in {"DRY_RUN", "USER"}
     monkeypatch.setenv(f"PIP_{name}", "1" if is_switch else str(elsewhere))
     monkeypatch.setenv("PYTHONUSERBASE", str(elsewhere))

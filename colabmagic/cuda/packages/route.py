@@ -385,7 +385,7 @@ def _in_use(
             seen="; ".join(f"{name} {old} → {new}" for name, old, new, _ in used),
             fix=(
                 "restart the kernel, then run this cell before all others",
-                f"%%cuda_install {release.minor} --yes   (and restart afterwards)",
+                f"%%cuda_install {release.minor} --yes   and restart afterwards",
             ),
         ),
     )

@@ -375,7 +375,7 @@ def test_an_imported_torch_is_not_replaced_unasked() -> None:
     assert problem.seen == "torch 2.11.0+cu128 → 2.7.1+cu118"
     assert problem.fix == (
         "restart the kernel, then run this cell before all others",
-        "%%cuda_install 11.8 --yes   (and restart afterwards)",
+        "%%cuda_install 11.8 --yes   and restart afterwards",
     )
     assert found.steps == ()
     willing = plan("11.8", facts, "torch", Options(yes=True))

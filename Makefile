@@ -98,6 +98,7 @@ wheel: $(VENV)/.ready
 screenshots: $(VENV)/.ready browser
 	@$(BIN)/python .ci/screenshots.py
 	@$(BIN)/python .ci/report_screenshots.py
+	@$(BIN)/python .ci/cuda_screenshots.py
 
 changelog: $(VENV)/.ready
 	@$(BIN)/towncrier build --draft --version next

@@ -44,8 +44,9 @@ def outcome_view(outcome: Outcome) -> Report:
     assert plan.release is not None
     version = plan.release.version
     warnings: tuple[Problem, ...] = ()
-    if outcome.is_reused:  # else the plan has just said so
+    if plan.is_reuse:  # else the plan has just been shown
         warnings = tuple(each for each in plan.warnings if each.code != _NO_DRIVER)
+    if outcome.is_reused:
         version = (ladder.build if ladder is not None else None) or version
     return Report(
         title=f"CUDA {version}",

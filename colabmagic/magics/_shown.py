@@ -78,7 +78,8 @@ def is_whole_terminal_cell(magic: str) -> bool:
     if shell is None or shell.history_manager is None:
         return False
     typed = shell.history_manager.input_hist_raw[-1].strip()
-    is_alone = typed.lstrip("%").startswith(magic) and "\n" not in typed
+    is_one = "\n" not in typed or typed.startswith("%%")
+    is_alone = typed.lstrip("%").startswith(magic) and is_one
     return is_alone and not typed.endswith(";")  # a semicolon hides no problem
 
 

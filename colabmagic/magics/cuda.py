@@ -210,11 +210,12 @@ def _progress(options: argparse.Namespace) -> Progress:
 
 def _offer_restart(report: Document) -> None:
     """Show Colab's own button to restart; elsewhere the report says what to do."""
-    packages = getattr(report, "packages", None)
-    if packages is None or not packages.restart:
+    done = getattr(report, "packages", None)  # of an outcome; a plan has others
+    restart = getattr(done, "restart", ())
+    if not restart:
         return
     if report.plan.facts.host == "colab":  # type: ignore[attr-defined]  # an outcome
-        warning = {"packages": list(packages.restart)}
+        warning = {"packages": list(restart)}
         data = {"pip_warning": warning, "id": uuid.uuid4().hex}
         display({_COLAB_MIME: data, "text/plain": ""}, raw=True)
 

@@ -27,6 +27,7 @@ _TABLE = f"{_PLAIN};border-collapse:collapse;margin:0.2em 0 0.5em"
 _CELL = f"{_PLAIN};border:1px solid currentColor;padding:0.2em 0.6em;text-align:left"
 _HEADLINE = f"{_PLAIN};margin:0;font-size:1.15em"
 _LINES = f"{_PLAIN};white-space:pre;overflow-x:auto;margin:0.2em 0 0.3em 1em;padding-bottom:0.3em"
+_UNWRAPPED = f"{_PLAIN};white-space:pre"  # JupyterLab wraps code that does not say so
 _LINE = f"{_PLAIN};margin:0.5em 0 0"
 
 
@@ -88,7 +89,7 @@ def _render_table(table: Table) -> str:
 def _render_listing(listing: Listing) -> str:
     """Return lines that are never wrapped; too long ones are scrolled."""
     lines = "".join(
-        f'<div style="{_PLAIN}"><code style="{_PLAIN}">{escape(line)}</code></div>'
+        f'<div style="{_PLAIN}"><code style="{_UNWRAPPED}">{escape(line)}</code></div>'
         for line in listing.lines
     )
     caption = escape(listing.caption)

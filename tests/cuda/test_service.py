@@ -83,7 +83,7 @@ class Raise:
             raise KeyboardInterrupt
         if self.what == "full":
             raise OSError(28, os.strerror(28))
-        work.receive(1000)
+        work.fetched_bytes += 1000
         raise VerifyFailedError("it does not compile", seen="nvcc: killed", hint="%x")
 
 
@@ -292,7 +292,7 @@ def test_a_proof_holds_until_something_changes(home: Home, tmp_path: Path) -> No
     nvcc_in(root)
     rung = Rung(name="version", verdict="ok", why="CUDA 13.0.88.", seconds=2.0)
     user = environment.without_ours()
-    known = {"own": {}, "capability": None, "until": "ext False"}
+    known = {"own": {}, "capability": None, "until": "ext"}
     key = key_of(root, user=user, **known)  # type: ignore[arg-type]
     assert key is not None
     proofs = Proofs.below(home.toolkits)

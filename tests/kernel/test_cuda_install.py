@@ -11,10 +11,11 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+import nbformat
 import pytest
 
 from tests.fakes.nvidia.trees import made_once, store
-from tests.kernel.support import Kernel, ours
+from tests.kernel.support import ROOT, Kernel, ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,9 +117,25 @@ def test_from_nothing_to_a_program(filled: Kernel, tmp_path: Path) -> None:
         reply = again.run("%cuda_install 13.0", timeout_s=INSTALL_S)
         assert reply.ename == "VerifyFailedError"
         assert "nvvm/bin/cicc" in reply.shown
+        assert "  try:  %cuda_install --uninstall 13.0.3\n" in reply.shown
         assert ours(reply.shown) == []
         assert "is gone" in told(again.run("%cuda_install --uninstall 13.0"))
         assert again.run("!which nvcc").stdout.strip() != f"{root}/bin/nvcc"
+
+
+def test_the_example(filled: Kernel) -> None:
+    """The notebook runs as it stands, with and without a GPU."""
+    example = nbformat.read(ROOT / "examples" / "cuda.ipynb", as_version=4)
+    cells = [cell.source for cell in example.cells if cell.cell_type == "code"]
+    said = []
+    for cell in cells:
+        reply = filled.run(cell, timeout_s=INSTALL_S)
+        assert reply.status == "ok", told(reply)
+        said.append(told(reply))
+    assert "is here already" in said[2]
+    assert re.search(r"compiled and linked|1 \+ 2 = 3", said[4]), said[4]
+    assert r"b'\x7fELF' 13.0.88" in said[6]
+    assert "13.0.3 (in use)" in said[7]
 
 
 def test_the_extension_goes_and_comes(filled: Kernel) -> None:
@@ -186,8 +203,10 @@ def test_cells_with_a_body(machine: Kernel) -> None:
     reply = machine.run(
         "%%cuda_install --plan 13.0\n# a remark\nnumpy<2  # why\n\nscipy\n"
     )
+    assert reply.status == "ok", reply.shown
     assert "with requirements.txt: numpy<2; scipy" in told(reply)
     reply = machine.run("%%cuda_install --plan 13.0\nnot a requirement !\n")
+    assert reply.status == "ok", reply.shown
     assert "[E21]" in told(reply)
 
 

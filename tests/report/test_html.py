@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 from colabmagic.report.html import render_html
-from colabmagic.report.model import Field, Finding, Report, Severity, Table
+from colabmagic.report.model import Field, Finding, Listing, Report, Severity, Table
 
 EVIL = "<script>alert('x')</script>&\"'"
 REPORT = Report(
@@ -23,6 +23,7 @@ REPORT = Report(
         Finding(code="d", severity=Severity.INFO, title="Only a title."),
     ),
     tables=(Table(caption=EVIL, columns=(EVIL, "B"), rows=((EVIL, EVIL),)),),
+    listings=(Listing(caption=EVIL, lines=(EVIL, "!nvcc --version")),),
     fields=(Field(label=EVIL, value=EVIL),),
     elapsed_s=0.5,
 )
@@ -96,3 +97,10 @@ def test_empty_report() -> None:
     html = render_html(Report(title="T", verdict="V"))
     assert "<table" not in html
     assert html.count("<div") == 2
+
+
+def test_a_listing_looks_like_what_is_typed() -> None:
+    """Each line is code on a line of its own, and none is wrapped."""
+    html = render_html(REPORT)
+    assert ">!nvcc --version</code></div>" in html
+    assert "white-space:pre" in html

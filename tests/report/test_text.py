@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from colabmagic.report.model import Field, Finding, Report, Severity, Table
+from colabmagic.report.model import Field, Finding, Listing, Report, Severity, Table
 from colabmagic.report.text import clean, render_text
 
 FINDING = Finding(
@@ -99,3 +99,16 @@ def test_foreign_text_cannot_steer_the_terminal() -> None:
     """Escape sequences and line breaks of a driver become blanks."""
     assert clean("a\x1b[31mb\nc\u202ed") == "a [31mb c d"
     assert "\x1b" not in render_text(report(summary="\x1b[2J"))
+
+
+def test_a_listing_is_never_wrapped() -> None:
+    """What runs, or can be typed next, stands below its caption, before the fields."""
+    command = "python -m pip install " + "x" * 80
+    listing = Listing(caption="Next", lines=(command, "!nvcc\x1b[31m"))
+    made = report(listings=(listing,), fields=(Field(label="a", value="b"),))
+    assert render_text(made).splitlines()[1:] == [
+        "  Next",
+        f"      {command}",
+        "      !nvcc [31m",
+        "a b",
+    ]

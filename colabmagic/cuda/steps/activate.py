@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ class Activate:
     def lines(self) -> tuple[str, ...]:
         """Return what a person sees."""
         root = self.root or "<the new toolkit>"
-        more = (f"{name}={value}" for name, value in self.variables)
+        more = (f"{name}={shlex.quote(value)}" for name, value in self.variables)
         return (f"CUDA_HOME={root}", "PATH=$CUDA_HOME/bin:$PATH", *more)
 
     def to_dict(self) -> dict[str, Any]:

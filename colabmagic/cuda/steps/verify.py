@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from colabmagic.cuda.verifying.proof import Proofs
 
 VERIFIED: Final = "verified.json"  # beside the toolkit's card: the whole ladder
+# How far a ladder was climbed, the highest first: what is proven higher holds below.
+_HEIGHTS: Final = ("extension", "ext", "cubin")
 _EXT: Final = ("torch", "ext")
 _AGAIN: Final = (
     "run the cell again, or --method NAME for another way: all was taken back"
@@ -85,15 +87,17 @@ class Verify:
         own = {**work.environment, **dict(self.variables)}
         user = environment.without_ours()
         proofs = Proofs.below(work.home.toolkits)
-        key = key_of(
-            root,
-            own=own,
-            user=user,
-            capability=self.capability,
-            until=f"{self.until} {self.ext}",
-        )
-        if self.root is not None and self._was_proven(work, proofs, key, own, user):
-            return
+
+        def key(height: str) -> str | None:
+            return key_of(
+                root, own=own, user=user, capability=self.capability, until=height
+            )
+
+        wanted = _HEIGHTS.index("extension" if self.ext else self.until)
+        if self.root is not None:
+            for height in _HEIGHTS[: wanted + 1]:
+                if self._was_proven(work, proofs, key(height), own, user):
+                    return
         ladder = self._climb(work, root, own, user)
         broken = ladder.broken
         if broken is None and self.ext:  # then PyTorch has to pass as well
@@ -101,10 +105,26 @@ class Verify:
                 (r for r in ladder.rungs if r.failed and r.name in _EXT), None
             )
         if broken is not None:
-            raise error_of(broken)
-        if key is not None and ladder.ok:
-            proofs.keep(key, ladder)
+            error = error_of(broken)
+            if self.root is not None and "--uninstall" in broken.fix:
+                error.hint = self._instead(work)  # it is here, and stays as it is
+            raise error
+        found = key(_HEIGHTS[wanted])
+        if found is not None and ladder.ok:
+            proofs.keep(found, ladder)
         work.progress.finish(_summary(ladder))
+
+    def _instead(self, work: Work) -> str:
+        """Return what to type where a toolkit that is here does not pass."""
+        assert self.root is not None
+        root = Path(self.root)
+        if root.parent == work.home.toolkits:
+            return f"%cuda_install --uninstall {root.name}\n%cuda_install {root.name}"
+        minor = ".".join(self.build.split(".")[:2])
+        return (
+            f"%cuda_install --plan {minor}\n"
+            "(names the other ways; add --method and the name of one)"
+        )
 
     def _was_proven(
         self,

@@ -155,7 +155,11 @@ def key_of(
             sorted(_of_ours(root) if (root / MANIFEST).exists() else _of_others(root)),
             sorted((name, value.replace(prefix, _ROOT)) for name, value in own.items()),
             _compiler(own, prefix),
-            [user.get(name, "") for name in _USER if user.get(name) != own.get(name)],
+            [
+                (name, user[name])
+                for name in _USER
+                if user.get(name) and user[name] != own.get(name)
+            ],
             [capability, until, _driver()],
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

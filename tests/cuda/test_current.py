@@ -1,0 +1,75 @@
+"""Which toolkit is meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from colabmagic.cuda.current import capability, found, in_use
+from colabmagic.cuda.errors import NotInstalledError
+from colabmagic.cuda.store.inventory import Installed, write_card
+from colabmagic.cuda.store.layout import Home
+from tests.cuda.planning.machines import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Return a folder with two toolkits."""
+    for name in ("12.9.2", "13.0.3"):
+        folder = tmp_path / "cuda" / name
+        folder.mkdir(parents=True)
+        card = Installed(
+            name=name,
+            build=f"{name[:4]}.88",
+            method="wheels",
+            installed=1.0,
+            environment={"CUDAHOSTCXX": "{root}/g++"},
+        )
+        write_card(folder, card)
+    return Home(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [("13", "13.0.3"), ("12.9", "12.9.2"), ("12.9.2", "12.9.2"), ("v13.0", "13.0.3")],
+)
+def test_one_of_ours(home: Home, version: str, name: str) -> None:
+    """By its release, its minor or its major."""
+    assert found(home, version).name == name
+
+
+@pytest.mark.parametrize("version", ["1", "12.8", "12.9.1", "13.0.30", "../x", ""])
+def test_none_of_ours(home: Home, version: str) -> None:
+    """What begins alike is another one."""
+    with pytest.raises(NotInstalledError) as caught:
+        found(home, version)
+    assert caught.value.seen == "in our folder: 13.0.3, 12.9.2"
+
+
+def test_what_is_in_use(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """CUDA_HOME, then nvcc on PATH, then the newest of ours."""
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "other" / "bin"))
+    root, build, variables = in_use(home)
+    assert (root.name, build) == ("13.0.3", "13.0.88")
+    assert variables == {"CUDAHOSTCXX": f"{root}/g++"}
+    nvcc = tmp_path / "other" / "bin" / "nvcc"
+    nvcc.parent.mkdir(parents=True)
+    nvcc.write_text("#!/bin/sh\n")
+    nvcc.chmod(0o755)
+    assert in_use(home) == (tmp_path / "other", None, {})
+    monkeypatch.setenv("CUDA_HOME", str(home.toolkits / "12.9.2"))
+    assert in_use(home)[1] == "12.9.88"
+
+
+def test_the_gpu() -> None:
+    """Of several the first that tells its capability; none without a GPU."""
+    assert capability(load("colab_t4")) == 75
+    assert capability(load("colab_cpu")) is None
+    assert capability(load("b200_server")) == 100

@@ -23,7 +23,7 @@ from colabmagic.cuda.steps.base import Work
 from colabmagic.cuda.steps.remove import Remove
 from colabmagic.cuda.store.apply import Store
 from colabmagic.cuda.store.inventory import installed, read_card, size_of
-from colabmagic.cuda.store.layout import Home, home_folder
+from colabmagic.cuda.store.layout import Home, expanded, home_folder
 from colabmagic.cuda.switching import environment
 from colabmagic.errors import interrupted
 from colabmagic.host.command import run as run_program
@@ -313,8 +313,6 @@ def uninstall(version: str, *, progress: Progress = SILENT) -> Done:
         It is not in our folder.
     """
     toolkit = found(_home(), version)
-    if environment.active_root() == Path(toolkit.root):
-        environment.deactivate()
     progress.start(f"removing {toolkit.name}")
     try:
         _store(Options(), progress=progress).carry_out(
@@ -324,6 +322,8 @@ def uninstall(version: str, *, progress: Progress = SILENT) -> Done:
         )
     finally:
         progress.finish()
+    if environment.active_root() == Path(toolkit.root):  # only now: it may have failed
+        environment.deactivate()
     return Done(
         title=f"CUDA {toolkit.name}",
         verdict="is gone",
@@ -347,7 +347,7 @@ def _store(
 ) -> Store:
     """Return who changes our folder."""
     home = _home()
-    cache = Cache(Path(options.cache).expanduser() if options.cache else home.cache)
+    cache = Cache(expanded(options.cache) if options.cache else home.cache)
 
     def make_work(staging: Path) -> Work:
         return Work(

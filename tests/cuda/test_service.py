@@ -13,6 +13,7 @@ from colabmagic import cuda
 from colabmagic.cuda import service
 from colabmagic.cuda.errors import (
     BadVersionError,
+    BusyError,
     CudaError,
     DiskFullError,
     GpuNotSupportedError,
@@ -26,6 +27,7 @@ from colabmagic.cuda.steps.command import Command
 from colabmagic.cuda.steps.publish import Publish
 from colabmagic.cuda.steps.verify import Verify
 from colabmagic.cuda.store.layout import Home
+from colabmagic.cuda.store.lock import locked
 from colabmagic.cuda.switching import environment
 from tests.cuda.planning.machines import load
 from tests.cuda.store.scenario import Fill
@@ -307,3 +309,45 @@ def test_a_proof_holds_until_something_changes(home: Home, tmp_path: Path) -> No
     assert key_of(root, user=user, **known) != key  # type: ignore[arg-type]
     with pytest.raises(CudaError):  # it is tried, and compiles nothing
         cuda.install(plan)
+
+
+def test_a_failure_leaves_the_toolkit_in_use_that_was(home: Home) -> None:
+    """Also where it fails after the new one was switched to: pip comes last."""
+    cuda.install(plan_of("13.0"))
+    used = {name: os.environ[name] for name in ("CUDA_HOME", "PATH", "CUDAHOSTCXX")}
+    steps = plan_of("12.9").steps
+    with pytest.raises(CudaError):
+        cuda.install(plan_of("12.9", *steps, Raise(what="full")))
+    assert {name: os.environ[name] for name in used} == used
+    assert environment.active_root() == home.toolkits / "13.0.3"
+
+
+def test_an_uninstall_that_cannot_be_leaves_it_in_use(home: Home) -> None:
+    """Another kernel is at work: nothing changes here."""
+    cuda.install(plan_of("13.0"))
+    with locked(home), pytest.raises(BusyError):
+        service.uninstall("13.0")
+    assert environment.active_root() == home.toolkits / "13.0.3"
+
+
+@pytest.mark.parametrize("name", ["a$(touch x)b", 'a"b', "a`b", "a\\b", "a\nb"])
+def test_a_folder_whose_name_a_shell_would_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own folder nvcc puts into commands of a shell: it is told before anything."""
+    monkeypatch.setenv("COLABMAGIC_HOME", str(tmp_path / name))
+    with pytest.raises(CudaError, match="hands it to a shell"):
+        service.plan("13.0")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_home_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``~nobody``: one clear error, for our folder and for the cache."""
+    monkeypatch.setenv("COLABMAGIC_HOME", "~nobody-of-this-name/x")
+    with pytest.raises(CudaError, match="where ~ leads"):
+        service.overview(FACTS)
+    monkeypatch.delenv("COLABMAGIC_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", "/nonexistent/data")
+    plan = plan_of("13.0", options=Options(cache="~nobody-of-this-name/x"))
+    with pytest.raises(CudaError, match="where ~ leads"):
+        service.install(plan)

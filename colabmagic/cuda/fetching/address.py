@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 from colabmagic.cuda.errors import SourceUnreachableError
 from colabmagic.report.text import clean
 
-_LOGIN: Final = re.compile(r"(?<=://)[^/\s@'\"]*@")
+_LOGIN: Final = re.compile(r"(?<=://)[^/\s]*@")  # quotes and @ may be in it
 _SECRET_QUERY: Final = re.compile(r"(\w+://[^\s?'\"]*)\?[^\s'\"]*")
 _LONGEST: Final = 300
 

@@ -153,7 +153,7 @@ class Cache:
         """
         try:
             found = json.loads(self._note_path(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

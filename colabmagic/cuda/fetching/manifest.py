@@ -48,7 +48,7 @@ def archives(
     """
     try:
         listed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         listed = None
     if not isinstance(listed, dict):
         raise _no_list(url, "the answer is no JSON of NVIDIA's form")

@@ -118,7 +118,7 @@ class Partial:
         while piece := os.pread(self._descriptor, _PIECE, self.size):
             self._digest.update(piece)
             self.size += len(piece)
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
             side: dict[str, Any] = json.loads(self._side.read_text(encoding="utf-8"))
             self.url = str(side.get("url", ""))
             self.validator = Validator(

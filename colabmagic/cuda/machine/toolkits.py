@@ -181,7 +181,7 @@ def _of_json(root: Path) -> str | None:
     text = read_text(root / "version.json")
     try:
         version = json.loads(text or "")["cuda_nvcc"]["version"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return version if isinstance(version, str) else None
 

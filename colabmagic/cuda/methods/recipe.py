@@ -72,7 +72,7 @@ def compiler_steps(compiler: HostCompiler, facts: MachineFacts) -> tuple[Step, .
             major=compiler.bring,
             suites=compiler.suites,
             keyring=compiler.keyring,
-            arch=DEBIAN_ARCHES[facts.arch],
+            arch=DEBIAN_ARCHES.get(facts.arch, facts.arch),  # the limits refuse it
             whole=compiler.is_whole,
         ),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from colabmagic.cuda.methods.parts import chosen_parts, wheel_requirement
 from colabmagic.cuda.methods.recipe import (
@@ -100,5 +100,4 @@ def candidate(
 
 def _host(url: str) -> str:
     """Return the server of an address, without a login."""
-    found = re.match(r"[a-z]+://(?:[^/@]*@)?([^/]+)", url)
-    return found[1] if found else url
+    return urlsplit(url).netloc.rpartition("@")[2]

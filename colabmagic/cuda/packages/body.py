@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -18,7 +19,8 @@ from colabmagic.cuda.planning.plan import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = re.compile(r"(^|(?<!\s)\s+)#.*$")
+_MOST_PROBLEMS = 20  # that are told
 _DEEPEST = 20  # of files that name files
 _LONGEST_SHOWN = 120
 
@@ -56,8 +58,17 @@ class Body:
 
 
 def read_file(path: str) -> str:
-    """Return the text of a file of requirements."""
-    return Path(path).expanduser().read_text(encoding="utf-8")
+    """Return the text of a file of requirements.
+
+    Raises
+    ------
+    OSError, UnicodeError
+        It cannot be read, or is no file: a pipe would be waited for.
+    """
+    file = Path(path)
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        raise OSError(errno.EINVAL, "not a file")
+    return file.read_text(encoding="utf-8")
 
 
 def parse_body(text: str, *, read: Callable[[str], str] = read_file) -> Body:
@@ -88,6 +99,8 @@ def _parse(
     options: list[Option] = []
     problems: list[Problem] = []
     for number, line in logical_lines(text):
+        if len(problems) >= _MOST_PROBLEMS:
+            break
         try:
             found, its_options = read_line(line, number, where)
         except NoRequirement as refused:
@@ -95,10 +108,10 @@ def _parse(
             continue
         wishes += found
         for option in its_options:
-            if option.name != "--requirement":
-                options.append(_anchored(option, where))
-                continue
             try:
+                if option.name != "--requirement":
+                    options.append(_anchored(option, where))
+                    continue
                 more = _included(option.value or "", where, read, above)
             except NoRequirement as refused:
                 problems.append(_problem(line, number, where, refused))
@@ -116,13 +129,29 @@ def _anchored(option: Option, where: str) -> Option:
     name = option.value or ""
     if option.name != "--constraint" or SCHEME.match(name):
         return option
-    return Option(name=option.name, value=str(_path(name, where).resolve()))
+    path = _path(name, where)
+    if not path.exists():
+        raise _unreadable(path, "there is no such file")
+    return Option(name=option.name, value=os.path.realpath(path))
 
 
 def _path(name: str, where: str) -> Path:
     """Return the file that a line names: beside the file that the line stands in."""
-    path = Path(name.removeprefix("file://")).expanduser()
+    if "\0" in name:
+        raise NoRequirement("no file has such a name", "# take this line out")
+    path = Path(name.removeprefix("file://"))
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        raise _unreadable(path, "it is not known where ~ leads") from None
     return Path(where).parent / path if where else path
+
+
+def _unreadable(path: Path, reason: str) -> NoRequirement:
+    """Return that a file that a line names cannot be read."""
+    return NoRequirement(
+        f"{path} cannot be read: {reason}", f"!ls -l {shlex.quote(str(path))}"
+    )
 
 
 def _included(
@@ -143,9 +172,7 @@ def _included(
         text = read(str(path))
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text"
-        raise NoRequirement(
-            f"{path} cannot be read: {reason}", f"!ls -l {shlex.quote(str(path))}"
-        ) from None
+        raise _unreadable(path, reason) from None
     return _parse(text, str(path), read, (*above, real))
 
 

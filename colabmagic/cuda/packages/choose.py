@@ -124,12 +124,14 @@ def _question(
     torch_asked: bool,
 ) -> _Question:
     """Gather the wishes; a companion alone goes with the PyTorch that is here."""
-    wanted: dict[str, SpecifierSet] = {}
+    told: dict[str, dict[str, None]] = {}
     for wish in wishes:
         assert wish.name is not None
         assert wish.requirement is not None
-        both = wanted.get(wish.name, SpecifierSet()) & wish.requirement.specifier
-        wanted[wish.name] = both
+        told.setdefault(wish.name, {})[str(wish.requirement.specifier)] = None
+    wanted = {
+        name: SpecifierSet(",".join(filter(None, each))) for name, each in told.items()
+    }
     has_torch = "torch" in wanted or torch_asked
     here = facts.torch
     if not has_torch and here is not None and here.cuda is not None:

@@ -81,10 +81,34 @@ def install_argv(  # noqa: PLR0913 (each is a part of the command)
     ]
 
 
+# Settings of pip by which packages would go elsewhere, others would come, or none: what
+# was promised, and what can be taken back, are this Python's packages.
+_NOT_OURS = frozenset(
+    f"PIP_{name}"
+    for name in (
+        "ABI",
+        "DRY_RUN",
+        "EDITABLE",
+        "IMPLEMENTATION",
+        "PATH",
+        "PLATFORM",
+        "PREFIX",
+        "PYTHON",
+        "PYTHON_VERSION",
+        "REPORT",
+        "REQUIREMENT",
+        "ROOT",
+        "TARGET",
+        "USER",
+    )
+)
+
+
 def environment() -> Mapping[str, str]:
     """Return the environment of pip: the user's, without advice that we do not show."""
+    kept = {name: each for name, each in os.environ.items() if name not in _NOT_OURS}
     return {
-        **os.environ,
+        **kept,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_ROOT_USER_ACTION": "ignore",
         "PIP_NO_COLOR": "1",

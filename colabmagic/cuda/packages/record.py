@@ -95,17 +95,22 @@ def read_record(home: Home, token: str) -> Record | None:
     """Return a record; None: nothing was changed."""
     try:
         data = json.loads(_path(home, token).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return Record(
+            before=tuple(map(str, data["before"])),
+            changes=tuple(
+                Change(name=str(name), before=before, after=after)
+                for name, before, after in data["changes"]
+            ),
+            restart=tuple(map(str, data["restart"])),
+            process=data["process"],
+        )
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return Record(
-        before=tuple(data["before"]),
-        changes=tuple(
-            Change(name=name, before=before, after=after)
-            for name, before, after in data["changes"]
-        ),
-        restart=tuple(data["restart"]),
-        process=data["process"],
-    )
+
+
+def has_record(home: Home, token: str) -> bool:
+    """Tell whether there is a record, be it one that can be read or not."""
+    return _path(home, token).exists()
 
 
 def drop_record(home: Home, token: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from colabmagic.cuda.errors import (
 from colabmagic.cuda.packages.choose import Choice, choose_torch
 from colabmagic.cuda.packages.family import FAMILY, Build, find_build
 from colabmagic.cuda.packages.options import COMMAND_OPTIONS
+from colabmagic.cuda.packages.scrub import scrub
 from colabmagic.cuda.packages.sources import mirror_problem, source_of
 from colabmagic.cuda.planning.plan import Problem
 from colabmagic.cuda.steps.pip import Family, PipInstall
@@ -89,14 +91,15 @@ def route(
     options
         ``torch``, ``mirror`` and ``yes`` matter.
     """
-    wishes, left_out = _for_this_machine(body.requirements, facts)
-    problems = list(body.problems)
+    wishes, left_out, wrong = _for_this_machine(body.requirements, facts)
+    problems = [*body.problems, *wrong]
     warnings = list(left_out)
     plain_options, label = _options(body.options, warnings)
     family = [
         wish for wish in wishes if wish.name in FAMILY and not wish.is_pinned_to_file
     ]
-    rest = [wish for wish in wishes if wish not in family]
+    of_family = set(map(id, family))
+    rest = [wish for wish in wishes if id(wish) not in of_family]
     problems += _wrong_wheels(rest, facts)
     choice = None
     if family or options.torch:
@@ -211,22 +214,38 @@ def _family(
 
 def _for_this_machine(
     wishes: tuple[Wish, ...], facts: MachineFacts
-) -> tuple[list[Wish], list[Problem]]:
-    """Leave out what is marked for other machines."""
+) -> tuple[list[Wish], list[Problem], list[Problem]]:
+    """Leave out what is marked for other machines, and what has no sense."""
+    from packaging.markers import UndefinedComparison  # noqa: PLC0415 (lazy)
+    from packaging.version import InvalidVersion  # noqa: PLC0415 (lazy)
+
     python = ".".join(map(str, facts.python))
     environment = {
         "python_version": python,
-        "python_full_version": f"{python}.0",
         "platform_machine": facts.arch,
         "sys_platform": "linux",
         "platform_system": "Linux",
         "os_name": "posix",
         "extra": "",
     }
-    kept, notes = [], []
+    if facts.python != sys.version_info[:2]:  # else packaging knows all three numbers
+        environment["python_full_version"] = f"{python}.0"
+    kept, notes, wrong = [], [], []
     for wish in wishes:
         marker = wish.requirement.marker if wish.requirement is not None else None
-        if marker is None or marker.evaluate(environment):
+        try:
+            is_for_us = marker is None or marker.evaluate(environment)
+        except (UndefinedComparison, InvalidVersion) as error:
+            wrong.append(
+                Problem(
+                    code=RequirementError.code,
+                    what=f"line {wish.number} is no requirement of pip: {wish.shown}",
+                    seen=scrub(str(error)),
+                    fix=(wish.shown.partition(";")[0].strip(),),
+                )
+            )
+            continue
+        if is_for_us:
             kept.append(wish)
             continue
         notes.append(
@@ -236,7 +255,7 @@ def _for_this_machine(
                 seen=f"Python {python}, {facts.arch}",
             )
         )
-    return kept, notes
+    return kept, notes, wrong
 
 
 def _options(
@@ -366,7 +385,7 @@ def _in_use(
             seen="; ".join(f"{name} {old} → {new}" for name, old, new, _ in used),
             fix=(
                 "restart the kernel, then run this cell before all others",
-                f"%%cuda_install {release.minor} --yes   (and restart afterwards)",
+                f"%%cuda_install {release.minor} --yes   and restart afterwards",
             ),
         ),
     )

@@ -8,7 +8,8 @@ HIDDEN = "****"
 
 # What stands between "//" and "@": a name, a name and a password, or a token. A path
 # does not begin before the "@", so that "name @ https://host/a@1" is left alone.
-_USER = re.compile(r"(?<=://)[^/\s'\"@]*(?:@[^/\s'\"@]*)*(?=@)")
+# Quotes may be a part of it.
+_USER = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*(?=@)")
 _QUERY = re.compile(
     r"([?&;](?:[\w-]*(?:token|key|secret|password|passwd|pwd|signature|sig|auth)"
     r"[\w-]*)=)[^&;#\s'\"]+",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from colabmagic.cuda.errors import SourceUnreachableError
@@ -60,7 +61,7 @@ class Source:
         As `is_flat`.
     """
 
-    url: str
+    url: str = field(repr=False)  # it may hold a password
     is_flat: bool
     official: str | None = None
     official_is_flat: bool = False
@@ -123,16 +124,26 @@ def source_of(build: Build, mirror: str | None) -> Source:
     )
 
 
+def is_address(mirror: str) -> bool:
+    """Tell whether a mirror is named by its address, and one that can be asked."""
+    return bool(re.fullmatch(r"https?://[^/\s?#][^\s?#]*", mirror, re.IGNORECASE))
+
+
+def unknown_mirror(mirror: str | None) -> Problem | None:
+    """Return that a mirror is neither a name that is known nor an address, if so."""
+    return None if mirror in WITHOUT_TORCH else mirror_problem(mirror)
+
+
 def mirror_problem(mirror: str | None) -> Problem | None:
     """Return what is wrong with a mirror as a source of PyTorch."""
-    if mirror is None or mirror in MIRRORS or "://" in mirror:
+    if mirror is None or mirror in MIRRORS or is_address(mirror):
         return None
     names = ", ".join(MIRRORS)
     if mirror in WITHOUT_TORCH:
         what = f"the mirror {mirror} has no wheels of PyTorch for a CUDA of its own"
         seen = f"it copies the package index only; those that have them: {names}"
     else:
-        what = f"there is no mirror called {mirror!r}"
+        what = f"there is no mirror called {scrub(mirror)!r}"
         seen = f"known by name: {names}; or give a URL"
     return Problem(
         code=SourceUnreachableError.code,

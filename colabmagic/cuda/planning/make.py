@@ -139,13 +139,17 @@ def _plan(
     compiler, no_compiler = choose_compiler(release, facts)
     limit = find_limit(release, facts) or _no_method(options)
     limit = limit or unknown_parts(options.parts) or _no_root(facts, options)
+    no_mirror = _no_mirror(options) if limit is None else None
+    limit = limit or no_mirror
     candidates = tuple(
         each if limit is None else _refused(each, limit)
         for each in _candidates(release, facts, options, compiler, no_compiler)
     )
     chosen = next((each for each in candidates if each.fits), None)
     problems: tuple[Problem, ...] = ()
-    if limit is not None:
+    if no_mirror is not None:
+        problems = (no_mirror,)
+    elif limit is not None:
         problems = (_with_way_out(limit, release, facts, options),)
     elif chosen is None:
         told = _told(candidates, release, options)
@@ -155,7 +159,8 @@ def _plan(
     if problems:  # the rest is of a toolkit that does not come
         warnings = tuple(each for each in warnings if each.code in _OF_MACHINE)
     if packages is not None:
-        problems = (*problems, *_with_runtime(packages.problems, facts))
+        both = (*problems, *_with_runtime(packages.problems, facts))
+        problems = tuple(dict.fromkeys(both))
         kept = [each for each in warnings if _still_holds(each, packages)]
         warnings = (*kept, *packages.warnings)
     return Plan(
@@ -224,6 +229,15 @@ def _no_method(options: Options) -> Problem | None:
         seen=f"it knows auto, {', '.join(METHODS)}",
         fix=("--method auto",),
     )
+
+
+def _no_mirror(options: Options) -> Problem | None:
+    """Return that ``--mirror`` is none, if so."""
+    if options.mirror is None:
+        return None
+    from colabmagic.cuda.packages.sources import unknown_mirror  # noqa: PLC0415 (lazy)
+
+    return unknown_mirror(options.mirror)
 
 
 def _no_root(facts: MachineFacts, options: Options) -> Problem | None:

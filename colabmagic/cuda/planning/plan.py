@@ -35,7 +35,7 @@ class Options:
     parts: tuple[str, ...] = ()
     torch: bool = False
     system: bool = False
-    mirror: str | None = None
+    mirror: str | None = field(default=None, repr=False)  # it may hold a password
     offline: bool = False
     cache: str | None = None
     yes: bool = False
@@ -206,14 +206,14 @@ class Plan(Document):
             ``can_run``, ``wanted``, ``release`` (its version), ``method``, ``steps``,
             ``outside``, ``candidates``, ``compiler``, ``problems``, ``warnings``,
             ``packages``, ``options``, and ``machine``, from which the facts can be
-            made again.
+            made again. No address in it has a login.
         """
         from colabmagic.cuda.machine.facts import facts_to_dict  # noqa: PLC0415 (rare)
 
         packages = self.packages
         if packages is not None:
             packages = _listed(packages.to_dict())
-        return {
+        plain: dict[str, Any] = {
             "schema": 1,
             "can_run": self.can_run,
             "wanted": self.wanted,
@@ -230,6 +230,7 @@ class Plan(Document):
             "options": to_plain(self.options),
             "machine": facts_to_dict(self.facts),
         }
+        return {name: _scrubbed(each) for name, each in plain.items()}
 
     @property
     def can_run(self) -> bool:
@@ -253,6 +254,19 @@ class Plan(Document):
 def _step(step: Step) -> dict[str, Any]:
     """Return a step as plain data, with the lines that a person sees."""
     return {**_listed(dict(step.to_dict())), "lines": list(step.lines())}
+
+
+def _scrubbed(value: Any) -> Any:  # noqa: ANN401 (plain data)
+    """Return plain data without passwords: it stays in the notebook."""
+    from colabmagic.cuda.packages.scrub import scrub  # noqa: PLC0415 (lazy)
+
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {name: _scrubbed(each) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_scrubbed(each) for each in value]
+    return value
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401 (whatever a step has)

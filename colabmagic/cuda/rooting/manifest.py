@@ -96,7 +96,7 @@ def read_manifest(root: Path) -> Manifest | None:
             for name, (size, digest) in data["files"].items()
         }
         links = {str(name): str(target) for name, target in data["links"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return Manifest(files=files, links=links)
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colabmagic.cuda.store.inventory import read_card
 from colabmagic.cuda.switching import environment
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class Activate:
 
     def undo(self) -> tuple[Step, ...]:
         """Return the inverse, for this process alone."""
-        return (Deactivate(pid=os.getpid()),)
+        before = environment.active_root()
+        back_to = None if before is None else str(before)
+        return (Deactivate(pid=os.getpid(), back_to=back_to),)
 
     def do(self, work: Work) -> None:
         """Set it."""
@@ -71,9 +74,12 @@ class Deactivate:
     ----------
     pid
         Of that process.
+    back_to
+        The toolkit of ours that it used before; None: none.
     """
 
     pid: int
+    back_to: str | None = None
 
     @property
     def kind(self) -> str:
@@ -99,6 +105,11 @@ class Deactivate:
 
     def do(self, work: Work) -> None:
         """Set it back; another process has an environment of its own."""
-        del work
-        if self.pid == os.getpid():
-            environment.deactivate()
+        if self.pid != os.getpid():
+            return
+        environment.deactivate()
+        if self.back_to is None:
+            return
+        card = read_card(work.home.toolkits / Path(self.back_to).name)
+        if card is not None:
+            environment.activate(Path(card.root), card.variables())

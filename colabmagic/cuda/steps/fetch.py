@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from colabmagic.cuda.fetching.address import shown
@@ -56,7 +56,7 @@ class Fetch(InFolder):
 
     kind: ClassVar[str] = "fetch"
 
-    url: str
+    url: str = field(repr=False)  # it may hold a password
     name: str
     sha256: str | None = None
     size: int | None = None

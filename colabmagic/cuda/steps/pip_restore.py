@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colabmagic.cuda.errors import CudaError
 from colabmagic.cuda.packages.record import (
     Record,
     drop_record,
+    has_record,
     name_of,
     read_record,
 )
@@ -93,6 +95,12 @@ class PipRestore:
 
         record = read_record(work.home, self.token)
         if record is None:
+            if has_record(work.home, self.token):
+                raise CudaError(
+                    "what pip changed cannot be taken back: the record of it is damaged",
+                    seen=f"{self.token}.json in {work.home.toolkits}/pip",
+                    hint="!pip list   shows what is here; put back what you need",
+                )
             return
         with tempfile.TemporaryDirectory(prefix="colabmagic-pip-") as folder:
             self._restore(record, work, Pip(work, self.python, Path(folder)))

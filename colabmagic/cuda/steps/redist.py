@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from colabmagic.cuda.fetching.address import name_of, shown
@@ -31,7 +31,7 @@ class FetchRedist(InFolder):
 
     kind: ClassVar[str] = "fetch-redist"
 
-    manifest_url: str
+    manifest_url: str = field(repr=False)  # it may hold a password
     parts: tuple[str, ...]
     platform: str = "linux-x86_64"
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.cuda.errors import CudaError
+from colabmagic.report.plain import from_plain
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ KINDS: Final = {
     "unremove": "remove:Unremove",
     "deactivate": "activate:Deactivate",
 }
+# Those that change nothing but our folder and this process.
+INSIDE: Final = frozenset({"unpublish", "unremove", "deactivate"})
+_NAMES: Final = ("name", "token")  # of files in our folder
 
 
 def step_from_dict(data: Mapping[str, Any]) -> Step:
@@ -35,23 +40,45 @@ def step_from_dict(data: Mapping[str, Any]) -> Step:
     Raises
     ------
     CudaError
-        The kind is not known here: a later version wrote it.
+        The kind, or a field, is not known here: a later version wrote it.
     """
     fields = dict(data)
     kind = fields.pop("kind", None)
-    if kind not in KINDS:
+    try:
+        module, name = KINDS[kind].split(":")
+        found = getattr(
+            importlib.import_module(f"colabmagic.cuda.steps.{module}"), name
+        )
+        made: Step = from_plain(found, _listed(fields))
+        for each in _NAMES:
+            _check_name(fields.get(each, "absent"))
+        if fields.get("argv", True) in ((), []):
+            raise ValueError(kind)  # noqa: TRY301 (of the same kind as those above)
+    except (KeyError, TypeError, ValueError):
         raise CudaError(
             "an earlier change cannot be taken back by this version of colabmagic",
             seen=f"a step of the kind {clean(repr(kind))}",
             hint="%pip install --upgrade colabmagic",
-        )
-    module, name = KINDS[kind].split(":")
-    made: Step = getattr(
-        importlib.import_module(f"colabmagic.cuda.steps.{module}"), name
-    )(**{key: _plain(value) for key, value in fields.items()})
+        ) from None
     return made
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever JSON has)
-    """Return tuples for JSON's lists."""
-    return tuple(_plain(each) for each in value) if isinstance(value, list) else value
+def _listed(value: Any) -> Any:  # noqa: ANN401 (whatever JSON has)
+    """Return JSON's lists for tuples."""
+    if isinstance(value, dict):
+        return {name: _listed(each) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_listed(each) for each in value]
+    return value
+
+
+def _check_name(name: str) -> None:
+    """Refuse the name of a file in our folder that leads out of it.
+
+    Raises
+    ------
+    ValueError
+        It does.
+    """
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise ValueError(name)

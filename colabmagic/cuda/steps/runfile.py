@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from colabmagic.cuda.fetching.address import name_of, shown
@@ -28,7 +28,7 @@ class FetchRunfile(InFolder):
 
     kind: ClassVar[str] = "fetch-runfile"
 
-    url: str
+    url: str = field(repr=False)  # it may hold a password
     sha256: str | None = None
 
     def lines(self) -> Sequence[str]:

@@ -51,7 +51,8 @@ class SystemLink:
 
     def undo(self) -> tuple[Step, ...]:
         """Return the inverse: where the link points to now."""
-        return (RestoreLink(link=self.link, target=_target(self.link)),)
+        target = _target(self.link)
+        return (RestoreLink(link=self.link, target=target, set_to=self.root),)
 
     def do(self, work: Work) -> None:
         """Swap it; a real folder in its place is never touched."""
@@ -70,10 +71,13 @@ class RestoreLink:
         The link.
     target
         As the link's own text says; None: there was no link.
+    set_to
+        Where we have let it point; None: to a toolkit in our folder.
     """
 
     link: str
     target: str | None
+    set_to: str | None = None
 
     @property
     def kind(self) -> str:
@@ -100,10 +104,9 @@ class RestoreLink:
         return ()
 
     def do(self, work: Work) -> None:
-        """Set it back, where it is not so already."""
-        del work
-        link = Path(self.link)
-        if _target(self.link) == self.target:
+        """Set it back, where it is not so already, and nobody else has turned it."""
+        link, now = Path(self.link), _target(self.link)
+        if now == self.target or (now is not None and not self._is_ours(now, work)):
             return
         if self.target is not None:
             point(link, self.target)
@@ -112,6 +115,12 @@ class RestoreLink:
                 link.unlink()
             except OSError as error:
                 raise _refused(link, error) from None
+
+    def _is_ours(self, target: str, work: Work) -> bool:
+        """Tell whether we have let the link point there."""
+        if self.set_to is not None:
+            return target == self.set_to
+        return Path(target).parent == work.home.toolkits
 
 
 def point(link: Path, target: str) -> None:

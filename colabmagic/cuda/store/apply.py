@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.cuda.errors import CudaError, NotInstalledError
-from colabmagic.cuda.steps.registry import step_from_dict
+from colabmagic.cuda.steps.registry import INSIDE, step_from_dict
 from colabmagic.cuda.store.journal import Change, Journal
 from colabmagic.cuda.store.lock import locked
 from colabmagic.cuda.store.trouble import unwritable
 from colabmagic.interrupts import deferred_interrupts
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -156,7 +158,9 @@ class Store:
         for inverse in reversed(change.undo):
             for data in inverse:
                 try:
-                    step_from_dict(data).do(work)
+                    step = step_from_dict(data)
+                    self._check_trust(step)
+                    step.do(work)
                 except (CudaError, OSError) as error:
                     failures.append(error)  # the others are taken back all the same
         shutil.rmtree(work.staging, ignore_errors=True)
@@ -164,6 +168,23 @@ class Store:
             with contextlib.suppress(OSError):  # said again by whoever comes next
                 Journal(self.home.journal).undone(change)
         return failures
+
+    def _check_trust(self, step: Step) -> None:
+        """Refuse what reaches out of our folder where others could have written it.
+
+        Raises
+        ------
+        CudaError
+            The journal is not ours alone.
+        """
+        if step.kind not in INSIDE and not Journal(self.home.journal).is_ours_alone():
+            raise CudaError(
+                "a change is not taken back: others can write to the journal of changes",
+                seen=f"{clean(str(self.home.journal))}; it would run: "
+                f"{clean('; '.join(step.lines()))}",
+                hint=f"!ls -l {shlex.quote(str(self.home.journal))}   tells whose it "
+                "is; if it is yours, chmod 600 it, and run this cell again",
+            )
 
     def _sweep(self) -> None:
         """Remove the folders of changes that are over."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from colabmagic.cuda.store.layout import Home
 
 CARD: Final = "toolkit.json"
+_VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 ROOT: Final = "{root}"  # in a card, for the folder that it lies in
 
 
@@ -88,9 +91,28 @@ def read_card(folder: Path) -> Installed | None:
     """
     try:
         data: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        if not _makes_sense(data):
+            return None
         return Installed(**{**data, "name": folder.name, "root": str(folder)})
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+
+
+def _makes_sense(data: dict[str, Any]) -> bool:
+    """Tell whether all that a file says is of its kind: it may be anybody's."""
+    texts = (data.get("build"), data.get("method"), data.get("change", ""))
+    installed, variables = data.get("installed"), data.get("environment", {})
+    return (
+        all(isinstance(each, str) for each in texts)
+        and isinstance(installed, int | float)
+        and math.isfinite(installed)
+        and isinstance(data.get("size_bytes", 0), int)
+        and isinstance(variables, dict)
+        and all(
+            _VARIABLE.fullmatch(name) and isinstance(value, str) and "\0" not in value
+            for name, value in variables.items()
+        )
+    )
 
 
 def installed(home: Home) -> list[Installed]:

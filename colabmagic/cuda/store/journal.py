@@ -10,16 +10,29 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import stat
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from colabmagic.cuda.steps.base import Step
+
+
+_NONSENSE: Final = (
+    ValueError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    OSError,
+    RecursionError,
+)
+_ID: Final = re.compile(r"\w[\w-]*", re.ASCII)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,9 +123,18 @@ class Journal:
         except OSError:
             return []
         for line in lines:
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(*_NONSENSE):
                 _read(json.loads(line), found)
         return list(found.values())
+
+    def is_ours_alone(self) -> bool:
+        """Tell whether nobody else can have written it, so that it may be obeyed."""
+        try:
+            seen = self.path.stat()
+        except OSError:
+            return False
+        is_shut = not seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        return is_shut and seen.st_uid in {0, os.geteuid()}
 
     def _write(self, **record: Any) -> None:  # noqa: ANN401 (JSON)
         """Append a record; it is on disk when this returns.
@@ -140,20 +162,30 @@ class Journal:
 
 
 def _read(record: dict[str, Any], found: dict[str, Change]) -> None:
-    """Add what a record says."""
-    event = record["event"]
+    """Add what a record says.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        It makes no sense, and says nothing.
+    """
+    event, name = record["event"], record["id"]
     if event == "begin":
-        found[record["id"]] = Change(
-            id=record["id"],
-            what=record["what"],
+        # The folder is removed in the end: it is one of ours, and nothing else.
+        if not _ID.fullmatch(name) or record["staging"] != f".staging-{name}":
+            raise ValueError(name)
+        time.localtime(record["time"])
+        found[name] = Change(
+            id=name,
+            what=str(record["what"]),
             staging=record["staging"],
             began=record["time"],
         )
         return
-    change = found[record["id"]]
+    change = found[name]
     if event == "step":
-        change.undo.append(record["undo"])
+        change.undo.append([dict(each) for each in record["undo"]])
     elif event == "commit":
-        change.state, change.details = "committed", record["details"]
+        change.state, change.details = "committed", dict(record["details"])
     elif event == "undone":
         change.state = "undone"

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from colabmagic.cuda.errors import CudaError
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HOME_VARIABLE = "COLABMAGIC_HOME"
+# nvcc puts its own folder between double quotes and hands it to a shell: of these the
+# shell makes something else, or runs it.
+_OF_THE_SHELL: Final = frozenset('"$`\\')
 
 
 def home_folder(env: Mapping[str, str] | None = None) -> Path:
@@ -20,13 +26,48 @@ def home_folder(env: Mapping[str, str] | None = None) -> Path:
     ----------
     env
         Environment variables; those of the process where left out.
+
+    Raises
+    ------
+    CudaError
+        It cannot be told, or no nvcc works in a folder of that name.
     """
     env = os.environ if env is None else env
     chosen = env.get(HOME_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser().absolute()
     data = env.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser().absolute() / "colabmagic"
+    folder = expanded(chosen) if chosen else expanded(data) / "colabmagic"
+    wrong = sorted({each for each in str(folder) if not each.isprintable()})
+    wrong += sorted(_OF_THE_SHELL.intersection(str(folder)))
+    if wrong:
+        raise CudaError(
+            "no toolkit works in a folder of this name: nvcc hands it to a shell",
+            seen=f"{clean(str(folder))} has {' '.join(map(repr, wrong))}",
+            hint=f"%env {HOME_VARIABLE}=/a/folder/with/a/plain/name",
+        )
+    return folder
+
+
+def expanded(path: str) -> Path:
+    """Return a path of the user's, absolute, with what ``~`` stands for.
+
+    Parameters
+    ----------
+    path
+        As the user wrote it.
+
+    Raises
+    ------
+    CudaError
+        There is no such user, or nobody knows where this one is at home.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise CudaError(
+            "it is not known where ~ leads",
+            seen=f"{clean(path)}; HOME is {clean(os.environ.get('HOME', 'not set'))}",
+            hint=f"%env {HOME_VARIABLE}=/a/folder/that/you/may/write",
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import time
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def locked(home: Home, *, wait_s: float = 0.0) -> Iterator[None]:
         The folder cannot be written.
     """
     try:
-        home.toolkits.mkdir(parents=True, exist_ok=True)
+        _make(home)
         descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise unwritable(home.toolkits, error) from None
@@ -50,6 +51,21 @@ def locked(home: Home, *, wait_s: float = 0.0) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _make(home: Home) -> None:
+    """Make our folders; nobody else may write to them, whatever the umask says.
+
+    What lies there is run, and what the journal says is done: perhaps by root.
+    """
+    for folder in (home.root, home.toolkits):
+        if folder.is_dir():
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if mode & stat.S_IWOTH:  # the files in it will be so, too
+            with contextlib.suppress(OSError):  # some disks have no modes
+                folder.chmod(stat.S_IRWXU)
 
 
 def _take(home: Home, descriptor: int, until: float) -> None:

@@ -19,6 +19,7 @@ _PATH: Final = "PATH"
 
 # What a variable held before we set it; None: nothing. Of this process alone.
 _before: dict[str, str | None] = {}
+_set: dict[str, str] = {}  # what we set
 _active: list[str] = []  # the folder that PATH begins with
 
 
@@ -53,10 +54,10 @@ def activate(
         **variables,
         _PATH: os.pathsep.join([binaries, *rest]),
     }
+    _active[:] = [binaries]  # first: what is set by half can be set back
     for name, value in wanted.items():
         _before[name] = env.get(name)
-        env[name] = value
-    _active[:] = [binaries]
+        _set[name] = env[name] = value
     _tell_torch(str(root))
     return wanted
 
@@ -72,16 +73,10 @@ def deactivate(env: MutableMapping[str, str] | None = None) -> None:
     env = os.environ if env is None else env
     if not _active:
         return
-    binaries = _active.pop()
-    for name, value in _before.items():
-        if name == _PATH:
-            path = env.get(_PATH, "").split(os.pathsep)
-            env[_PATH] = os.pathsep.join(each for each in path if each != binaries)
-        elif value is None:
-            env.pop(name, None)
-        else:
-            env[name] = value
+    _set_back(env)
+    _active.clear()
     _before.clear()
+    _set.clear()
     _tell_torch(env.get(ROOTS[0]))
 
 
@@ -94,17 +89,23 @@ def without_ours(env: Mapping[str, str] | None = None) -> dict[str, str]:
         As for `activate`.
     """
     found = dict(os.environ if env is None else env)
-    if not _active:
-        return found
-    for name, value in _before.items():
-        if name == _PATH:
-            path = found.get(_PATH, "").split(os.pathsep)
-            found[_PATH] = os.pathsep.join(each for each in path if each != _active[0])
-        elif value is None:
-            found.pop(name, None)
-        else:
-            found[name] = value
+    if _active:
+        _set_back(found)
     return found
+
+
+def _set_back(env: MutableMapping[str, str]) -> None:
+    """Set back what still holds what we set."""
+    for name, value in _before.items():
+        now = env.get(name)
+        if now != _set.get(name):  # changed since
+            if name == _PATH and now is not None:
+                path = now.split(os.pathsep)
+                env[name] = os.pathsep.join(each for each in path if each != _active[0])
+        elif value is None:
+            env.pop(name, None)
+        else:
+            env[name] = value
 
 
 def active_root(env: Mapping[str, str] | None = None) -> Path | None:

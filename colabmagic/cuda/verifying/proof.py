@@ -98,7 +98,7 @@ class Proofs:
             data = json.loads(self._path(key).read_text(encoding="utf-8"))
             ladder = Ladder.from_dict(data["ladder"])
             return Proof(ladder=replace(ladder, root=str(root)), at=float(data["at"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def keep(self, key: str, ladder: Ladder) -> None:

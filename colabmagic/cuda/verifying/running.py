@@ -16,7 +16,7 @@ from colabmagic.cuda.verifying.outcome import (
 )
 from colabmagic.cuda.verifying.programs import program
 from colabmagic.cuda.verifying.scene import RUN_S
-from colabmagic.cuda.verifying.words import REINSTALL
+from colabmagic.cuda.verifying.words import BUILT, REINSTALL
 
 if TYPE_CHECKING:
     from colabmagic.cuda.verifying.scene import Scene
@@ -128,7 +128,7 @@ def check_run(scene: Scene, target: int, build: str) -> Ran:
 def _judge(scene: Scene, started: CommandOutcome, told: Told, build: str) -> Result:
     """Tell a broken toolkit from a machine without a driver."""
     if not started.ok or not told.ended:
-        return program_failed(scene, started, "The program that was built")
+        return program_failed(scene, started, BUILT)
     if told.host != EXPECTED:
         why = "The program that was built computes wrongly."
         seen = f"{told.host} instead of {EXPECTED}"
@@ -182,7 +182,7 @@ def check_library(scene: Scene, objects: str, build: str) -> Result:
     loaded = next((each for each in told.libraries if "libcudart" in each), None)
     if started.ok and loaded is not None:
         return _judge_loaded(scene, loaded, told, build)
-    broken = program_failed(scene, started, "The program that was built")
+    broken = program_failed(scene, started, BUILT)
     if not _start(scene, made, scene.driver_path()).ok:
         return broken
     return _shadowed(scene, f"{_first_runtime(scene)}: {broken.seen}")

@@ -48,6 +48,7 @@ class Cause:
 
 
 REINSTALL: Final = "%cuda_install --uninstall VERSION, then %cuda_install VERSION"
+BUILT: Final = "The program that was built"  # by the nvcc under test
 # Pattern, code, sentence ({1} is the first group of the pattern), fix; the first counts.
 _CAUSES: Final = (
     (
@@ -175,7 +176,10 @@ def _not_started(error: str, program: str) -> Cause:
         return Cause(code="E02", what=what, fix="%cuda_install VERSION")
     if "Permission denied" in error:
         what = f"{program} must not be run: its folder forbids it (noexec?)."
-        return Cause(code="E20", what=what, fix="%env COLABMAGIC_HOME=/another/folder")
+        is_built = program == BUILT  # in the folder for temporary files
+        name = "TMPDIR" if is_built else "COLABMAGIC_HOME"
+        fix = f"%env {name}=/a/folder/whose/programs/may/run"
+        return Cause(code="E20", what=what, fix=fix)
     return Cause(code="E20", what=f"{program} cannot be started.", fix=REINSTALL)
 
 

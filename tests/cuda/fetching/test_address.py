@@ -54,3 +54,11 @@ def test_a_redirect_never_leaves_encryption() -> None:
         with pytest.raises(SourceUnreachableError, match="not safe") as caught:
             redirected("https://me:pass@h/a", to)
         assert "pass@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("login", ["me:s3cret", "me:x@s3cret", "me:'s3cret", "s3cret"])
+def test_any_login_is_left_out(login: str) -> None:
+    """Also one with signs that a program would have to escape."""
+    assert (
+        scrub(f"no answer of https://{login}@host/a") == "no answer of https://host/a"
+    )

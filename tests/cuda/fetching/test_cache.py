@@ -92,8 +92,9 @@ def test_a_note_is_kept_and_a_damaged_one_ignored(cache: Cache) -> None:
     assert "s3cret" not in path.name + path.read_text("utf-8")
     path.write_text("[1", "utf-8")
     assert cache.note("https://me:s3cret@h/a") == {}
-    path.write_text("[1]", "utf-8")
-    assert cache.note("https://me:s3cret@h/a") == {}
+    for text in ("[1]", "[" * 100_000):
+        path.write_text(text, "utf-8")
+        assert cache.note("https://me:s3cret@h/a") == {}
     assert cache.note("other") == {}
 
 

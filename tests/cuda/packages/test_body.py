@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -179,6 +180,8 @@ def test_constraints_are_found_from_anywhere(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.txt").write_text("-c pins.txt\n")
+    for folder in (tmp_path, tmp_path / "sub"):
+        (folder / "pins.txt").write_text("numpy<2\n")
     body = parse_body("-c pins.txt\n-r sub/a.txt")
     assert [each.value for each in body.options] == [
         f"{tmp_path}/pins.txt",
@@ -211,3 +214,35 @@ def test_any_text_is_read(text: str) -> None:
         raise OSError(2, "No such file or directory", path)
 
     parse_body(text, read=read)
+
+
+@pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        ("-r ~nobody-of-this-name/x", "it is not known where ~ leads"),
+        ("-c ~nobody-of-this-name/x", "it is not known where ~ leads"),
+        ("-r a\0b", "no file has such a name"),
+        ("-c a\0b", "no file has such a name"),
+        ("-c /nonexistent/constraints.txt", "there is no such file"),
+    ],
+)
+def test_files_that_cannot_be_found(line: str, seen: str) -> None:
+    """They are told of in the plan, and nothing is raised."""
+    (problem,) = parse_body(line).problems
+    assert seen in problem.seen
+    assert problem.fix
+
+
+def test_a_loop_of_links_and_a_pipe_are_no_files(tmp_path: Path) -> None:
+    """A pipe is not waited for."""
+    loop, pipe = tmp_path / "loop", tmp_path / "pipe"
+    loop.symlink_to(loop)
+    os.mkfifo(pipe)
+    for line in (f"-c {loop}", f"-r {loop}", f"-r {pipe}"):
+        (problem,) = parse_body(line).problems
+        assert "cannot be read" in problem.seen
+
+
+def test_a_pasted_text_is_not_told_of_line_by_line() -> None:
+    """Of ten thousand lines that make no sense, the first are enough."""
+    assert len(parse_body("no requirement at all\n" * 10_000).problems) <= 20

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from colabmagic.cuda.errors import CudaError
+from colabmagic.cuda.fetching.cache import Cache
 from colabmagic.cuda.packages.record import (
     Change,
     Record,
@@ -16,8 +18,11 @@ from colabmagic.cuda.packages.record import (
     token_of,
     write_record,
 )
+from colabmagic.cuda.steps.base import Work
 from colabmagic.cuda.steps.pip import PipInstall, outcome_of
 from colabmagic.cuda.store.layout import Home
+from colabmagic.host.command import run
+from colabmagic.report.progress import SILENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,3 +87,23 @@ def test_lines_of_pip_freeze(line: str, name: str | None) -> None:
 def test_a_token_tells_nothing() -> None:
     """It is the same for the same requirements, and no part of them."""
     assert token_of(["a", "b"]) == token_of(["a", "b"]) != token_of(["ab"])
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null", '{"before": 1}', "[" * 100_000])
+def test_a_record_that_is_damaged_is_none(tmp_path: Path, text: str) -> None:
+    """What it said cannot be taken back, and that is said: nothing is claimed."""
+    home, step = Home(tmp_path), PipInstall(requirements=("numpy<2",))
+    write_record(home, step.token, RECORD)
+    (file,) = (home.toolkits / "pip").iterdir()
+    file.write_text(text)
+    assert read_record(home, step.token) is None
+    (undo,) = step.undo()
+    work = Work(
+        home=home,
+        staging=home.toolkits,
+        cache=Cache(home.cache),
+        run=run,
+        progress=SILENT,
+    )
+    with pytest.raises(CudaError, match="record of it is damaged"):
+        undo.do(work)

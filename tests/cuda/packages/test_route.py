@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -374,7 +375,7 @@ def test_an_imported_torch_is_not_replaced_unasked() -> None:
     assert problem.seen == "torch 2.11.0+cu128 → 2.7.1+cu118"
     assert problem.fix == (
         "restart the kernel, then run this cell before all others",
-        "%%cuda_install 11.8 --yes   (and restart afterwards)",
+        "%%cuda_install 11.8 --yes   and restart afterwards",
     )
     assert found.steps == ()
     willing = plan("11.8", facts, "torch", Options(yes=True))
@@ -498,3 +499,27 @@ def test_rows_from_memory_are_named() -> None:
     assert [each.what for each in found.warnings] == [
         "for which GPUs torch 1.10.1+cu111 has kernels is from memory"
     ]
+
+
+def test_a_marker_that_compares_nonsense_is_told() -> None:
+    """It is found out when it is compared, not when it is read."""
+    made = plan("12.8", machine("3.13", "T4"), "numpy; python_version ~= 'abc'")
+    (problem,) = made.problems
+    assert problem.what.startswith("line 1 is no requirement of pip")
+    assert problem.fix == ("numpy",)
+    assert made.steps == ()
+
+
+def test_a_marker_with_three_numbers_is_asked_of_this_python() -> None:
+    """3.13.5 is not 3.13.0."""
+    here = ".".join(map(str, sys.version_info[:2]))
+    exact = ".".join(map(str, sys.version_info[:3]))
+    body = f"numpy; python_full_version >= '{exact}'"
+    assert plan("12.8", machine(here, "T4"), body).requirements
+    assert not plan("12.8", machine(here, "T4"), body.replace(">=", "<")).requirements
+
+
+def test_thousands_of_lines_for_one_package() -> None:
+    """Each is looked at once."""
+    made = plan("12.8", machine("3.13", "T4"), "torch\n" * 3000)
+    assert made.requirements == ("torch==2.11.0+cu128",)

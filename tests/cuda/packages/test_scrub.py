@@ -17,6 +17,7 @@ LETTERS = st.text("abcXYZ019-_.!$", min_size=4, max_size=12)
         ("https://me:pw@host/simple", "https://****@host/simple"),
         ("https://token@host/simple", "https://****@host/simple"),
         ("https://me:p@w@host/simple", "https://****@host/simple"),
+        ("https://me:p'w\"x@host/simple", "https://****@host/simple"),
         ("git+https://tok:x-oauth@host/a.git@v1", "git+https://****@host/a.git@v1"),
         (
             "pip -i https://a:b@h/s -f https://c:d@h/t",

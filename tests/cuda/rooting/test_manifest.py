@@ -66,7 +66,8 @@ def test_each_change_is_named(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"files": {"a": 1}, "links": {}}', '{"files": 1}']
+    "text",
+    ["", "[]", '{"files": {"a": 1}, "links": {}}', '{"files": 1}', "[" * 100_000],
 )
 def test_a_list_that_cannot_be_read(root: Path, text: str) -> None:
     """It counts as none."""

@@ -477,3 +477,22 @@ def test_a_step_is_plain_data(index: WheelIndex, place: Place) -> None:
     assert json.loads(json.dumps(undo.to_dict()))["token"] == step.token
     assert undo.undo() == ()
     assert step_from_dict(json.loads(json.dumps(undo.to_dict()))) == undo
+
+
+@pytest.mark.parametrize("name", ["DRY_RUN", "TARGET", "PREFIX", "USER", "ROOT"])
+def test_settings_of_pip_do_not_send_packages_elsewhere(
+    index: WheelIndex,
+    place: Place,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """What is told to be installed is in this Python afterwards."""
+    fill(index)
+    elsewhere = work.staging.parent / "elsewhere"
+    is_switch = name in {"DRY_RUN", "USER"}
+    monkeypatch.setenv(f"PIP_{name}", "1" if is_switch else str(elsewhere))
+    monkeypatch.setenv("PYTHONUSERBASE", str(elsewhere))
+    PipInstall(requirements=("tinydep",), python=place.python).do(work)
+    assert place.versions()["tinydep"] == "1.5"
+    assert not elsewhere.exists()

@@ -134,7 +134,7 @@ def test_a_list_that_cannot_be_trusted_is_one_error(
         step_of(nvidia).do(make_work(tmp_path))
 
 
-@pytest.mark.parametrize("text", ["<html>log in</html>", "[]", "", "nul"])
+@pytest.mark.parametrize("text", ["<html>log in</html>", "[]", "", "nul", "[" * 99999])
 def test_no_list_at_all_is_one_error(
     text: str, nvidia: FileServer, tmp_path: Path
 ) -> None:

@@ -53,3 +53,20 @@ def test_a_real_folder_is_left_alone(work: Work, tmp_path: Path) -> None:
         each.do(work)
     assert folder.is_dir()
     assert not folder.is_symlink()
+
+
+@pytest.mark.parametrize("root", ["/opt/new", None])
+def test_a_link_that_the_user_has_turned_since_is_left(
+    work: Work, tmp_path: Path, root: str | None
+) -> None:
+    """It is no longer what we have made."""
+    link = tmp_path / "cuda"
+    link.symlink_to("cuda-12.8")
+    work.root = work.home.toolkits / "13.0.3"
+    step = SystemLink(link=str(link), root=root)
+    (inverse,) = step.undo()
+    step.do(work)
+    link.unlink()
+    link.symlink_to("/the/user's")
+    step_from_dict(inverse.to_dict()).do(work)
+    assert str(link.readlink()) == "/the/user's"

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -172,3 +172,103 @@ def test_a_folder_that_cannot_be_written(scene: Scene) -> None:
     with pytest.raises(CudaError, match="cannot be written") as caught:
         scene.install("new")
     assert "COLABMAGIC_HOME" in caught.value.hint
+
+
+def recorded(scene: Scene, *records: dict[str, Any]) -> Path:
+    """Write a journal as somebody else may have; return a folder outside of ours."""
+    outside = scene.folder / "outside"
+    outside.mkdir()
+    scene.home.toolkits.mkdir(parents=True)
+    lines = "".join(f"{json.dumps(record)}\n" for record in records)
+    scene.home.journal.write_text(lines)
+    scene.home.journal.chmod(0o600)
+    return outside
+
+
+BEGIN = {"id": "a1", "event": "begin", "what": "x", "staging": ".staging-a1", "time": 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"staging": "../../outside"},
+        {"staging": "/nonexistent"},
+        {"staging": 5},
+        {"id": 5},
+        {"id": "../outside", "staging": ".staging-../outside"},
+        {"time": "yesterday"},
+        {"time": 1e300},
+    ],
+)
+def test_a_journal_that_makes_no_sense_says_nothing(
+    scene: Scene, change: dict[str, Any]
+) -> None:
+    """Least of all that a folder of others is removed."""
+    outside = recorded(scene, {**BEGIN, **change})
+    assert scene.store.recover() == []
+    assert outside.is_dir()
+    assert scene.store.take_back_last() is None
+
+
+@pytest.mark.parametrize("undo", [3, "abc", ["x"], [3], None])
+def test_an_inverse_that_is_none(scene: Scene, undo: Any) -> None:  # noqa: ANN401
+    """It says nothing either."""
+    step = {"id": "a1", "event": "step", "kind": "x", "undo": undo}
+    recorded(scene, BEGIN, step)
+    assert [change.id for change in scene.store.recover()] == ["a1"]
+
+
+def test_a_journal_of_others_is_not_obeyed(scene: Scene) -> None:
+    """Who can write it could otherwise have root run what he likes."""
+    mark = scene.folder / "mark"
+    touch = {"kind": "command", "argv": ["touch", str(mark)], "what": "x"}
+    step = {"id": "a1", "event": "step", "kind": "command", "undo": [touch]}
+    recorded(scene, BEGIN, step, {"id": "a1", "event": "commit", "details": {}})
+    scene.home.journal.chmod(0o666)
+    with pytest.raises(CudaError, match="others can write to the journal"):
+        scene.store.take_back_last()
+    assert not mark.exists()
+    scene.home.journal.chmod(0o600)
+    scene.store.take_back_last()
+    assert mark.exists()
+
+
+def test_nobody_else_may_write_to_our_folder(scene: Scene) -> None:
+    """Whatever the umask says: programs lie there."""
+    before = os.umask(0)
+    try:
+        scene.install("new")
+    finally:
+        os.umask(before)
+    for folder in (scene.home.root, scene.home.toolkits):
+        assert folder.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"installed": "yesterday"},
+        {"installed": float("nan")},
+        {"size_bytes": "big"},
+        {"size_bytes": None},
+        {"build": ["13"]},
+        {"method": None},
+        {"environment": None},
+        {"environment": [1]},
+        {"environment": {"A": 1}},
+        {"environment": {"A=B": "x"}},
+        {"environment": {"": "x"}},
+        {"environment": {"A": "x\0y"}},
+    ],
+)
+def test_a_card_that_makes_no_sense_is_none(
+    scene: Scene, change: dict[str, Any]
+) -> None:
+    """It would fail later, in whatever reads it."""
+    scene.install("new")
+    card = scene.home.toolkits / NAME / "toolkit.json"
+    assert find(scene.home, NAME) is not None
+    card.write_text(json.dumps({**json.loads(card.read_text()), **change}))
+    assert find(scene.home, NAME) is None
+    card.write_text("[" * 100_000)
+    assert installed(scene.home) == []

@@ -73,3 +73,21 @@ def test_torch_is_told_in_place(
     assert str(ROOT) == builder.CUDA_HOME
     environment.deactivate(env)
     assert builder.CUDA_HOME == "/usr/local/cuda"
+
+
+def test_what_was_set_by_hand_since_stays(env: dict[str, str]) -> None:
+    """Only what still holds our value is set back."""
+    environment.activate(ROOT, {"CUDAHOSTCXX": "/usr/bin/g++-12"}, env)
+    env["CUDA_HOME"] = "/mine"
+    environment.deactivate(env)
+    assert env["CUDA_HOME"] == "/mine"
+    assert "CUDAHOSTCXX" not in env
+
+
+def test_the_path_comes_back_to_the_letter(env: dict[str, str]) -> None:
+    """With empty parts, and with our folder, if the user had it there."""
+    env["PATH"] = before = f":/opt/bin::{ROOT}/bin:/usr/bin:"
+    environment.activate(ROOT, {}, env)
+    assert environment.without_ours(env)["PATH"] == before
+    environment.deactivate(env)
+    assert env["PATH"] == before

@@ -19,7 +19,7 @@ from colabmagic.cuda.errors import (
     SourceUnreachableError,
 )
 from colabmagic.cuda.fetching.address import name_of, scrub
-from colabmagic.cuda.fetching.download import Wanted
+from colabmagic.cuda.fetching.download import Wanted, new_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S: Final = 300.0
 _LOGIN: Final = re.compile(r"https?://([^\s/@'\"]+)@([^\s/'\"]+)")
+_SETTING: Final = re.compile(r"^(\S+)\.(cert|proxy)='(.+)'$", re.MULTILINE)
+_ENVIRONMENT: Final = ":env:"
 _NO_VERSION: Final = "No matching distribution found"
 _NOTHING: Final = "(from versions: none)"
 _NO_NETWORK: Final = (
@@ -132,12 +134,13 @@ def _wanted(row: dict[str, Any]) -> Wanted:
     return Wanted(url=info["url"], name=name_of(info["url"]), sha256=sha256)
 
 
-def with_logins(
+def as_pip_fetches(
     wanted: Sequence[Wanted], *, run: Callable[..., CommandOutcome]
-) -> tuple[Wanted, ...]:
-    """Return files with the logins that pip's configuration has for their servers.
+) -> tuple[tuple[Wanted, ...], Any]:
+    """Return files with the logins of pip's configuration, and a session with the rest.
 
-    Pip's report leaves them out, as it may be read by others.
+    Pip's report leaves logins out, as it may be read by others. Certificates and a proxy
+    that only pip is told of (``pip config set global.cert``) are those of many companies.
 
     Parameters
     ----------
@@ -145,6 +148,11 @@ def with_logins(
         What `resolve` found.
     run
         Runs programs.
+
+    Returns
+    -------
+    tuple of Wanted, and requests.Session or None
+        No session where pip has neither certificates nor a proxy of its own.
     """
     argv = [
         sys.executable,
@@ -154,10 +162,28 @@ def with_logins(
         "list",
         "--disable-pip-version-check",
     ]
+    told = run(argv, timeout_s=_TIMEOUT_S).stdout
     logins: dict[str, str] = {}
-    for login, host in _LOGIN.findall(run(argv, timeout_s=_TIMEOUT_S).stdout):
+    for login, host in _LOGIN.findall(told):
         logins.setdefault(host, login)
-    return tuple(_with_login(each, logins) for each in wanted)
+    found = {name: (where, value) for where, name, value in _SETTING.findall(told)}
+    for where, name, value in _SETTING.findall(told):
+        if where == _ENVIRONMENT:  # it wins over every file
+            found[name] = (where, value)
+    settings = {name: value for name, (_, value) in found.items()}
+    return tuple(_with_login(each, logins) for each in wanted), _session(settings)
+
+
+def _session(settings: Mapping[str, str]) -> Any:  # noqa: ANN401 (requests has no types)
+    """Return a session with pip's certificates and proxy; None where it has none."""
+    if not settings:
+        return None
+    session = new_session()
+    if settings.get("cert"):
+        session.verify = settings["cert"]  # requests' own variables come before it
+    if settings.get("proxy"):
+        session.proxies = dict.fromkeys(("http", "https"), settings["proxy"])
+    return session
 
 
 def _with_login(wanted: Wanted, logins: Mapping[str, str]) -> Wanted:

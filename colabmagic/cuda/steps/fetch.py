@@ -80,7 +80,11 @@ class Fetch(InFolder):
         )
 
 
-def fetch_into(work: Work, wanted: Sequence[Any]) -> None:
+def fetch_into(
+    work: Work,
+    wanted: Sequence[Any],
+    session: Any = None,  # noqa: ANN401 (requests has no types)
+) -> None:
     """Fetch files, several at a time; `Work.files` has their paths then.
 
     Parameters
@@ -89,6 +93,8 @@ def fetch_into(work: Work, wanted: Sequence[Any]) -> None:
         What steps share.
     wanted
         `colabmagic.cuda.fetching.download.Wanted` each.
+    session
+        A ``requests.Session``; that of the work where left out.
 
     Raises
     ------
@@ -103,7 +109,7 @@ def fetch_into(work: Work, wanted: Sequence[Any]) -> None:
     paths = fetch_all(
         wanted,
         cache=work.cache,
-        session=work.session,
+        session=session or work.session,
         progress=work.progress,
         offline=work.offline,
         on_fetched=count,

@@ -43,16 +43,20 @@ class FetchWheels(InFolder):
     def do(self, work: Work) -> None:
         """Fetch them; `Work.files` has each wheel's path under its name then."""
         from colabmagic.cuda.errors import SourceUnreachableError  # noqa: PLC0415 (lazy)
-        from colabmagic.cuda.fetching.pip_resolver import with_logins  # noqa: PLC0415 (lazy)
+        from colabmagic.cuda.fetching.pip_resolver import (  # noqa: PLC0415 (lazy)
+            as_pip_fetches,
+        )
 
         found = self._resolved(work)
         try:
             fetch_into(work, found)
         except SourceUnreachableError:
-            private = () if work.offline else with_logins(found, run=work.run)
-            if tuple(found) == private or not private:
+            if work.offline:
                 raise
-            fetch_into(work, private)
+            private, session = as_pip_fetches(found, run=work.run)
+            if tuple(found) == private and session is None:
+                raise
+            fetch_into(work, private, session=session)
 
     def _resolved(self, work: Work) -> list[Wanted]:
         """Ask pip; without a network, remember what it said."""

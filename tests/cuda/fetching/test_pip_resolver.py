@@ -14,7 +14,7 @@ from colabmagic.cuda.errors import (
     NoCompilerInPackageError,
     SourceUnreachableError,
 )
-from colabmagic.cuda.fetching.pip_resolver import _by_dry_run, resolve, with_logins
+from colabmagic.cuda.fetching.pip_resolver import _by_dry_run, as_pip_fetches, resolve
 from colabmagic.host.command import run
 from tests.fakes.nvidia.wheels import make_index, make_wheel
 
@@ -116,6 +116,6 @@ def test_the_login_of_a_private_index_is_found(
     monkeypatch.setenv("PIP_INDEX_URL", f"http://me:s3cret@{host}/whl/cu111")
     found = resolve(["nvidia-tiny"], run=run)
     assert "s3cret" not in found[0].url
-    (private,) = with_logins(found, run=run)
+    (private,) = as_pip_fetches(found, run=run)[0]
     assert private.url == found[0].url.replace("http://", "http://me:s3cret@")
     assert private.sha256 == found[0].sha256

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from colabmagic.cuda.errors import ChecksumError, SourceUnreachableError
+from colabmagic.cuda.fetching.download import Wanted
+from colabmagic.cuda.fetching.pip_resolver import as_pip_fetches
 from colabmagic.cuda.steps.fetch import Unpack
 from colabmagic.cuda.steps.wheels import FetchWheels
+from colabmagic.host.command import run
 from tests.cuda.steps.working import make_work, parts_of
 from tests.fakes.nvidia.server import FileServer
 from tests.fakes.nvidia.wheels import make_index, make_wheel
@@ -104,3 +107,28 @@ def test_the_plan_shows_pips_command() -> None:
         "requirements": list(STEP.requirements),
     }
     assert (STEP.outside, STEP.undo()) == ((), ())
+
+
+def test_certificates_that_only_pip_knows_are_used_too(
+    index: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many a company's machine tells pip alone of its own authority, or of its proxy."""
+    del index
+    bundle = tmp_path / "company.pem"
+    config = tmp_path / "pip.conf"
+    config.write_text(
+        f"[global]\ncert = /elsewhere.pem\nproxy = http://proxy.example:3128\n"
+        f"[install]\ncert = {bundle}\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+    monkeypatch.delenv("PIP_CERT", raising=False)
+    wanted = (Wanted(url="https://index.example/a.whl", name="a.whl"),)
+    same, session = as_pip_fetches(wanted, run=run)
+    assert same == wanted
+    assert session.verify == str(bundle)
+    assert session.proxies["https"] == "http://proxy.example:3128"
+    monkeypatch.setenv("PIP_CERT", "/of/the/environment.pem")
+    assert as_pip_fetches(wanted, run=run)[1].verify == "/of/the/environment.pem"
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.delenv("PIP_CERT")
+    assert as_pip_fetches(wanted, run=run)[1] is None

@@ -8,6 +8,7 @@ toolkit of the same name that is in use, once with the fault and once without.
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import io
 import json
 import logging
@@ -21,7 +22,7 @@ import tempfile
 import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from colabmagic import cuda
 from colabmagic.cuda.errors import CudaError
@@ -32,6 +33,7 @@ from colabmagic.cuda.steps.publish import Publish
 from colabmagic.cuda.steps.system_link import SystemLink
 from colabmagic.cuda.store.journal import Journal
 from colabmagic.cuda.switching import environment
+from colabmagic.host.command import run as run_program
 from tests.cuda import kills
 from tests.cuda.fault_cases import NAME, PASSWORD, Bench, Case, cases
 from tests.cuda.planning.machines import load
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from colabmagic.cuda.steps.base import Step
+    from colabmagic.host.command import CommandOutcome
 
 HEADS = (
     "injected", "way", "ends with", "code", "state before intact", "rerun completes",
@@ -117,6 +120,12 @@ def _set(variables: dict[str, str | None]) -> None:
     tempfile.tempdir = None
 
 
+def _run_for(longest_s: float, argv: list[str], **options: Any) -> CommandOutcome:  # noqa: ANN401
+    """Run a program, with less patience."""
+    options["timeout_s"] = min(options.get("timeout_s", longest_s), longest_s)
+    return run_program(argv, **options)
+
+
 def _install(bench: Bench, making: Sequence[Step]) -> BaseException | None:
     """Install; return what it ends with."""
     usual = {
@@ -126,7 +135,11 @@ def _install(bench: Bench, making: Sequence[Step]) -> BaseException | None:
     }
     _set({**usual, **bench.environment})
     try:
-        outcome = cuda.install(plan_of(bench, making), progress=_Pressing(bench.interrupt_at))
+        outcome = cuda.install(
+            plan_of(bench, making),
+            progress=_Pressing(bench.interrupt_at),
+            run=functools.partial(_run_for, bench.longest_s),
+        )
         (bench.folder / "outcome.json").write_text(outcome.to_json() + outcome.text)
     except BaseException as error:  # noqa: BLE001 (it is judged)
         return error

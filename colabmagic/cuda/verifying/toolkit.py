@@ -140,6 +140,13 @@ def check_cubin(scene: Scene) -> tuple[Result, int | None]:
         The result, and the capability that was compiled for.
     """
     target = choose_target(known_targets(scene), scene.capability)
+    if target is None and scene.capability is None:
+        ask: Callable[..., CommandOutcome] = scene.run
+        told = ask([scene.nvcc, "--help"], timeout_s=ASK_S, env=scene.environment())
+        if not told.ok:
+            return program_failed(scene, told, "nvcc"), None
+        why = "nvcc names no GPU that it makes code for."
+        return failed(why, seen="no sm_ in nvcc --help", fix=REINSTALL), None
     if target is None:
         assert scene.capability is not None
         gpu = dotted(scene.capability)

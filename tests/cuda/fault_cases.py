@@ -8,12 +8,14 @@ import json
 import lzma
 import os
 import subprocess
+import sys
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.cuda import errors
+from colabmagic.cuda.fetching.cache import Cache
 from colabmagic.cuda.steps.assemble import Assemble
 from colabmagic.cuda.steps.command import Command
 from colabmagic.cuda.steps.debs import FetchDebs
@@ -380,7 +382,9 @@ def wrong_record(bench: Bench) -> None:
     with zipfile.ZipFile(out, "w") as new:
         for info, data in content:
             is_nvcc = info.filename.endswith("bin/nvcc")
-            new.writestr(info, data.replace(b"A double", b"A traitor") if is_nvcc else data)
+            new.writestr(
+                info, data.replace(b"A double", b"A traitor") if is_nvcc else data
+            )
     wheel.write_bytes(out.getvalue())
     make_index(bench.server.root, "simple")
 
@@ -473,10 +477,29 @@ def held(bench: Bench) -> None:
         "file.write(f'{os.getpid()}\\n'); file.flush()\n"
         "print('held', flush=True); time.sleep(60)\n"
     )
-    import sys  # noqa: PLC0415 (only here)
-
     bench.holder = subprocess.Popen(
         [sys.executable, "-c", code, str(bench.home.lock)], stdout=subprocess.PIPE
+    )
+    bench.holder.stdout.readline()
+
+
+def apt_held(bench: Bench) -> None:
+    """Let another process use our state of apt."""
+    from tests.cuda.steps.working import make_work  # noqa: PLC0415 (only here)
+
+    cache = Cache(bench.home.cache)
+    bench.fetching()[0].do(make_work(bench.folder / "x", cache=cache))
+    (state,) = (cache.root / "apt").iterdir()
+    (state / "updated").unlink()
+    code = (
+        "import fcntl, sys, time\n"
+        "file = open(sys.argv[1], 'w')\n"
+        "fcntl.lockf(file, fcntl.LOCK_EX)\n"
+        "print('held', flush=True); time.sleep(60)\n"
+    )
+    bench.holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(state / "lists" / "lock")],
+        stdout=subprocess.PIPE,
     )
     bench.holder.stdout.readline()
 
@@ -639,6 +662,7 @@ def cases() -> list[Case]:
         Case("deb: lists signed by another", signed_by_another, checksum,
              mend=signed_again, **apt),
         Case("deb: lists expired", expired, checksum, mend=signed_again, **apt),
+        Case("apt is busy", apt_held, errors.AptBusyError, mend=released, **apt),
         Case("runfile: unknown header", unknown_header, errors.CudaError, way="runfile",
              mend=right_runfile),
         Case("runfile: a byte changed on the way", http("corrupt", RUN), checksum,

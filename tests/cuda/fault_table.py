@@ -14,6 +14,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -52,7 +53,7 @@ HEADS = (
     "injected", "way", "ends with", "code", "state before intact", "rerun completes",
     "secrets leaked",
 )  # fmt: skip
-_SHOWN = 400
+_SHOWN = 2000
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,7 @@ def _tried(bench: Bench, case: Case) -> Row:
     kind = type(error).__name__ if error is not None else "completes"
     return Row(
         name=case.name, way=case.way, ends=kind, code=getattr(error, "code", ""),
-        intact=intact, again=is_new, leaked=leaked, text=_short(error),
+        intact=intact, again=is_new, leaked=leaked, text=_short(bench, error),
         problems=tuple(problems),
     )  # fmt: skip
 
@@ -267,9 +268,12 @@ def _told(error: BaseException | None) -> str:
     return "\n".join(texts)
 
 
-def _short(error: BaseException | None) -> str:
-    """Return what a person reads, in one line."""
-    return " ".join(str(error).split())[:_SHOWN] if error is not None else ""
+def _short(bench: Bench, error: BaseException | None) -> str:
+    """Return what a person reads, in one line, without what is of this run alone."""
+    text = " ".join(str(error).split())[:_SHOWN] if error is not None else ""
+    text = text.replace(bench.server.url, "SERVER").replace(str(bench.folder), "FOLDER")
+    text = re.sub(r"\b[0-9a-f]{16}…", "…", text)
+    return re.sub(r"(process |\.staging-|apt/)[0-9a-f]+", r"\1…", text)
 
 
 def _leaks(bench: Bench, text: str) -> int:
@@ -300,7 +304,7 @@ def _numbered(number: int, folder: str) -> Row | str:
 
 
 def run_all(
-    folder: Path, *, words: str = "", slow: bool = True
+    folder: Path, *, words: str = "", slow: bool = True, names: Sequence[str] = ()
 ) -> tuple[list[Row], list[str]]:
     """Try the cases; return the rows, and what cannot be tried here.
 
@@ -312,11 +316,15 @@ def run_all(
         Only cases whose name has them.
     slow
         Also those that take seconds.
+    names
+        Only these, where some are named.
     """
     chosen = [
         (number, case)
         for number, case in enumerate(cases())
-        if words in case.name and (slow or not case.slow)
+        if words in case.name
+        and (slow or not case.slow)
+        and (not names or case.name in names)
     ]
     rows, skipped = [], []
     with concurrent.futures.ProcessPoolExecutor(

@@ -53,7 +53,13 @@ _INDEX = "index-13.0-a"
 _LIMIT_S = 240.0
 _ARCHIVES = (".tar.xz", ".whl", "_linux")
 # What the progress of an installation begins with → what goes on, and for how long.
-PHASES = {"download": 0.6, "unpack": 3.0, "assemble": 0.5, "verify": 2.0, "publish": 0.04}
+PHASES = {
+    "download": 0.6,
+    "unpack": 3.0,
+    "assemble": 0.5,
+    "verify": 2.0,
+    "publish": 0.04,
+}
 _BEGIN = (
     ("unpack", "unpack"),
     ("putting", "assemble"),
@@ -226,7 +232,9 @@ class Bench:
         cache = Cache(self.home.cache)
         finished = list((cache.root / "sha256").glob("??/*"))
         for path in finished:
-            assert hash_of(path) == path.name, f"{path} has a final name and other bytes"
+            assert hash_of(path) == path.name, (
+                f"{path} has a final name and other bytes"
+            )
         parts = list(cache.partial.glob("*.part"))
         sizes = [path.stat().st_size for path in (*finished, *parts)]
         return sum(size for size in sizes if size > 2**16)  # no list of archives
@@ -279,7 +287,9 @@ class Bench:
         _copy(self.home.root, self.folder / "kept" / "home")
         shutil.copy2(self.link, self.folder / "kept" / "link", follow_symlinks=False)
 
-    def _run(self, phase: str | None, delay: float) -> tuple[str, float, dict[str, Any]]:
+    def _run(
+        self, phase: str | None, delay: float
+    ) -> tuple[str, float, dict[str, Any]]:
         """Run a child, and kill it so long after a phase began."""
         url = self.server.url
         env = {k: v for k, v in os.environ.items() if not k.startswith("PIP_")}

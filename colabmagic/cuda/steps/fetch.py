@@ -168,7 +168,9 @@ class Unpack(InFolder):
                 )
                 work.progress.advance()
         except ChecksumError:
-            if self.format == "runfile":  # nobody announced its hash: it is fetched anew
+            if (
+                self.format == "runfile"
+            ):  # nobody announced its hash: it is fetched anew
                 path.unlink(missing_ok=True)
             raise
         finally:

@@ -35,8 +35,9 @@ from colabmagic.cuda.steps.system_link import SystemLink
 from colabmagic.cuda.store.journal import Journal
 from colabmagic.cuda.switching import environment
 from colabmagic.host.command import run as run_program
-from tests.cuda import kills
-from tests.cuda.fault_cases import NAME, PASSWORD, Bench, Case, cases
+from tests.cuda import kill_bench
+from tests.cuda.fault_bench import NAME, PASSWORD, Bench
+from tests.cuda.fault_cases import Case, cases
 from tests.cuda.planning.machines import load
 from tests.cuda.store.scenario import Fill
 from tests.drive.fault_cases import mount
@@ -121,7 +122,11 @@ def _set(variables: dict[str, str | None]) -> None:
     tempfile.tempdir = None
 
 
-def _run_for(longest_s: float, argv: list[str], **options: Any) -> CommandOutcome:  # noqa: ANN401
+def _run_for(
+    longest_s: float,
+    argv: list[str],
+    **options: Any,  # noqa: ANN401 (of `run`)
+) -> CommandOutcome:
     """Run a program, with less patience."""
     options["timeout_s"] = min(options.get("timeout_s", longest_s), longest_s)
     return run_program(argv, **options)
@@ -185,7 +190,7 @@ def _state(bench: Bench) -> tuple[object, ...]:
     link = bench.folder / "usr-local-cuda"
     changes = Journal(bench.home.journal).changes()
     return (
-        dict(kills._listing(bench.home.toolkits)),
+        dict(kill_bench.listing(bench.home.toolkits)),
         str(link.readlink()),
         [c.id for c in changes if c.state == "committed" and c.id != "a1"],
         [c.id for c in changes if c.state == "open"],
@@ -359,11 +364,11 @@ def wrong(row: Row) -> list[str]:
 def as_text(rows: Sequence[Row], skipped: Sequence[str] = ()) -> str:
     """Return the table in Markdown."""
     table = [HEADS, tuple("---" for _ in HEADS)]
-    for row in rows:
-        table.append(
-            (row.name, row.way, row.ends, row.code, row.intact,
-             "yes" if row.again else "no", str(row.leaked))
-        )  # fmt: skip
+    table += [
+        (row.name, row.way, row.ends, row.code, row.intact,
+         "yes" if row.again else "no", str(row.leaked))
+        for row in rows
+    ]  # fmt: skip
     good = sum(not wrong(row) for row in rows)
     lines = ["| " + " | ".join(each) + " |" for each in table]
     lines += [f"skipped: {each}" for each in skipped]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cuda import kills
+from tests.cuda.kill_bench import PHASES, WAYS, Bench
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ def test_three_kills_in_a_row_and_a_run_that_completes(tmp_path: Path) -> None:
     except OSError as error:
         pytest.skip(f"CUDA's wheels do not come: {error}")
     with kills.served("runfile") as server:
-        bench = kills.Bench(tmp_path, server, "runfile")
+        bench = Bench(tmp_path, server, "runfile")
         rows = []
         for phase, fraction in MOMENTS:
             row = kills.Killed(way="runfile", home="empty", aimed=phase)
@@ -44,8 +45,8 @@ def test_three_kills_in_a_row_and_a_run_that_completes(tmp_path: Path) -> None:
 def test_kills_are_spread_over_all() -> None:
     """Ways, homes and phases, each with several."""
     found = kills.moments(30, 1)
-    assert {each[0] for each in found} == set(kills.WAYS)
-    for phase in kills.PHASES:
+    assert {each[0] for each in found} == set(WAYS)
+    for phase in PHASES:
         homes = [home for _, home, aimed, _ in found if aimed == phase]
         assert len(homes) == 6
         assert set(homes) == {"empty", "older"}

@@ -187,7 +187,7 @@ def moments(kills: int, seed: int) -> list[tuple[str, str, str, float]]:
     for number in range(kills):
         way = ("runfile", "wheels", "redist")[number % 3]
         phase = names[(number // 3) % len(names)]
-        home = ("empty", "older")[(number // 3 + number) % 2]
+        home = ("empty", "older")[(number // (3 * len(names))) % 2]
         found.append((way, home, phase, chance.random()))
     return sorted(found)
 

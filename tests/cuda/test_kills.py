@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from typing import TYPE_CHECKING
 
@@ -43,10 +44,8 @@ def test_three_kills_in_a_row_and_a_run_that_completes(tmp_path: Path) -> None:
 
 
 def test_kills_are_spread_over_all() -> None:
-    """Ways, homes and phases, each with several."""
+    """Each way, on each home, in each phase; each at another moment."""
     found = kills.moments(30, 1)
-    assert {each[0] for each in found} == set(WAYS)
-    for phase in PHASES:
-        homes = [home for _, home, aimed, _ in found if aimed == phase]
-        assert len(homes) == 6
-        assert set(homes) == {"empty", "older"}
+    every = itertools.product(WAYS, ("empty", "older"), PHASES)
+    assert {each[:3] for each in found} == set(every)
+    assert len({each[3] for each in found}) == 30

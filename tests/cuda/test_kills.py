@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(shutil.which("g++") is None, reason="install g++"),
 ]
-MOMENTS = (("download", 0.5), ("assemble", 0.3), ("publish", 0.2))
+MOMENTS = (("download", 0.5), ("unpack", 0.5), ("publish", 0.2))
 
 
 def test_three_kills_in_a_row_and_a_run_that_completes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from colabmagic import cuda
-from colabmagic.cuda.errors import ChecksumError
+from colabmagic.cuda.errors import ChecksumError, NoHostCompilerError
 from colabmagic.cuda.machine.facts import Compiler
 from colabmagic.cuda.machine.probe import probe_machine
 from colabmagic.cuda.planning.plan import Options
@@ -104,3 +104,17 @@ def test_wrong_bytes_leave_nothing(nvidia: FileServer, tmp_path: Path) -> None:
         cuda.install(plan_of(nvidia, tmp_path, "11.1", "redist"))
     left = [path.name for path in (tmp_path / "home" / "cuda").iterdir()]
     assert not [name for name in left if name.startswith((".staging", "11"))]
+
+
+def test_the_compiler_goes_between_plan_and_installation(
+    nvidia: FileServer, tmp_path: Path
+) -> None:
+    """A real nvcc says so; nothing is left, and the cell is planned anew."""
+    plan = plan_of(nvidia, tmp_path, "9.2", "runfile")
+    gone = tmp_path / "gcc" / "g++-7"
+    gone.rename(tmp_path / "gcc" / "moved")
+    with pytest.raises(NoHostCompilerError) as caught:
+        cuda.install(plan)
+    assert "g++-7" in str(caught.value)
+    left = [path.name for path in (tmp_path / "home" / "cuda").iterdir()]
+    assert not [name for name in left if name.startswith((".staging", "9"))]

@@ -167,6 +167,9 @@ class _State:
             "APT::Update::Error-Mode": "any",
             "Acquire::Languages": "none",
             "Acquire::ForceHash": "SHA256",
+            "Acquire::AllowInsecureRepositories": "false",  # whatever this machine does
+            "Acquire::AllowWeakRepositories": "false",
+            "Acquire::AllowDowngradeToInsecureRepositories": "false",
             "Acquire::Retries": "3",
             "Acquire::http::Timeout": "20",
             "Acquire::https::Timeout": "20",
@@ -257,6 +260,13 @@ def _failure(outcome: CommandOutcome, what: str) -> CudaError:
             f"{what} did not come in time",
             seen=f"apt-get did not end in {outcome.elapsed_s:.0f} s",
             hint="run the cell again, or name another source: --mirror URL",
+        )
+    if "is expired" in text or "is not valid yet" in text:
+        return ChecksumError(
+            "the list of packages is not of today: it is too old, or this clock is wrong",
+            seen=seen,
+            hint="!date   and set the clock if it is wrong\n"
+            "or name another source: --mirror URL",
         )
     if any(word in text for word in _UNSIGNED):
         return ChecksumError(

@@ -147,7 +147,12 @@ class Unpack(InFolder):
         return (f"unpack each {self.format} into the staging folder{only}",)
 
     def do(self, work: Work) -> None:
-        """Unpack; the files in the cache stay as they are."""
+        """Unpack; the files in the cache stay as they are.
+
+        But for a runfile that is no whole archive: its bytes may have changed on the
+        way, and the server would say for ever that it has no newer one.
+        """
+        from colabmagic.cuda.errors import ChecksumError  # noqa: PLC0415 (lazy)
         from colabmagic.cuda.unpacking.unpack import unpack  # noqa: PLC0415 (lazy)
 
         target = work.staging / "parts" / self.format
@@ -168,6 +173,12 @@ class Unpack(InFolder):
                     skip=self.skip,
                 )
                 work.progress.advance()
+        except ChecksumError:
+            if (
+                self.format == "runfile"
+            ):  # nobody announced its hash: it is fetched anew
+                path.unlink(missing_ok=True)
+            raise
         finally:
             work.progress.finish()
 

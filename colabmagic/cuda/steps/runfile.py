@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from colabmagic.cuda.fetching.address import name_of, shown
 from colabmagic.cuda.steps.fetch import InFolder, fetch_into
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from colabmagic.cuda.steps.base import Work
 
@@ -34,6 +34,10 @@ class FetchRunfile(InFolder):
     def lines(self) -> Sequence[str]:
         """Return what a person sees."""
         return (f"download {shown(self.url)}",)
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """Return plain data, without a login in the address."""
+        return {**InFolder.to_dict(self), "url": shown(self.url)}
 
     def do(self, work: Work) -> None:
         """Fetch it; `Work.files` has its path under its name, which ends in ``.run``."""

@@ -141,12 +141,7 @@ def check_cubin(scene: Scene) -> tuple[Result, int | None]:
     """
     target = choose_target(known_targets(scene), scene.capability)
     if target is None:
-        assert scene.capability is not None
-        gpu = dotted(scene.capability)
-        why = f"This toolkit makes no code for this GPU (compute capability {gpu})."
-        fix = "%cuda_install auto chooses a toolkit for this GPU"
-        seen = f"sm_{scene.capability} is not among nvcc --list-gpu-code"
-        return failed(why, code="E06", seen=seen, fix=fix), None
+        return _no_target(scene), None
     made = scene.scratch / "probe.cubin"
     arch = f"-arch=sm_{target}"
     source = str(program("cubin.cu"))
@@ -163,3 +158,19 @@ def check_cubin(scene: Scene) -> tuple[Result, int | None]:
         return failed(why, seen=f"sm_{found} in the cubin", fix=REINSTALL), target
     whose = "this GPU" if scene.capability is not None else "a common GPU"
     return passed(f"Code for sm_{target} ({whose})."), target
+
+
+def _no_target(scene: Scene) -> Result:
+    """Return why there is nothing to compile for."""
+    if scene.capability is not None:
+        gpu = dotted(scene.capability)
+        why = f"This toolkit makes no code for this GPU (compute capability {gpu})."
+        fix = "%cuda_install auto chooses a toolkit for this GPU"
+        seen = f"sm_{scene.capability} is not among nvcc --list-gpu-code"
+        return failed(why, code="E06", seen=seen, fix=fix)
+    ask: Callable[..., CommandOutcome] = scene.run
+    told = ask([scene.nvcc, "--help"], timeout_s=ASK_S, env=scene.environment())
+    if not told.ok:
+        return program_failed(scene, told, "nvcc")
+    why = "nvcc names no GPU that it makes code for."
+    return failed(why, seen="no sm_ in nvcc --help", fix=REINSTALL)

@@ -47,3 +47,25 @@ def test_an_announced_hash_is_checked(tmp_path: Path) -> None:
     make_runfile(tmp_path / "served" / "a.run", "10.2.89", tiny_trees(tmp_path / "t"))
     with FileServer(tmp_path / "served") as server, pytest.raises(ChecksumError):
         FetchRunfile(url=f"{server.url}/a.run", sha256="0" * 64).do(make_work(tmp_path))
+
+
+def test_a_login_is_not_shown() -> None:
+    """Neither in a plan's lines nor in its plain data."""
+    step = FetchRunfile(url="https://me:s3cret@host/a.run")
+    assert "s3cret" not in f"{step.lines()} {step.to_dict()}"
+
+
+def test_bytes_that_changed_on_the_way_are_fetched_anew(tmp_path: Path) -> None:
+    """Nobody announces its hash, and the server has no newer one: it is thrown away."""
+    (tmp_path / "served").mkdir()
+    make_runfile(tmp_path / "served" / "a.run", "10.2.89", tiny_trees(tmp_path / "t"))
+    with FileServer(tmp_path / "served") as server:
+        server.fail("corrupt")
+        step = FetchRunfile(url=f"{server.url}/a.run")
+        work = make_work(tmp_path)
+        step.do(work)
+        with pytest.raises(ChecksumError, match="no whole archive"):
+            Unpack(format="runfile").do(work)
+        step.do(work)
+        Unpack(format="runfile").do(work)
+    assert "bin/nvcc" in parts_of(work, "runfile")

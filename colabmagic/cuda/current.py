@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colabmagic.cuda.errors import NotInstalledError
+from colabmagic.cuda.machine.toolkits import behind_script
 from colabmagic.cuda.store.inventory import Installed, find, installed, read_card
 from colabmagic.cuda.switching import environment
 from colabmagic.report.text import clean
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from colabmagic.cuda.store.layout import Home
 
 
-def found(home: Home, version: str) -> Installed:
+def found(home: Home, version: str, *, hint: str = "") -> Installed:
     """Return a toolkit of ours.
 
     Parameters
@@ -26,6 +27,8 @@ def found(home: Home, version: str) -> Installed:
         Our folder.
     version
         "12.4", "12.4.1", "12".
+    hint
+        What to type where it is not here; left out: what installs it.
 
     Raises
     ------
@@ -38,7 +41,7 @@ def found(home: Home, version: str) -> Installed:
         raise NotInstalledError(
             f"CUDA {clean(version)} is not installed",
             seen=f"in our folder: {here}",
-            hint=f"%cuda_install {clean(version)}",
+            hint=hint or f"%cuda_install {clean(version)}",
         )
     return toolkit
 
@@ -61,7 +64,7 @@ def in_use(home: Home) -> tuple[Path, str | None, dict[str, str]]:
     if root is None and os.environ.get("CUDA_HOME"):
         root = Path(os.environ["CUDA_HOME"])
     if root is None and nvcc is not None:
-        root = Path(nvcc).resolve().parent.parent
+        root = behind_script(Path(nvcc).resolve()).resolve().parent.parent
     if root is None:
         newest = next(iter(installed(home)), None)
         if newest is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.cuda.report import METHODS, finding, typed
@@ -47,7 +48,7 @@ def outcome_view(outcome: Outcome) -> Report:
     if plan.is_reuse:  # else the plan has just been shown
         warnings = tuple(each for each in plan.warnings if each.code != _NO_DRIVER)
     if outcome.is_reused:
-        version = (ladder.build if ladder is not None else None) or version
+        version = _name_of_ours(outcome) or (ladder and ladder.build) or version
     return Report(
         title=f"CUDA {version}",
         verdict="is here already" if outcome.is_reused else "is installed",
@@ -61,6 +62,13 @@ def outcome_view(outcome: Outcome) -> Report:
         listings=(_next(*_use_it(outcome)),),
         fields=(Field(label="CUDA_HOME", value=str(outcome.root)),),
     )
+
+
+def _name_of_ours(outcome: Outcome) -> str | None:
+    """Return the release of a toolkit of ours; another's is known by its build only."""
+    here = (each for each in outcome.plan.facts.toolkits if each.origin == "ours")
+    root = str(outcome.root)
+    return next((Path(root).name for each in here if each.root == root), None)
 
 
 def _what_it_took(outcome: Outcome) -> str:
@@ -82,7 +90,7 @@ def _use_it(outcome: Outcome) -> Iterable[str]:
     """Yield what can be typed now: builds by pip and torch see it too."""
     yield "!nvcc --version"
     plan = outcome.plan
-    if plan.release is not None and not outcome.is_reused:
+    if not outcome.is_reused or plan.outside:
         yield "%cuda_install --rollback"
 
 

@@ -159,19 +159,29 @@ def _outside(plan: Plan) -> tuple[Finding, ...]:
     """Return what changes outside of our folder, and which compiler is taken."""
     if not plan.can_run:
         return ()
-    changed = "; ".join(plan.outside) or "nothing"
-    titles = [f"Outside of our folder changes: {changed}."]
+    changed = "; ".join(plan.outside)
+    titles = ["Nothing outside our folder changes."]
+    if changed:
+        titles = [f"This changes outside our folder: {changed}."]
     compiler = plan.compiler
     if compiler is not None and compiler.bring is not None:
         titles.append(
             f"g++ {compiler.bring} is put beside it ({compiler.archive or 'unpacked'}): "
-            "the ones here are too new, or there is none."
+            f"{_why_another(plan)}."
         )
     elif compiler is not None and compiler.here is not None:
         titles.append(f"Its host compiler is {compiler.here.path}.")
     return tuple(
         Finding(code=NOTE, severity=Severity.INFO, title=each) for each in titles
     )
+
+
+def _why_another(plan: Plan) -> str:
+    """Return why none of the compilers here is taken."""
+    here = [each.version[0] for each in plan.facts.compilers if each.kind == "gcc"]
+    if not here:
+        return "there is none here"
+    return f"this CUDA does not take g++ {max(here)}, which is here"
 
 
 def _what_runs(plan: Plan) -> tuple[Listing, ...]:

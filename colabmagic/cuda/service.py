@@ -119,7 +119,7 @@ def install(
     store = _store(plan.options, progress=progress, run=run, session=session)
     try:
         work = store.carry_out(
-            f"{'use' if plan.is_reuse else 'install'} CUDA {plan.release.version}",
+            _what(plan),
             plan.steps,
             details=lambda work: {
                 "name": plan.release.version if plan.release else "",
@@ -312,7 +312,7 @@ def uninstall(version: str, *, progress: Progress = SILENT) -> Done:
     NotInstalledError
         It is not in our folder.
     """
-    toolkit = found(_home(), version)
+    toolkit = found(_home(), version, hint="%cuda_install --list")
     progress.start(f"removing {toolkit.name}")
     try:
         _store(Options(), progress=progress).carry_out(
@@ -331,6 +331,16 @@ def uninstall(version: str, *, progress: Progress = SILENT) -> Done:
         "the cache",
         typed=(f"%cuda_install {toolkit.name}",),
     )
+
+
+def _what(plan: Plan) -> str:
+    """Return what is done in a few words, as ``--rollback`` tells it later."""
+    assert plan.release is not None
+    toolkit = f"CUDA {plan.release.version}"
+    if plan.is_reuse:
+        return f"use {toolkit}"
+    is_here = plan.chosen is not None and plan.chosen.method == "reuse"
+    return f"install packages for {toolkit}" if is_here else f"install {toolkit}"
 
 
 def _home() -> Home:

@@ -64,6 +64,9 @@ def test_what_is_in_use(
     nvcc.write_text("#!/bin/sh\n")
     nvcc.chmod(0o755)
     assert in_use(home) == (tmp_path / "other", None, {})
+    real = tmp_path / "real" / "bin" / "nvcc"
+    nvcc.write_text(f'#!/bin/sh\nexec {real} "$@"\n')  # as images and Debian have it
+    assert in_use(home) == (tmp_path / "real", None, {})
     monkeypatch.setenv("CUDA_HOME", str(home.toolkits / "12.9.2"))
     assert in_use(home)[1] == "12.9.88"
 

@@ -126,6 +126,13 @@ def test_one_that_was_here() -> None:
     ]
 
 
+def test_packages_beside_one_that_was_here() -> None:
+    """They can be taken back, so that is told."""
+    plan = make_plan("12.8", "numpy", load("colab_t4"))
+    made = Outcome(plan=plan, root=Path("/usr/local/cuda-12.8"), ladder=None)
+    assert "      %cuda_install --rollback\n" in made.text
+
+
 def test_on_a_gpu() -> None:
     """The headline says how far the proof goes."""
     proven = ladder(rung("cubin"), rung("run"), rung("gpu", why="Right."), rung("ptx"))

@@ -75,12 +75,16 @@ def test_what_is_brought_and_what_changes() -> None:
     """A g++ that comes along is told, and that pip changes this Python."""
     text = text_of("colab_t4", "12.4", "torch")
     assert (
-        "  Note    Outside of our folder changes: packages of this Python (pip).\n"
+        "  Note    This changes outside our folder: packages of this Python (pip).\n"
         in text
     )
     assert f"      {INSTALL} --no-input" in text
     text = text_of("debian12_cpu", "11.1")
-    assert "  Note    g++ 10 is put beside it (Debian 11): the ones here" in text
+    assert (
+        "g++ 10 is put beside it (Debian 11): this CUDA does not take g++ 12"
+    ) in " ".join(text.split())
+    text = text_of("no_compiler_slim", "13.0")
+    assert "g++ 12 is put beside it (Debian 12): there is none here." in text
     assert (
         "      # apt-get update" in text
     )  # in a state of its own: nothing to be copied

@@ -21,6 +21,7 @@ from colabmagic.cuda.errors import (
     NotInstalledError,
     VerifyFailedError,
 )
+from colabmagic.cuda.machine.facts import Toolkit
 from colabmagic.cuda.planning.plan import Candidate, Options, Plan, Problem
 from colabmagic.cuda.steps.activate import Activate
 from colabmagic.cuda.steps.command import Command
@@ -161,6 +162,30 @@ def test_a_toolkit_that_is_used_again_is_no_change(home: Home) -> None:
     assert not (home.toolkits / "13.0.3").exists()
 
 
+def test_packages_for_a_toolkit_that_was_here(home: Home) -> None:
+    """What is taken back is the packages: the toolkit stays, and is told by its name."""
+    cuda.install(plan_of("13.0"))
+    facts = replace(
+        FACTS,
+        toolkits=(
+            Toolkit(root=str(home.toolkits / "13.0.3"), build="13.0.88", origin="ours"),
+        ),
+    )
+    plan = cuda.plan("13.0", "numpy", facts=facts)
+    assert plan.chosen is not None
+    step = Activate(root=str(home.toolkits / "13.0.3"))
+    plan = replace(
+        plan,
+        chosen=replace(plan.chosen, steps=(step,)),
+        packages=replace(plan.packages, steps=(Fill(text="a"),)),
+    )
+    outcome = cuda.install(plan)
+    assert outcome.text.startswith("CUDA 13.0.3: is here already")
+    done = service.rollback()
+    assert done.verdict == "taken back: install packages for CUDA 13.0.3"
+    assert (home.toolkits / "13.0.3").exists()
+
+
 def test_uninstall(home: Home) -> None:
     """It is gone, also from the environment, and cannot be taken back."""
     cuda.install(plan_of("13.0"))
@@ -177,15 +202,21 @@ def test_uninstall(home: Home) -> None:
     )
 
 
-@pytest.mark.parametrize("act", [service.use, service.uninstall, service.verify])
-def test_what_is_not_here(act: Any) -> None:  # noqa: ANN401
-    """It is named, with what is here, and with what brings it."""
+@pytest.mark.parametrize(
+    ("act", "hint"),
+    [
+        (service.use, "%cuda_install 12.4"),
+        (service.verify, "%cuda_install 12.4"),
+        (service.uninstall, "%cuda_install --list"),
+    ],
+)
+def test_what_is_not_here(act: Any, hint: str) -> None:  # noqa: ANN401
+    """It is named, with what is here; who wants it gone is not told to install it."""
     cuda.install(plan_of("13.0"))
     with pytest.raises(NotInstalledError) as caught:
         act("12.4")
     assert str(caught.value) == (
-        "CUDA 12.4 is not installed | seen: in our folder: 13.0.3 | "
-        "try: %cuda_install 12.4"
+        f"CUDA 12.4 is not installed | seen: in our folder: 13.0.3 | try: {hint}"
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.cuda.fetching.lock import age_s, try_open_locked
+from colabmagic.cuda.fetching.trouble import unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,9 +167,16 @@ class Cache:
             As for `note`; only its hash is kept.
         value
             Plain data.
+
+        Raises
+        ------
+        CudaError
+            The cache's folder cannot be written.
         """
-        path = self._note_path(key)
-        write_whole(path, json.dumps(value))
+        try:
+            write_whole(self._note_path(key), json.dumps(value))
+        except OSError as error:
+            raise unwritable(self.root, error) from None
 
     def _note_path(self, key: str) -> Path:
         """Return where a note lies."""

@@ -30,6 +30,7 @@ _TIMEOUT_S: Final = 300.0
 _LOGIN: Final = re.compile(r"https?://([^\s/@'\"]+)@([^\s/'\"]+)")
 _SETTING: Final = re.compile(r"^(\S+)\.(cert|proxy)='(.+)'$", re.MULTILINE)
 _ENVIRONMENT: Final = ":env:"
+_FINDER: Final = "colabmagic.cuda.fetching.pip_finder"
 _NO_VERSION: Final = "No matching distribution found"
 _NOTHING: Final = "(from versions: none)"
 _NO_NETWORK: Final = (
@@ -48,8 +49,7 @@ def finder_argv(requirements: Sequence[str]) -> list[str]:
     requirements
         As pip takes them.
     """
-    program = Path(__file__).with_name("pip_finder.py")
-    return [sys.executable, str(program), *requirements]
+    return [sys.executable, "-m", _FINDER, *requirements]
 
 
 def pip_argv(requirements: Sequence[str], report: str) -> list[str]:

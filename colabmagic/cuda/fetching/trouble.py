@@ -38,10 +38,11 @@ def unreachable(name: str, url: str, seen: str) -> SourceUnreachableError:
     seen
         What it did instead, in words.
     """
+    hint = f"{AGAIN}\nor name another source: --mirror URL"
+    if "the proxy" in seen:
+        hint = f"see to the proxy: %env HTTPS_PROXY shows it\nthen {AGAIN}"
     return SourceUnreachableError(
-        f"{clean(name)} did not come",
-        seen=f"{shown(url)}: {scrub(seen)}",
-        hint=f"{AGAIN}\nor name another source: --mirror URL",
+        f"{clean(name)} did not come", seen=f"{shown(url)}: {scrub(seen)}", hint=hint
     )
 
 

@@ -44,6 +44,8 @@ class Toolkit:
         Whether ``bin/nvcc`` and the compilers behind it exist.
     variables
         What it wants in the environment, by pairs; of ours alone.
+    parts
+        Libraries whose headers are in it, as ``--with`` calls them.
     """
 
     root: str
@@ -51,6 +53,7 @@ class Toolkit:
     origin: str
     has_compiler: bool = True
     variables: tuple[tuple[str, str], ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def minor(self) -> str | None:

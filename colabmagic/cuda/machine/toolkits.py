@@ -28,6 +28,21 @@ _SAYS: Final = re.compile(r"release \d+\.\d+, V(\d+\.\d+\.\d+)")
 _IN_SCRIPT: Final = re.compile(rb"(/[\w./+-]+/nvcc)\b")
 _IN_TEXT: Final = re.compile(r"CUDA Version (\d+\.\d+\.\d+)")
 _IN_HEADER: Final = re.compile(r"#define\s+CUDART_VERSION\s+(\d{4,6})")
+# Of each library of ``--with``, a header that it is compiled with.
+HEADERS: Final = {
+    "cublas": "cublas_v2.h",
+    "cufft": "cufft.h",
+    "curand": "curand.h",
+    "cusolver": "cusolverDn.h",
+    "cusparse": "cusparse.h",
+    "npp": "npp.h",
+    "nvjpeg": "nvjpeg.h",
+    "nvrtc": "nvrtc.h",
+    "cupti": "cupti.h",
+    "nvtx": "nvtx3/nvToolsExt.h",
+    "cudnn": "cudnn.h",
+    "nccl": "nccl.h",
+}
 _HEADER_BYTES: Final = 1 << 16
 _SCRIPT_BYTES: Final = 1 << 12
 _ASK_S: Final = 2.0
@@ -91,7 +106,7 @@ def _by_variables(env: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
             yield Path(env[variable]), "path"
     nvcc = shutil.which("nvcc", path=env.get("PATH", ""))
     if nvcc:
-        yield _behind_script(Path(nvcc)).parent.parent, "path"
+        yield behind_script(Path(nvcc)).parent.parent, "path"
 
 
 def _sorted_names(folder: Path) -> list[str]:
@@ -121,6 +136,7 @@ def _look(
             origin=origin,
             has_compiler=_has_compiler(root),
             variables=_variables(root) if origin == "ours" else (),
+            parts=tuple(name for name in HEADERS if _has_header(root, name)),
         )
     if origin != "wheels":
         return None  # such as /usr/local/cuda with libraries only
@@ -152,7 +168,7 @@ def _build(nvcc: Path, run: Callable[..., CommandOutcome]) -> str | Unknown:
     """Return the build, as ``12.8.93``: from files, else from nvcc itself."""
     root = nvcc.parent.parent
     try:
-        program = _behind_script(nvcc.resolve(strict=True))
+        program = behind_script(nvcc.resolve(strict=True))
         seen = program.stat()
     except OSError as error:
         return Unknown(error.strerror or "it cannot be read")
@@ -165,8 +181,20 @@ def _build(nvcc: Path, run: Callable[..., CommandOutcome]) -> str | Unknown:
     )
 
 
-def _behind_script(program: Path) -> Path:
-    """Return the program that a small script starts (Debian), or what was given."""
+def _has_header(root: Path, name: str) -> bool:
+    """Tell whether a library of ``--with`` can be compiled with."""
+    folders = (root / "include", root / "extras/CUPTI/include")
+    return any((folder / HEADERS[name]).is_file() for folder in folders)
+
+
+def behind_script(program: Path) -> Path:
+    """Return the program that a small script starts (Debian), or what was given.
+
+    Parameters
+    ----------
+    program
+        Of the name ``nvcc``.
+    """
     try:
         with program.open("rb") as file:
             start = file.read(_SCRIPT_BYTES)

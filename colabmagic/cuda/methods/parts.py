@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.cuda.planning.plan import Problem
@@ -147,11 +148,12 @@ def unknown_parts(names: Iterable[str]) -> Problem | None:
     unknown = [name for name in names if name not in PARTS]
     if not unknown:
         return None
+    meant = get_close_matches(unknown[0], PARTS, n=1) or sorted(PARTS)[:3]
     return Problem(
         code="E21",
         what=f"--with does not know {', '.join(unknown)}",
         seen=f"it knows {', '.join(sorted(PARTS))}",
-        fix=(f"--with {','.join(sorted(PARTS)[:3])}   or leave it out",),
+        fix=(f"--with {','.join(meant)}   or leave it out",),
     )
 
 

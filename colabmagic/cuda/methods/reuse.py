@@ -52,7 +52,11 @@ def candidate(
             f"CUDA {release.minor} is in {complete[0].root}, but no g++ here suits it",
             "E04",
         )
-    found = min(usable, key=lambda each: (_ORDER.index(each.origin), each.root))
+    whole = [each for each in usable if set(options.parts) <= set(each.parts)]
+    if not whole:
+        lacking = [name for name in options.parts if name not in usable[0].parts]
+        return refuse(METHOD, f"{usable[0].root} has no {', '.join(lacking)}", "E23")
+    found = min(whole, key=lambda each: (_ORDER.index(each.origin), each.root))
     if found.origin == "wheels":
         # The layout of wheels has no lib64 and no plain lib*.so, so linking fails.
         return refuse(

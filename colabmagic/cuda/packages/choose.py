@@ -204,6 +204,12 @@ def _choose(question: _Question) -> Choice:
     return Choice(build=build, warnings=_warnings(build, question))
 
 
+def _cell(cuda: str, question: _Question) -> str:
+    """Return the same wishes as a cell for another CUDA."""
+    lines = [f"{name}{question.wanted.get(name, '')}" for name in question.names]
+    return "\n".join((f"%%cuda_install {cuda}", *lines))
+
+
 def _warnings(build: Build, question: _Question) -> tuple[Problem, ...]:
     """Return what is to be known about a build that goes."""
     found = []
@@ -214,7 +220,7 @@ def _warnings(build: Build, question: _Question) -> tuple[Problem, ...]:
                 what=f"there is no fitting PyTorch for CUDA {question.cuda}: "
                 f"{build.version} is built with {build.cuda}",
                 seen="the same major version: extensions build, and PyTorch warns",
-                fix=(f"%cuda_install {build.cuda}",),
+                fix=(_cell(build.cuda, question),),
             )
         )
     if build.basis in {"inferred", "memory"}:

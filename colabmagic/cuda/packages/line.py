@@ -200,6 +200,11 @@ def _why_not(text: str, error: str) -> NoRequirement:
     words = text.split()
     if re.search(r"(?<![=<>!~])=(?![=])", text) and "==" not in text:
         return NoRequirement("a version is pinned by ==", text.replace("=", "=="))
+    if words[0] in {"import", "from"} and len(words) > 1:
+        package = words[1].partition(".")[0].strip(",")
+        return NoRequirement(
+            "Python code goes into the next cell; a line here names a package", package
+        )
     if "," in text and not re.search(r"[<>=~!]", text):
         parts = [part.strip() for part in text.split(",") if part.strip()]
         return NoRequirement("one requirement a line", *parts)

@@ -128,7 +128,7 @@ def _gpus(release: Release, facts: MachineFacts) -> Iterator[Problem]:
                 code="E06",
                 what=f"nvcc {release.minor} does not know {gpu.name}, sm_{own}",
                 seen=f"code for sm_{code} runs on it",
-                fix=(f"nvcc -arch=sm_{code}",),
+                fix=(f"!nvcc -arch=sm_{code} YOUR_FILE.cu",),
             )
 
 
@@ -148,7 +148,10 @@ def _ptx(release: Release, facts: MachineFacts) -> Iterator[Problem]:
         code="E15",
         what=f"the driver does not compile PTX of CUDA {release.minor}",
         seen=f"driver {facts.driver} knows PTX up to CUDA {newest[0]}.{newest[1]}",
-        fix=(f"nvcc -arch=sm_{codes[0]}   so that no PTX is needed",) if codes else (),
+        fix=tuple(
+            f"!nvcc -arch=sm_{code} YOUR_FILE.cu   so that no PTX is needed"
+            for code in codes[:1]
+        ),
     )
 
 

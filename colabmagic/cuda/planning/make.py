@@ -106,10 +106,11 @@ def _without_release(
             options=options,
             problems=(limit,),
         )
-    fix = _that_works(tuple(error.hint.splitlines()), wanted, facts)
+    fix, why = _that_works(tuple(error.hint.splitlines()), wanted, facts)
+    seen = "; ".join(part for part in (error.seen, why) if part)
     if error.code == "E14" and facts.driver is None and facts.host == "colab":
         fix = (f"{GPU_RUNTIME}   brings the other PyTorch", *fix)
-    problem = Problem(code=error.code, what=error.what, seen=error.seen or "", fix=fix)
+    problem = Problem(code=error.code, what=error.what, seen=seen, fix=fix)
     return Plan(
         wanted=wanted,
         release=None,
@@ -121,15 +122,21 @@ def _without_release(
 
 def _that_works(
     fix: tuple[str, ...], wanted: str, facts: MachineFacts
-) -> tuple[str, ...]:
-    """Return a fix whose command works on this machine, or what mends that first."""
+) -> tuple[tuple[str, ...], str]:
+    """Return a fix whose command works on this machine, or what mends that first.
+
+    With it comes why the nearest version is not the one that is offered.
+    """
     if not fix or not fix[0].startswith("%cuda_install "):
-        return fix
+        return fix, ""
     version = fix[0].split()[1]
     if version == wanted:
-        return fix
+        return fix, ""
     plan = make_plan(version, "", facts)
-    return fix if plan.can_run or not plan.problems else plan.problems[0].fix
+    if plan.can_run or not plan.problems:
+        return fix, ""
+    first = plan.problems[0]
+    return first.fix, f"{version} cannot be had here: {first.what}"
 
 
 def _plan(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from colabmagic.cuda.fetching.address import shown
 from colabmagic.report.size import in_words
@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from colabmagic.cuda.steps.base import Step, Work
+
+_WHAT: Final = {  # formats, in words
+    "wheels": "the wheels",
+    "redist": "the archives",
+    "deb": "the packages",
+    "runfile": "the installer",
+}
 
 
 class InFolder:
@@ -144,7 +151,8 @@ class Unpack(InFolder):
     def lines(self) -> Sequence[str]:
         """Return what a person sees."""
         only = f", only {' '.join(self.only)}" if self.only else ""
-        return (f"unpack each {self.format} into the staging folder{only}",)
+        what = _WHAT.get(self.format, "what came")
+        return (f"unpack {what} into the staging folder{only}",)
 
     def do(self, work: Work) -> None:
         """Unpack; the files in the cache stay as they are.

@@ -300,7 +300,7 @@ def check_ptx(scene: Scene, target: int) -> Result:
             f"The driver (CUDA {has}) does not compile the PTX of this toolkit.",
             code="E15",
             seen=f"{code} {name}",
-            fix=f"nvcc -arch=sm_{target} (no PTX), or %cuda_install {has}",
+            fix=f"!nvcc -arch=sm_{target} YOUR_FILE.cu (no PTX), or %cuda_install {has}",
         )
     why = f"A program of PTX fails: {name}."
     return failed(why, seen=f"{code} {name}", fix="%gpu_check --deep tells more")

@@ -8,6 +8,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
+from colabmagic.cuda.errors import CudaError
 from colabmagic.cuda.fetching.cache import Cache, write_whole
 from colabmagic.cuda.fetching.lock import open_locked
 
@@ -104,3 +107,12 @@ def test_a_small_file_is_written_as_a_whole(tmp_path: Path) -> None:
     write_whole(tmp_path / "a" / "b", "two")
     assert (tmp_path / "a" / "b").read_text("utf-8") == "two"
     assert len(list((tmp_path / "a").iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+    """It is the cache that is named, with another one to be typed."""
+    (tmp_path / "file").touch()
+    with pytest.raises(CudaError) as caught:
+        Cache(tmp_path / "file").write_note("key", {})
+    assert str(tmp_path / "file") in str(caught.value.seen)
+    assert "--cache DIR" in caught.value.hint

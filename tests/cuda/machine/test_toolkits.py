@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.cuda.machine.toolkits import find_toolkits
+from colabmagic.cuda.machine.toolkits import HEADERS, find_toolkits
+from colabmagic.cuda.methods.parts import PARTS
 from colabmagic.cuda.store.layout import Home
 from colabmagic.report.model import Unknown
 from tests.cuda.machine.tree import Programs, nvcc, program, toolkit
@@ -203,3 +204,13 @@ def test_an_empty_nvcc(tmp_path: Path) -> None:
     (root / "bin/nvcc").write_bytes(b"")
     (found,) = find(tmp_path, programs=Programs())
     assert isinstance(found.build, Unknown)
+
+
+def test_libraries_are_known_by_their_headers(tmp_path: Path) -> None:
+    """Each that ``--with`` knows; CUPTI's lie in a folder of their own."""
+    assert set(HEADERS) == set(PARTS)
+    root = toolkit(tmp_path / "usr/local/cuda-12.4")
+    for path in ("include/cudnn.h", "extras/CUPTI/include/cupti.h"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    assert set(find(tmp_path)[0].parts) == {"cudnn", "cupti"}

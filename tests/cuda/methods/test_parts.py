@@ -17,6 +17,9 @@ def test_unknown() -> None:
     assert problem is not None
     assert problem.code == "E21"
     assert all(name in problem.seen for name in PARTS)
+    near = unknown_parts(["cudn"])
+    assert near is not None
+    assert near.fix == ("--with cudnn   or leave it out",)
     assert unknown_parts(PARTS) is None
     assert unknown_parts([]) is None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from colabmagic.cuda.machine.facts import Toolkit
 from colabmagic.cuda.planning.plan import Options
 from colabmagic.report.model import Unknown
@@ -70,3 +72,15 @@ def test_no_host_compiler_for_it() -> None:
     made = judge("reuse", "colab_t4", "11.1", toolkits=(old,))
     assert made.problem is not None
     assert made.problem.code == "E04"
+
+
+def test_libraries_that_it_has_not() -> None:
+    """What ``--with`` asks for must be in it; if nothing has it, that is told."""
+    bare = replace(SYSTEM, root="/usr/local/cuda-12.4")
+    full = replace(SYSTEM, root="/opt/cuda-12.4", origin="path", parts=("cudnn",))
+    wish = Options(parts=("cudnn",))
+    made = judge("reuse", "colab_t4", "12.4", wish, toolkits=(bare, full))
+    assert fields(made, "activate")["root"] == "/opt/cuda-12.4"
+    made = judge("reuse", "colab_t4", "12.4", wish, toolkits=(bare,))
+    assert not made.fits
+    assert made.why == "/usr/local/cuda-12.4 has no cudnn"

@@ -93,6 +93,16 @@ def test_options_behind_a_requirement_are_for_all() -> None:
         ),
         ("torch torchvision", "one requirement a line", ("torch", "torchvision")),
         ("torch, torchvision", "one requirement a line", ("torch", "torchvision")),
+        (
+            "import torch.nn as nn",
+            "Python code goes into the next cell; a line here names a package",
+            ("torch",),
+        ),
+        (
+            "from torch import nn",
+            "Python code goes into the next cell; a line here names a package",
+            ("torch",),
+        ),
         ("torch=1.10", "a version is pinned by ==", ("torch==1.10",)),
         (
             "--extra anything",

@@ -38,7 +38,7 @@ def test_ptx(wanted: str, *, is_told: bool) -> None:
     found = warnings(load("colab_2025_07"), wanted)
     assert ("E15" in found) is is_told
     if is_told:
-        assert found["E15"].fix[0].startswith("nvcc -arch=sm_75")
+        assert found["E15"].fix[0].startswith("!nvcc -arch=sm_75 YOUR_FILE.cu")
 
 
 def test_ptx_before_11() -> None:
@@ -49,7 +49,7 @@ def test_ptx_before_11() -> None:
 def test_older_code() -> None:
     """The architecture that works is named."""
     found = warnings(load("wsl_rtx4070"), "11.1")["E06"]
-    assert found.fix == ("nvcc -arch=sm_86",)
+    assert found.fix == ("!nvcc -arch=sm_86 YOUR_FILE.cu",)
 
 
 def test_a_second_gpu_without_code() -> None:

@@ -277,3 +277,27 @@ def test_machines_that_nobody_has_seen(  # noqa: PLR0913, PLR0917 (as hypothesis
     first = made.problems[0].fix[0]
     if first.startswith("%cuda_install "):
         assert make_plan(first.split()[1], "", facts).can_run
+
+
+def test_why_the_nearest_version_is_not_offered() -> None:
+    """What is offered instead comes with a reason."""
+    (problem,) = make_plan("9.9", "", load("debian12_cpu")).problems
+    assert problem.fix[0] == "%cuda_install 11.0"
+    assert problem.seen == (
+        "the last one of CUDA 9 is 9.2; 9.2 cannot be had here: the C++ compiler is newer "
+        "than CUDA 9.2 takes"
+    )
+    (problem,) = make_plan("9.9", "", load("colab_t4")).problems
+    assert (problem.fix, problem.seen) == (
+        ("%cuda_install 9.2",),
+        "the last one of CUDA 9 is 9.2",
+    )
+
+
+def test_another_minor_keeps_the_cells_packages() -> None:
+    """What is to be typed instead brings the same PyTorch."""
+    plan = make_plan("13.5", "torch\ntorchvision", load("debian12_cpu"))
+    found = next(each for each in plan.warnings if each.code == "E18")
+    first, *lines = found.fix[0].splitlines()
+    assert first.startswith("%%cuda_install 13.")
+    assert lines == ["torch", "torchvision"]

@@ -98,9 +98,9 @@ def test_a_private_index_is_used_with_its_login(
 def test_the_plan_shows_pips_command() -> None:
     """As it is run, but for the path of the interpreter."""
     first, _ = STEP.lines()
-    assert first.startswith("python /")
-    assert first.endswith(
-        "/pip_finder.py 'nvidia-cuda-nvcc==13.0.*' 'nvidia-nvvm==13.0.*'"
+    assert first == (
+        "python -m colabmagic.cuda.fetching.pip_finder "
+        "'nvidia-cuda-nvcc==13.0.*' 'nvidia-nvvm==13.0.*'"
     )
     assert json.loads(json.dumps(STEP.to_dict())) == {
         "kind": "fetch-wheels",

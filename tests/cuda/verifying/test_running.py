@@ -145,7 +145,10 @@ def test_ptx(tmp_path: Path, text: str, verdict: str, code: str) -> None:
         assert result.why == (
             "The driver (CUDA 12.4) does not compile the PTX of this toolkit."
         )
-        assert result.fix == "nvcc -arch=sm_75 (no PTX), or %cuda_install 12.4"
+        assert (
+            result.fix
+            == "!nvcc -arch=sm_75 YOUR_FILE.cu (no PTX), or %cuda_install 12.4"
+        )
 
 
 def test_versions() -> None:

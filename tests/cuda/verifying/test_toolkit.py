@@ -8,8 +8,14 @@ import pytest
 
 from colabmagic.cuda.rooting.manifest import write_manifest
 from colabmagic.cuda.verifying.ladder import FAILED, OK, SKIPPED
-from colabmagic.cuda.verifying.toolkit import build_of, check_files, same_build
-from colabmagic.host.command import CommandOutcome
+from colabmagic.cuda.verifying.scene import Scene
+from colabmagic.cuda.verifying.toolkit import (
+    build_of,
+    check_cubin,
+    check_files,
+    same_build,
+)
+from colabmagic.host.command import CommandOutcome, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,3 +65,14 @@ def test_files(tmp_path: Path) -> None:
     assert check_files(tmp_path, hashes=False).seen == (
         "file0 is gone; file1 is gone; file2 is gone, and 2 more"
     )
+
+
+def test_an_nvcc_that_names_no_gpu(tmp_path: Path) -> None:
+    """Without a GPU there is nothing to compile for: it fails, in words."""
+    nvcc = tmp_path / "bin" / "nvcc"
+    nvcc.parent.mkdir()
+    nvcc.write_text("#!/bin/sh\nexit 1\n", "utf-8")
+    nvcc.chmod(0o755)
+    result, target = check_cubin(Scene(root=tmp_path, scratch=tmp_path, run=run))
+    assert (result.verdict, target) == (FAILED, None)
+    assert result.why == "nvcc names no GPU that it makes code for."

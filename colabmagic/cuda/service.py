@@ -113,17 +113,17 @@ def install(
     CudaError
         It cannot be done (the plan's first problem), or it failed and was taken back.
     """
-    began = time.monotonic()
+    began, before = time.monotonic(), environment.active_root()
     _refuse(plan)
-    assert plan.release is not None
     store = _store(plan.options, progress=progress, run=run, session=session)
     try:
         work = store.carry_out(
-            _what(plan),
+            plan.deed,
             plan.steps,
             details=lambda work: {
                 "name": plan.release.version if plan.release else "",
                 "root": str(work.root),
+                "was_used": work.root is not None and work.root == before,
                 "transient": plan.is_reuse and not plan.outside,
             },
         )
@@ -285,8 +285,10 @@ def rollback(*, progress: Progress = SILENT) -> Done:
         )
     if used is not None and not used.exists():
         environment.deactivate()
-    elif used is not None and str(used) != change.details.get("root"):
-        card = read_card(used)  # another toolkit than that stays in use
+    elif used is not None and (
+        str(used) != change.details.get("root") or change.details.get("was_used")
+    ):
+        card = read_card(used)  # it was in use before that change, or since
         environment.activate(used, card.variables() if card is not None else {})
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(change.began))
     return Done(
@@ -331,16 +333,6 @@ def uninstall(version: str, *, progress: Progress = SILENT) -> Done:
         "the cache",
         typed=(f"%cuda_install {toolkit.name}",),
     )
-
-
-def _what(plan: Plan) -> str:
-    """Return what is done in a few words, as ``--rollback`` tells it later."""
-    assert plan.release is not None
-    toolkit = f"CUDA {plan.release.version}"
-    if plan.is_reuse:
-        return f"use {toolkit}"
-    is_here = plan.chosen is not None and plan.chosen.method == "reuse"
-    return f"install packages for {toolkit}" if is_here else f"install {toolkit}"
 
 
 def _home() -> Home:

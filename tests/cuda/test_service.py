@@ -184,6 +184,9 @@ def test_packages_for_a_toolkit_that_was_here(home: Home) -> None:
     done = service.rollback()
     assert done.verdict == "taken back: install packages for CUDA 13.0.3"
     assert (home.toolkits / "13.0.3").exists()
+    assert os.environ["CUDA_HOME"] == str(
+        home.toolkits / "13.0.3"
+    )  # as before the cell
 
 
 def test_uninstall(home: Home) -> None:

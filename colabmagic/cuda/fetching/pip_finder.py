@@ -6,7 +6,8 @@
 makes the same choice from the pages of the index. It is not public: where it has changed,
 this program fails, and the dry run is asked instead.
 
-It is run by ``python -m``, as a plan shows it. Where that Python does not find
+It is run by ``python -P -m``, as a plan shows it: with ``-P`` a ``json.py`` beside the
+notebook is not taken for Python's own. Where that Python does not find
 colabmagic (the kernel alone was told where it is), the dry run is asked instead, too.
 """
 

@@ -49,7 +49,7 @@ def finder_argv(requirements: Sequence[str]) -> list[str]:
     requirements
         As pip takes them.
     """
-    return [sys.executable, "-m", _FINDER, *requirements]
+    return [sys.executable, "-P", "-m", _FINDER, *requirements]
 
 
 def pip_argv(requirements: Sequence[str], report: str) -> list[str]:

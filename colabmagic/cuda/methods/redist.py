@@ -93,7 +93,7 @@ def candidate(
         compiler=compiler,
         download=download,
         disk=disk,
-        seconds=_SECONDS,
+        seconds=None if options.parts else _SECONDS,  # libraries: not measured
         bases=(release.basis("redistrib"), "read"),
     )
 

@@ -189,6 +189,15 @@ class Plan(Document):
         return is_here and self.packages is None
 
     @property
+    def deed(self) -> str:
+        """Return what is done in a few words, as ``--rollback`` tells it later."""
+        version = self.release.version if self.release is not None else self.wanted
+        is_here = self.chosen is not None and self.chosen.method == "reuse"
+        if is_here and self.packages is not None:
+            return f"install packages for CUDA {version}"
+        return f"{'use' if is_here else 'install'} CUDA {version}"
+
+    @property
     def rejected(self) -> tuple[Candidate, ...]:
         """Return the ways that are not taken."""
         return tuple(each for each in self.candidates if each is not self.chosen)

@@ -19,6 +19,8 @@ from colabmagic.host.command import run
 from tests.fakes.nvidia.wheels import make_index, make_wheel
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.fakes.nvidia.server import FileServer
 
 
@@ -119,3 +121,15 @@ def test_the_login_of_a_private_index_is_found(
     (private,) = as_pip_fetches(found, run=run)[0]
     assert private.url == found[0].url.replace("http://", "http://me:s3cret@")
     assert private.sha256 == found[0].sha256
+
+
+def test_files_beside_the_notebook_are_not_pips(
+    index: FileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The finder does not import them, so no wheel is downloaded by the dry run."""
+    for name in ("json", "html", "logging"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    (found,) = resolve(["nvidia-tiny==13.0.*"], run=run)
+    assert found.name == "nvidia_tiny-13.0.88-py3-none-any.whl"
+    assert not [path for path in index.sent if path.endswith(".whl")]

@@ -135,3 +135,10 @@ def test_two_disks() -> None:
     )
     assert made.problem is not None
     assert "the cache" in made.problem.what
+
+
+def test_with_libraries_no_time_is_promised() -> None:
+    """Hundreds of megabytes more take as long as the network wants."""
+    assert judge("wheels", "colab_t4", "13.0").seconds
+    wish = Options(parts=("cudnn",))
+    assert judge("wheels", "colab_t4", "13.0", wish).seconds is None

@@ -99,7 +99,7 @@ def test_the_plan_shows_pips_command() -> None:
     """As it is run, but for the path of the interpreter."""
     first, _ = STEP.lines()
     assert first == (
-        "python -m colabmagic.cuda.fetching.pip_finder "
+        "python -P -m colabmagic.cuda.fetching.pip_finder "
         "'nvidia-cuda-nvcc==13.0.*' 'nvidia-nvvm==13.0.*'"
     )
     assert json.loads(json.dumps(STEP.to_dict())) == {

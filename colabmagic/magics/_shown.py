@@ -62,12 +62,17 @@ def cell_number() -> int:
 
 
 def is_last_line(magic: str) -> bool:
-    """Tell whether the cell ends with the magic itself, or cannot be read."""
+    """Tell whether the cell ends with the magic itself, or cannot be read.
+
+    A cell magic has the whole cell: what stands below it is its body.
+    """
     shell = get_ipython()
     if shell is None or shell.history_manager is None:
         return True
     lines = shell.history_manager.input_hist_raw[-1].strip().splitlines()
-    return not lines or magic in lines[-1]
+    first = next((line for line in lines if not line.startswith("#")), "")
+    is_whole = first.startswith("%%") and magic in first
+    return not lines or is_whole or magic in lines[-1]
 
 
 def is_whole_terminal_cell(magic: str) -> bool:

@@ -250,3 +250,13 @@ def test_help_and_tab(machine: Kernel) -> None:
     assert "--uninstall" in page
     assert "13.0" in machine.complete("%cuda_install 13")[0]
     assert "--rollback" in machine.complete("%cuda_install --ro")[0]
+
+
+def test_quiet_above_lines_for_pip(machine: Kernel) -> None:
+    """Nothing is shown: what stands below the magic is its body, not another line."""
+    reply = machine.run("# a remark\n%%cuda_install --plan 12.7 -q\ntomlkit\n")
+    assert reply.status == "ok"
+    assert told(reply).strip() == ""
+    reply = machine.run("p = %cuda_install --plan 12.7 -q\np.can_run")
+    assert reply.status == "ok"
+    assert told(reply).strip() == "False"

@@ -40,7 +40,7 @@ def unreachable(name: str, url: str, seen: str) -> SourceUnreachableError:
     """
     hint = f"{AGAIN}\nor name another source: --mirror URL"
     if "the proxy" in seen:
-        hint = f"see to the proxy: %env HTTPS_PROXY shows it\nthen {AGAIN}"
+        hint = f"see to the proxy that HTTPS_PROXY names\nthen {AGAIN}"
     return SourceUnreachableError(
         f"{clean(name)} did not come", seen=f"{shown(url)}: {scrub(seen)}", hint=hint
     )

@@ -131,6 +131,16 @@ class Activity:
         NoProcessError
             There is none.
         """
+        if not isinstance(pid, int) or isinstance(pid, bool):
+            raise NoProcessError(
+                f"watch_pid takes the number of a process, not {type(pid).__name__}",
+                hint="p = subprocess.Popen(…); keepalive.watch_pid(p.pid)",
+            )
+        if pid == os.getpid():
+            raise NoProcessError(
+                "this is the process of the notebook itself, which always runs",
+                hint="%keepalive --while always",
+            )
         state = _state_of(pid)
         process = WatchedProcess(pid, None if state is None else state[1])
         if pid <= 0 or not process.alive:

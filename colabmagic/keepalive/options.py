@@ -46,8 +46,13 @@ def parse_duration(text: str | float) -> float:
     KeepaliveOptionError
         It is no duration.
     """
-    if isinstance(text, int | float):
-        return _finite(float(text), text)
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        try:
+            return _finite(float(text), text)
+        except OverflowError:
+            raise _no_duration(text) from None
+    if not isinstance(text, str):
+        raise _no_duration(text)
     rest, total = text.strip().lower(), 0.0
     smaller = math.inf
     while rest:
@@ -72,9 +77,9 @@ def _finite(seconds: float, text: str | float) -> float:
 
 def _no_duration(text: str | float) -> KeepaliveOptionError:
     """Return the error for a text that is no duration."""
-    shown = str(text)[:40]
+    shown = repr(text if isinstance(text, str | float) else type(text).__name__)
     return KeepaliveOptionError(
-        f"{shown!r} is no length of time", hint="write 4h, 1h30m, 15m, 60s or 90"
+        f"{shown[:40]} is no length of time", hint="write 4h, 1h30m, 15m, 60s or 90"
     )
 
 
@@ -139,9 +144,10 @@ class KeepaliveOptions:
         _between("--for", self.for_s, LEAST_EVERY_S, MOST_FOR_S)
         _between("--every", self.every_s, LEAST_EVERY_S, MOST_EVERY_S)
         _between("--warn", self.warn_s, 0.0, MOST_FOR_S)
-        if not 0 < self.gpu_percent <= 100:  # noqa: PLR2004 (percent)
+        percent = self.gpu_percent
+        if not _is_number(percent) or not 0 < percent <= 100:  # noqa: PLR2004 (percent)
             raise KeepaliveOptionError(
-                f"--gpu-percent cannot be {self.gpu_percent:g}",
+                f"--gpu-percent cannot be {str(percent)[:40]}",
                 hint="write a number from 1 to 100",
             )
         if self.notify_url is not None:
@@ -158,6 +164,11 @@ class KeepaliveOptions:
         return self.notify_url is not None and self.then != "nothing"
 
 
+def _is_number(value: object) -> bool:
+    """Tell whether it can be compared with a number, and is meant as one."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
     """Refuse a word that is none of those."""
     if value not in allowed:
@@ -169,8 +180,15 @@ def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def _between(option: str, value: float, least: float, most: float) -> None:
     """Refuse a time that is too short or too long."""
+    if not _is_number(value):
+        raise KeepaliveOptionError(
+            f"{option} cannot be {str(value)[:40]!r}",
+            hint="write seconds, or parse_duration('4h')",
+        )
     if not least <= value <= most:  # nan is refused too
         given = in_words(value) if math.isfinite(value) else str(value)
+        if math.isfinite(value) and least <= round(value) <= most:
+            given = f"{value:.10g}s"  # rounded, it would read as one that can be
         raise KeepaliveOptionError(
             f"{option} cannot be {given}",
             hint=f"write a time from {in_words(least)} to {in_words(most)}",

@@ -76,6 +76,7 @@ def start(  # noqa: PLR0913 (by keyword)
     world = World(
         send=send,
         busy=lambda: work.reason(options.while_, options.gpu_percent),
+        at_work=lambda: work.reason("busy", options.gpu_percent),
         problems=work.notes,
         life=life_s,
         leave=leave,
@@ -101,11 +102,24 @@ def resume() -> bool:
         return beater.running
 
 
-def stop() -> KeepaliveStatus:
-    """End it; return how it stood."""
+def keep() -> None:
+    """Do not give the machine back soon: a person has run a cell, however short."""
+    beater = _CURRENT.beater
+    if beater is not None:
+        beater.keep()
+
+
+def stop(cause: Cause | None = None) -> KeepaliveStatus:
+    """End it; return how it stood.
+
+    Parameters
+    ----------
+    cause
+        Why; the user, if left out.
+    """
     with _CURRENT.acting:
         if _CURRENT.beater is not None:
-            _CURRENT.beater.stop()
+            _CURRENT.beater.stop(cause)
     return status()
 
 

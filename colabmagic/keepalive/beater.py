@@ -179,11 +179,10 @@ class Beater:
     def step(self) -> float:
         """Do what is due; return the seconds until something is."""
         now = self._clock.now()
-        if self._is_kept:
-            self._is_kept = False
-            if self._phase is Phase.LEAVING:
-                self._last_busy, self._why = now, "a cell has run"
-                self._work_begins(now)
+        kept, self._is_kept = self._is_kept, False
+        if kept and self._phase is Phase.LEAVING:
+            self._last_busy, self._why = now, "a cell has run"
+            self._work_begins(now)
         if now >= self._next_look:
             self._next_look = now + self._look_s
             self._look(now)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.keepalive.errors import KeepaliveOptionError
+from colabmagic.keepalive.options import is_number
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -99,10 +100,7 @@ class Hooks:
                 hint="keepalive.on_expiry(save), without parentheses behind save",
             )
         _check_call(call)
-        is_number = isinstance(timeout_s, int | float) and not isinstance(
-            timeout_s, bool
-        )
-        if not is_number or not 0 < timeout_s <= MOST_TIMEOUT_S:  # nan is refused too
+        if not is_number(timeout_s) or not 0 < timeout_s <= MOST_TIMEOUT_S:
             raise KeepaliveOptionError(
                 f"timeout_s cannot be {repr(timeout_s)[:40]}",
                 hint=f"write seconds, at most {MOST_TIMEOUT_S:.0f}",

@@ -33,6 +33,11 @@ _ALIASES: Final = {
 _PART: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
 
 
+def is_number(value: object) -> bool:
+    """Tell whether it can be compared with a number, and is meant as one."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def parse_duration(text: str | float) -> float:
     """Return the seconds that a text such as ``4h``, ``1h30m``, ``60s`` or ``90`` means.
 
@@ -46,19 +51,21 @@ def parse_duration(text: str | float) -> float:
     KeepaliveOptionError
         It is no duration.
     """
-    if isinstance(text, int | float) and not isinstance(text, bool):
+    if is_number(text):
         try:
             return _finite(float(text), text)
         except OverflowError:
             raise _no_duration(text) from None
-    if not isinstance(text, str):
+    kind: type = type(text)  # code may give anything
+    if not issubclass(kind, str):
         raise _no_duration(text)
-    rest, total = text.strip().lower(), 0.0
+    given = str(text)
+    rest, total = given.strip().lower(), 0.0
     smaller = math.inf
     while rest:
         part = _PART.match(rest)
         unit = None if part is None else _UNITS.get(_ALIASES.get(part[2], part[2]))
-        bare = part is not None and not part[2] and part[0].strip() != text.strip()
+        bare = part is not None and not part[2] and part[0].strip() != given.strip()
         if part is None or unit is None or bare or unit >= smaller:
             raise _no_duration(text)
         total, smaller = total + float(part[1]) * unit, unit
@@ -145,7 +152,7 @@ class KeepaliveOptions:
         _between("--every", self.every_s, LEAST_EVERY_S, MOST_EVERY_S)
         _between("--warn", self.warn_s, 0.0, MOST_FOR_S)
         percent = self.gpu_percent
-        if not _is_number(percent) or not 0 < percent <= 100:  # noqa: PLR2004 (percent)
+        if not is_number(percent) or not 0 < percent <= 100:  # noqa: PLR2004 (percent)
             raise KeepaliveOptionError(
                 f"--gpu-percent cannot be {str(percent)[:40]}",
                 hint="write a number from 1 to 100",
@@ -164,11 +171,6 @@ class KeepaliveOptions:
         return self.notify_url is not None and self.then != "nothing"
 
 
-def _is_number(value: object) -> bool:
-    """Tell whether it can be compared with a number, and is meant as one."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
     """Refuse a word that is none of those."""
     if value not in allowed:
@@ -180,7 +182,7 @@ def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def _between(option: str, value: float, least: float, most: float) -> None:
     """Refuse a time that is too short or too long."""
-    if not _is_number(value):
+    if not is_number(value):
         raise KeepaliveOptionError(
             f"{option} cannot be {str(value)[:40]!r}",
             hint="write seconds, or parse_duration('4h')",

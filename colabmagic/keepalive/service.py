@@ -35,6 +35,7 @@ class _Current:
         self.acting = threading.RLock()
         self.beater: Beater | None = None
         self.place: Place | None = None
+        self.changed: Callable[[], object] | None = None
 
 
 _EXIT_S: Final = 0.2
@@ -87,6 +88,8 @@ def start(  # noqa: PLR0913 (by keyword)
         if _CURRENT.beater is not None:
             _CURRENT.beater.stop(Cause.REPLACED)
         _CURRENT.beater, _CURRENT.place = Beater(options, world), place
+        work.begun = _go_on
+        _CURRENT.changed = world.changed
         _CURRENT.beater.start()
     return status()
 
@@ -100,6 +103,13 @@ def resume() -> bool:
         if beater.rests:
             beater.start()
         return beater.running
+
+
+def _go_on() -> None:
+    """Go on after a rest, for a job or a process that begins outside of a cell."""
+    beater, changed = _CURRENT.beater, _CURRENT.changed
+    if beater is not None and beater.rests and resume() and changed is not None:
+        changed()
 
 
 def keep() -> None:
@@ -161,7 +171,7 @@ def _at_exit() -> None:
 def _forget_in_child() -> None:
     """Begin anew in a forked process: threads are not copied, and the parent beats on."""
     _CURRENT.acting = threading.RLock()
-    _CURRENT.beater = _CURRENT.place = None
+    _CURRENT.beater = _CURRENT.place = _CURRENT.changed = None
     _activity.forget_in_child()
 
 

@@ -56,7 +56,7 @@ _CAUSES: Final = {
     Cause.USER: "you stopped it",
     Cause.REPLACED: "a newer %keepalive took its place",
     Cause.UNLOADED: "the extension was unloaded",
-    Cause.WORK: "the work has ended; it begins again when a cell runs",
+    Cause.WORK: "the work has ended; it begins again when a cell or a job runs",
     Cause.BOUND: "the time that was set is over; to go on, type %keepalive",
     Cause.MACHINE: "the machine reaches its end",
     Cause.LEFT: "all was done, and the machine was given back",

@@ -161,13 +161,13 @@ def test_what_has_not_run_has_not_ended_well(kind: str) -> None:
     """A lambda around it hides it until then."""
     hooks = Hooks()
     made = save_later if kind == "coroutine" else lambda: (n for n in range(3))
-    hooks.add(lambda: made())
+    hooks.add(lambda: made())  # noqa: PLW0108 (as people write it)
     run = run_of(hooks)
     assert finish(run) == ["failed"]
     assert kind in run.results[0].text
 
 
-class Unshown(Exception):
+class UnshownError(Exception):
     """An error that cannot be shown."""
 
     def __str__(self) -> str:
@@ -180,12 +180,12 @@ def test_an_error_without_words() -> None:
     hooks = Hooks()
 
     def fail() -> None:
-        raise Unshown
+        raise UnshownError
 
     hooks.add(fail, timeout_s=60)
     run = run_of(hooks)
     assert finish(run) == ["failed"]
-    assert run.results[0].text == "Unshown"
+    assert run.results[0].text == "UnshownError"
 
 
 # --- a cell that runs again -----------------------------------------------------------
@@ -196,7 +196,7 @@ def test_the_same_function_is_registered_once() -> None:
     hooks = Hooks()
     names: dict[str, Any] = {"done": []}
     for _ in range(10):
-        exec("def save(): done.append(1)", names)
+        exec("def save(): done.append(1)", names)  # noqa: S102 (as a kernel runs a cell)
         hooks.add(names["save"], timeout_s=7)
     assert [hook.name for hook in hooks.all()] == ["save"]
     assert hooks.all()[0].timeout_s == 7

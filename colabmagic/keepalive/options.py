@@ -38,6 +38,11 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_text(value: object) -> bool:
+    """Tell whether it is a text."""
+    return isinstance(value, str)
+
+
 def parse_duration(text: str | float) -> float:
     """Return the seconds that a text such as ``4h``, ``1h30m``, ``60s`` or ``90`` means.
 
@@ -56,8 +61,7 @@ def parse_duration(text: str | float) -> float:
             return _finite(float(text), text)
         except OverflowError:
             raise _no_duration(text) from None
-    kind: type = type(text)  # code may give anything
-    if not issubclass(kind, str):
+    if not _is_text(text):  # code may give anything
         raise _no_duration(text)
     given = str(text)
     rest, total = given.strip().lower(), 0.0

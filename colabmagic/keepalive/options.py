@@ -86,7 +86,7 @@ def _finite(seconds: float, text: str | float) -> float:
     return seconds
 
 
-def _no_duration(text: str | float) -> KeepaliveOptionError:
+def _no_duration(text: object) -> KeepaliveOptionError:
     """Return the error for a text that is no duration."""
     shown = repr(text if isinstance(text, str | float) else type(text).__name__)
     return KeepaliveOptionError(

@@ -190,7 +190,8 @@ class KeepaliveStatus(Document):
         notes += [f"before the end: {each}" for each in self.hooks]
         notes += self.advice
         return tuple(
-            Finding(code=NOTE, severity=Severity.INFO, title=note) for note in notes
+            Finding(code=NOTE, severity=Severity.INFO, title=note)
+            for note in dict.fromkeys(notes)  # what failed was told as it failed, too
         )
 
     def _fields(self) -> tuple[Field, ...]:

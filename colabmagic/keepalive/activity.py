@@ -81,9 +81,12 @@ class Activity:
     ----------
     gpu
         Reads how much GPUs are used; None: nobody asks them.
+    begun
+        Called when a job or a process is there that was not: one that rests goes on.
     """
 
     gpu: GpuUse | None = None
+    begun: Callable[[], object] | None = None
     cell_runs: bool = False
     _jobs: dict[int, str] = field(default_factory=dict)
     _processes: dict[int, WatchedProcess] = field(default_factory=dict)
@@ -109,6 +112,7 @@ class Activity:
         key = next(self._keys)
         self._jobs[key] = clean(str(name))[:_LONGEST_NAME] or "job"
         try:
+            self._tell_begun()
             yield
         finally:
             del self._jobs[key]
@@ -131,6 +135,17 @@ class Activity:
         NoProcessError
             There is none.
         """
+        number: object = pid  # the process itself is easily given instead
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise NoProcessError(
+                f"watch_pid takes the number of a process, not {type(pid).__name__}",
+                hint="p = subprocess.Popen(…); keepalive.watch_pid(p.pid)",
+            )
+        if pid == os.getpid():
+            raise NoProcessError(
+                "this is the process of the notebook itself, which always runs",
+                hint="%keepalive --while always",
+            )
         state = _state_of(pid)
         process = WatchedProcess(pid, None if state is None else state[1])
         if pid <= 0 or not process.alive:
@@ -140,11 +155,17 @@ class Activity:
             )
         key = next(self._keys)
         self._processes[key] = process
+        self._tell_begun()
 
         def forget() -> None:
             self._processes.pop(key, None)
 
         return forget
+
+    def _tell_begun(self) -> None:
+        """Let one that rests go on."""
+        if self.begun is not None:
+            self.begun()
 
     def reason(self, while_: str, gpu_percent: float) -> str | None:
         """Return what is at work, in words; None if nothing is.

@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from colabmagic.keepalive.ending import Ending
+from colabmagic.keepalive.expiry import longest_s
 from colabmagic.keepalive.state import Cause, KeepaliveStatus, Phase
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class Beater:
         self._last_busy = -math.inf
         self._failure: str | None = None
         self._leave_at: float | None = None
+        self._is_owed = False  # the machine, as soon as nothing at all is at work
+        self._is_kept = False  # set by a person's cell
+        self._is_unknown = False  # what is to run before the end
         if options.while_ == "always":
             self._phase, self._why = Phase.BEATING, "always"
         life = self._guarded(world.life, "the age of the machine is not known")
@@ -95,6 +99,12 @@ class Beater:
             now = self._clock.now()
             self._next_look = now + self._look_s
             self._next_beat = self._after(now)
+
+    def keep(self) -> None:
+        """Do not give the machine back for want of work just now."""
+        if self._phase is Phase.LEAVING:
+            self._is_kept = True
+            self._wake.set()
 
     def stop(self, cause: Cause | None = None, timeout_s: float = STOP_S) -> bool:
         """End it; return whether the thread is gone.
@@ -169,6 +179,10 @@ class Beater:
     def step(self) -> float:
         """Do what is due; return the seconds until something is."""
         now = self._clock.now()
+        kept, self._is_kept = self._is_kept, False
+        if kept and self._phase is Phase.LEAVING:
+            self._last_busy, self._why = now, "a cell has run"
+            self._work_begins(now)
         if now >= self._next_look:
             self._next_look = now + self._look_s
             self._look(now)
@@ -179,7 +193,7 @@ class Beater:
 
     def _wait_s(self, now: float) -> float:
         """Return how long nothing is due."""
-        due = [self._next_look, *self.ending.due(self._longest_s())]
+        due = [self._next_look, *self.ending.due(longest_s(self._hooks()))]
         if self._phase is Phase.BEATING:
             due.append(self._next_beat)
         if self._leave_at is not None:
@@ -193,16 +207,24 @@ class Beater:
         """See whether there is work."""
         if self.options.while_ == "always":
             return
-        reason = self._guarded(self._world.busy, "what is at work is not known")
+        if self._phase is Phase.LEAVING:
+            reason = self._at_work()
+        else:
+            reason = self._guarded(self._world.busy, "what is at work is not known")
         if reason is not None:
             self._last_busy, self._why = now, reason
             if self._phase is not Phase.BEATING:
                 self._work_begins(now)
-        elif self._phase is Phase.BEATING and now - self._last_busy >= self._grace_s:
+        elif self._is_owed or (
+            self._phase is Phase.BEATING and now - self._last_busy >= self._grace_s
+        ):
             self._work_ends(now)
 
     def _work_begins(self, now: float) -> None:
         """Beat at once: nobody knows for how long nothing has happened."""
+        if self.ending.is_leaving:
+            return  # nobody can call that back
+        self._is_owed = False
         if self._leave_at is not None:
             self._leave_at = None
             self.ending.forget()
@@ -214,12 +236,17 @@ class Beater:
         """Rest, or make ready to give the machine back."""
         self._why = None
         if self.options.then == "disconnect" and self._world.leave is not None:
+            self._is_owed = self._at_work() is not None
+            if self._is_owed:  # a cell without the GPU that the beats go by
+                self._phase = Phase.WAITING
+                return
             self._phase = Phase.LEAVING
             self._leave_at = min(now + LEAVE_GRACE_S, self.ending.at)
             minutes = (self._leave_at - now) / 60
             self._say(
                 f"the work has ended; the machine is given back in {minutes:.0f} min "
-                "unless a cell runs. To keep it, type %keepalive stop"
+                "unless a cell runs. To keep it, type %keepalive stop",
+                post=True,
             )
             return
         self._end(Cause.WORK)
@@ -256,20 +283,25 @@ class Beater:
             return
         leaving = self._leave_at is not None and now >= self._leave_at
         if self.ending.warns(now) and self._leave_at is None:
-            self._say(self.ending.notice(now, self._clock.wall()))
-            self._post(self.ending.notice(now, self._clock.wall()))
-        if not self.ending.has_begun and (
-            leaving or self.ending.wants(now, self._longest_s())
-        ):
-            self.ending.begin(self._hooks(), self._clock.now, self._wake.set)
-        if not self.ending.poll() or not (leaving or now >= self.ending.at):
-            return
-        for result in self.ending.untold():
+            self._say(self.ending.notice(now, self._clock.wall()), post=True)
+        hooks = self._hooks()
+        if self.ending.has_begun:
+            if not self._is_unknown:
+                self.ending.follow(hooks, now)
+        elif leaving or self.ending.wants(now, longest_s(hooks)):
+            self.ending.begin(hooks, self._clock.now, self._wake.set)
+        is_through = self.ending.poll()
+        for (
+            result
+        ) in self.ending.untold():  # at once: there may be time to save by hand
             self._say(f"before the end: {result}")
+            self._post(f"before the end: {result.name} {result.state}")
+        if not is_through or not (leaving or now >= self.ending.at):
+            return
         if self.ending.is_leaving or self._gives_back(now):
             if not self.ending.leaves(self._world, self._clock.now, self._wake.set):
                 return
-            self._end(self.ending.left_with(self._say))
+            self._end(self.ending.left_with(lambda text: self._say(text, post=True)))
             return
         self._end(Cause.MACHINE if self.ending.is_machine else Cause.BOUND)
 
@@ -280,17 +312,24 @@ class Beater:
         why = None
         if not self.ending.ok:
             why = "not all that was to be done before ended well"
+        elif self._is_unknown:
+            why = "what was to be done before is not known"
         elif self._leave_at is None and not self.ending.results and self._is_busy(now):
             why = "something is at work, and nothing was registered that saves it"
         if why is not None:
-            self._say(f"the machine is not given back: {why}")
+            self._say(f"the machine is not given back: {why}", post=True)
         return why is None
 
     def _is_busy(self, now: float) -> bool:
-        """Tell whether there was work a moment ago."""
-        if self.options.while_ == "always":
-            return self._guarded(self._world.busy, "") is not None
-        return self._phase is Phase.BEATING and now - self._last_busy < self._grace_s
+        """Tell whether there is work, or was a moment ago."""
+        return now - self._last_busy < self._grace_s or self._at_work() is not None
+
+    def _at_work(self) -> str | None:
+        """Return what is at work, whatever the beats go by; what is not known is."""
+        try:
+            return (self._world.at_work or self._world.busy)()
+        except Exception:  # noqa: BLE001 (others' code; in doubt the machine stays)
+            return "what is at work is not known"
 
     def _end(self, cause: Cause) -> None:
         """Be over, and say so."""
@@ -317,10 +356,12 @@ class Beater:
 
     # --- telling ----------------------------------------------------------------------
 
-    def _say(self, text: str) -> None:
-        """Show a sentence; who shows it may fail."""
+    def _say(self, text: str, *, post: bool = False) -> None:
+        """Show a sentence, and post it where that is wanted; who shows it may fail."""
         self._note(text)
         self._guarded(lambda: self._world.tell(text), "")
+        if post:
+            self._post(text)
 
     def _note(self, text: str) -> None:
         """Keep a sentence for the status."""
@@ -332,13 +373,11 @@ class Beater:
         if self._world.notifier is not None:
             self._world.notifier.post(f"colabmagic keepalive: {text}")
 
-    def _longest_s(self) -> float:
-        """Return how long what is to run may take."""
-        return sum(hook.timeout_s for hook in self._hooks())
-
     def _hooks(self) -> tuple[Hook, ...]:
         """Return what is to run before the end."""
-        return self._guarded(self._world.hooks, "what is to run is not known") or ()
+        found = self._guarded(self._world.hooks, "what is to run is not known")
+        self._is_unknown = found is None
+        return found or ()
 
     def _problems(self) -> tuple[str, ...]:
         """Return what could not be looked at."""

@@ -133,6 +133,11 @@ class Ending:
         """Run them, one after the other."""
         self._run = HookRun(hooks, now, done)
 
+    def follow(self, hooks: tuple[Hook, ...], now: float) -> None:
+        """Go by what is registered now; after the end nothing new is taken in."""
+        if self._run is not None:
+            self._run.follow(hooks, more=now < self.at)
+
     def poll(self) -> bool:
         """Move on; return whether all are through."""
         return self._run is not None and self._run.poll()

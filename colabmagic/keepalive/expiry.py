@@ -8,12 +8,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import threading
+import types
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.keepalive.errors import KeepaliveOptionError
+from colabmagic.keepalive.options import is_number
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -96,14 +99,17 @@ class Hooks:
                 f"on_expiry takes a function, not {type(call).__name__}",
                 hint="keepalive.on_expiry(save), without parentheses behind save",
             )
-        if not 0 < timeout_s <= MOST_TIMEOUT_S or math.isnan(timeout_s):
+        _check_call(call)
+        if not is_number(timeout_s) or not 0 < timeout_s <= MOST_TIMEOUT_S:
             raise KeepaliveOptionError(
-                f"timeout_s cannot be {timeout_s}",
+                f"timeout_s cannot be {repr(timeout_s)[:40]}",
                 hint=f"write seconds, at most {MOST_TIMEOUT_S:.0f}",
             )
         named = clean(str(name or getattr(call, "__name__", "") or "function"))
         hook = Hook(call, named[:_LONGEST], float(timeout_s), self)
-        self._hooks.append(hook)
+        # Who runs a cell again means the same function, not one more.
+        kept = [each for each in self._hooks if not _is_same(each, hook)]
+        self._hooks[:] = [*kept, hook]
         return hook
 
     def remove(self, hook: Hook) -> None:
@@ -118,10 +124,60 @@ class Hooks:
         """Return those that are registered now."""
         return tuple(self._hooks)
 
-    @property
-    def longest_s(self) -> float:
-        """How long all of them may take together, in seconds."""
-        return sum(hook.timeout_s for hook in self._hooks)
+
+def longest_s(hooks: tuple[Hook, ...]) -> float:
+    """Return how long all of them may take together, in seconds.
+
+    Parameters
+    ----------
+    hooks
+        What is to run.
+    """
+    return sum(hook.timeout_s for hook in hooks)
+
+
+def _check_call(call: Callable[[], object]) -> None:
+    """Refuse now what could only fail at the end."""
+    name = getattr(call, "__name__", "") or "the function"
+    if inspect.iscoroutinefunction(call):
+        raise KeepaliveOptionError(
+            f"{name} is async, and nobody awaits it at the end",
+            hint=f"keepalive.on_expiry(lambda: asyncio.run({name}()))",
+        )
+    try:
+        signature = inspect.signature(call)
+    except (TypeError, ValueError):  # some of C have none
+        return
+    try:
+        signature.bind()
+    except TypeError as error:
+        raise KeepaliveOptionError(
+            f"{name} is called with nothing at the end, but: {error}",
+            hint="keepalive.on_expiry(lambda: save(model))",
+        ) from None
+
+
+def _is_same(one: Hook, other: Hook) -> bool:
+    """Tell whether two hooks do the very same, as a cell that runs again makes them."""
+    if one.name != other.name:
+        return False
+    if one.call is other.call:
+        return True
+    functions = (one.call, other.call)
+    if all(isinstance(each, types.MethodType) for each in functions):
+        return (
+            one.call.__self__ is other.call.__self__  # type: ignore[attr-defined]
+            and one.call.__func__ is other.call.__func__  # type: ignore[attr-defined]
+        )
+    return (
+        all(isinstance(each, types.FunctionType) for each in functions)
+        and one.call.__code__ == other.call.__code__
+        and one.call.__globals__ is other.call.__globals__
+        and not any(
+            each.__closure__ or each.__defaults__ or each.__kwdefaults__
+            for each in functions
+        )
+    )
 
 
 class HookRun:
@@ -145,10 +201,27 @@ class HookRun:
         now: Callable[[], float],
         done: Callable[[], object] = lambda: None,
     ) -> None:
-        self._left = list(hooks)
+        self._left, self._begun = list(hooks), set[Hook]()
         self._now, self._done = now, done
         self._running: _Call | None = None
         self.results: list[HookResult] = []
+
+    def follow(self, hooks: tuple[Hook, ...], *, more: bool) -> None:
+        """Leave out what was taken back since, and take in what is new.
+
+        Parameters
+        ----------
+        hooks
+            Those that are registered now.
+        more
+            Whether new ones are taken in.
+        """
+        known = {*self._left, *self._begun}
+        self._left = [
+            hook
+            for hook in hooks
+            if hook not in self._begun and (more or hook in known)
+        ]
 
     def poll(self) -> bool:
         """Move on; return whether all are through."""
@@ -162,7 +235,9 @@ class HookRun:
                 self._running = None
             if not self._left:
                 return True
-            self._running = _Call(self._left.pop(0), self._now(), self._done)
+            hook = self._left.pop(0)
+            self._begun.add(hook)
+            self._running = _Call(hook, self._now(), self._done)
 
     @property
     def ok(self) -> bool:
@@ -189,20 +264,29 @@ class _Call:
 
     def _work(self) -> None:
         """Call it, and note what became of it."""
-        state, text = "ok", ""
+        self._found = ("failed", "")
+        try:
+            self._found = self._outcome()
+        finally:
+            self._ended.set()
+            self._done()
+
+    def _outcome(self) -> tuple[str, str]:
+        """Call it; return its state and its words."""
         try:
             value: Any = self._hook.call()
-            text = value if isinstance(value, str) else ""
+            if inspect.iscoroutine(value) or inspect.isgenerator(value):
+                value.close()  # else Python warns beside our own words
+                kind = type(value).__name__
+                return "failed", f"it returned a {kind}, so nothing of it has run"
+            return "ok", clean(value)[:_LONGEST] if isinstance(value, str) else ""
         except BaseException as error:  # noqa: BLE001 (told; the others run)
-            state = "failed"
-            text = (
-                f"{type(error).__name__}: {error}"
-                if str(error)
-                else type(error).__name__
-            )
-        self._found = (state, clean(text)[:_LONGEST])
-        self._ended.set()
-        self._done()
+            name = type(error).__name__
+            try:
+                said = str(error)
+            except BaseException:  # noqa: BLE001 (an error that cannot be shown)
+                said = ""
+            return "failed", clean(f"{name}: {said}" if said else name)[:_LONGEST]
 
     def result(self, now: float) -> HookResult | None:
         """Return what became of it; None while it has time."""

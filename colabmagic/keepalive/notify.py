@@ -6,6 +6,9 @@ The address of a webhook is a password: who knows it can post. So it is shown as
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ from urllib.parse import urlsplit
 from colabmagic.keepalive.errors import KeepaliveOptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 TIMEOUT_S: Final = 10.0
 TRIES: Final = 3
@@ -24,6 +27,8 @@ DEADLINE_S: Final = 40.0  # of all tries together
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _TOO_MANY: Final = 429
 _REDIRECT, _REFUSED, _FAILED = 300, 400, 500
+_LOGS: Final = "urllib3"
+_ADDRESS: Final = re.compile(r"(?i)\b(https?)://[^\s'\"]+")
 _HINT: Final = "paste the webhook's whole address: --notify https://host/…"
 
 
@@ -45,7 +50,9 @@ def shown_url(url: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port, parts = "", None, urlsplit("")
-    if not host or any(letter <= " " for letter in url):
+    # Browsers and Python read a backslash differently; the rest shows what is not so.
+    odd = any(letter in " \\" or not letter.isprintable() for letter in url)
+    if not host or odd:
         raise KeepaliveOptionError("--notify got no address", hint=_HINT)
     if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
         raise KeepaliveOptionError(
@@ -56,6 +63,24 @@ def shown_url(url: str) -> str:
     at = f":{port}" if port else ""
     bracketed = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{bracketed}{at}/…"
+
+
+def without_addresses(text: str, line: str) -> str:
+    """Return a text about a typed line without what may be an address in it.
+
+    Parameters
+    ----------
+    text
+        What is to be shown.
+    line
+        What was typed: pasted without ``https://``, an address is no less secret.
+    """
+    for word in line.split():
+        value = word.partition("=")[2] if word.startswith("--") else word
+        bare = value.strip("\"'")
+        if "/" in bare and "://" not in bare:  # those keep their scheme, below
+            text = text.replace(bare, "…")
+    return _ADDRESS.sub(r"\1://…", text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +208,7 @@ class Notifier:
 
         # Both names: Slack, Mattermost and Teams read `text`, Discord `content`.
         body = {"text": text, "content": text}
-        with requests.Session() as session:
+        with _without_logs(), requests.Session() as session:
             session.auth = _no_login
             with session.post(
                 self._url,
@@ -193,6 +218,34 @@ class Notifier:
                 stream=True,  # nobody reads the answer's body
             ) as answer:
                 return int(answer.status_code)
+
+
+class _NotOurs(logging.Filter):
+    """Lets records through, but none of one thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is another thread's."""
+        return record.thread != self._thread
+
+
+@contextlib.contextmanager
+def _without_logs() -> Iterator[None]:
+    """Keep urllib3 silent in this thread: its records hold the address."""
+    # A filter acts where a record is made, so each logger below gets it, too.
+    names = [n for n in list(logging.root.manager.loggerDict) if n.startswith(_LOGS)]
+    loggers = [logging.getLogger(name) for name in (*names, _LOGS)]
+    silent = _NotOurs()
+    for logger in loggers:
+        logger.addFilter(silent)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(silent)
 
 
 def _no_login(request: Any) -> Any:  # noqa: ANN401 (of requests)

@@ -33,6 +33,16 @@ _ALIASES: Final = {
 _PART: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
 
 
+def is_number(value: object) -> bool:
+    """Tell whether it can be compared with a number, and is meant as one."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether it is a text."""
+    return isinstance(value, str)
+
+
 def parse_duration(text: str | float) -> float:
     """Return the seconds that a text such as ``4h``, ``1h30m``, ``60s`` or ``90`` means.
 
@@ -46,14 +56,20 @@ def parse_duration(text: str | float) -> float:
     KeepaliveOptionError
         It is no duration.
     """
-    if isinstance(text, int | float):
-        return _finite(float(text), text)
-    rest, total = text.strip().lower(), 0.0
+    if is_number(text):
+        try:
+            return _finite(float(text), text)
+        except OverflowError:
+            raise _no_duration(text) from None
+    if not _is_text(text):  # code may give anything
+        raise _no_duration(text)
+    given = str(text)
+    rest, total = given.strip().lower(), 0.0
     smaller = math.inf
     while rest:
         part = _PART.match(rest)
         unit = None if part is None else _UNITS.get(_ALIASES.get(part[2], part[2]))
-        bare = part is not None and not part[2] and part[0].strip() != text.strip()
+        bare = part is not None and not part[2] and part[0].strip() != given.strip()
         if part is None or unit is None or bare or unit >= smaller:
             raise _no_duration(text)
         total, smaller = total + float(part[1]) * unit, unit
@@ -70,11 +86,11 @@ def _finite(seconds: float, text: str | float) -> float:
     return seconds
 
 
-def _no_duration(text: str | float) -> KeepaliveOptionError:
+def _no_duration(text: object) -> KeepaliveOptionError:
     """Return the error for a text that is no duration."""
-    shown = str(text)[:40]
+    shown = repr(text if isinstance(text, str | float) else type(text).__name__)
     return KeepaliveOptionError(
-        f"{shown!r} is no length of time", hint="write 4h, 1h30m, 15m, 60s or 90"
+        f"{shown[:40]} is no length of time", hint="write 4h, 1h30m, 15m, 60s or 90"
     )
 
 
@@ -139,9 +155,10 @@ class KeepaliveOptions:
         _between("--for", self.for_s, LEAST_EVERY_S, MOST_FOR_S)
         _between("--every", self.every_s, LEAST_EVERY_S, MOST_EVERY_S)
         _between("--warn", self.warn_s, 0.0, MOST_FOR_S)
-        if not 0 < self.gpu_percent <= 100:  # noqa: PLR2004 (percent)
+        percent = self.gpu_percent
+        if not is_number(percent) or not 0 < percent <= 100:  # noqa: PLR2004 (percent)
             raise KeepaliveOptionError(
-                f"--gpu-percent cannot be {self.gpu_percent:g}",
+                f"--gpu-percent cannot be {str(percent)[:40]}",
                 hint="write a number from 1 to 100",
             )
         if self.notify_url is not None:
@@ -169,8 +186,15 @@ def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def _between(option: str, value: float, least: float, most: float) -> None:
     """Refuse a time that is too short or too long."""
+    if not is_number(value):
+        raise KeepaliveOptionError(
+            f"{option} cannot be {str(value)[:40]!r}",
+            hint="write seconds, or parse_duration('4h')",
+        )
     if not least <= value <= most:  # nan is refused too
         given = in_words(value) if math.isfinite(value) else str(value)
+        if math.isfinite(value) and least <= round(value) <= most:
+            given = f"{value:.10g}s"  # rounded, it would read as one that can be
         raise KeepaliveOptionError(
             f"{option} cannot be {given}",
             hint=f"write a time from {in_words(least)} to {in_words(most)}",

@@ -35,6 +35,7 @@ class _Current:
         self.acting = threading.RLock()
         self.beater: Beater | None = None
         self.place: Place | None = None
+        self.changed: Callable[[], object] | None = None
 
 
 _EXIT_S: Final = 0.2
@@ -76,6 +77,7 @@ def start(  # noqa: PLR0913 (by keyword)
     world = World(
         send=send,
         busy=lambda: work.reason(options.while_, options.gpu_percent),
+        at_work=lambda: work.reason("busy", options.gpu_percent),
         problems=work.notes,
         life=life_s,
         leave=leave,
@@ -86,6 +88,8 @@ def start(  # noqa: PLR0913 (by keyword)
         if _CURRENT.beater is not None:
             _CURRENT.beater.stop(Cause.REPLACED)
         _CURRENT.beater, _CURRENT.place = Beater(options, world), place
+        work.begun = _go_on
+        _CURRENT.changed = world.changed
         _CURRENT.beater.start()
     return status()
 
@@ -101,11 +105,31 @@ def resume() -> bool:
         return beater.running
 
 
-def stop() -> KeepaliveStatus:
-    """End it; return how it stood."""
+def _go_on() -> None:
+    """Go on after a rest, for a job or a process that begins outside of a cell."""
+    beater, changed = _CURRENT.beater, _CURRENT.changed
+    if beater is not None and beater.rests and resume() and changed is not None:
+        changed()
+
+
+def keep() -> None:
+    """Do not give the machine back soon: a person has run a cell, however short."""
+    beater = _CURRENT.beater
+    if beater is not None:
+        beater.keep()
+
+
+def stop(cause: Cause | None = None) -> KeepaliveStatus:
+    """End it; return how it stood.
+
+    Parameters
+    ----------
+    cause
+        Why; the user, if left out.
+    """
     with _CURRENT.acting:
         if _CURRENT.beater is not None:
-            _CURRENT.beater.stop()
+            _CURRENT.beater.stop(cause)
     return status()
 
 
@@ -147,7 +171,7 @@ def _at_exit() -> None:
 def _forget_in_child() -> None:
     """Begin anew in a forked process: threads are not copied, and the parent beats on."""
     _CURRENT.acting = threading.RLock()
-    _CURRENT.beater = _CURRENT.place = None
+    _CURRENT.beater = _CURRENT.place = _CURRENT.changed = None
     _activity.forget_in_child()
 
 

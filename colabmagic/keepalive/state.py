@@ -31,6 +31,7 @@ class Cause(Enum):
     NONE = ""
     USER = "stopped"
     REPLACED = "replaced"
+    UNLOADED = "unloaded"
     WORK = "work-ended"
     BOUND = "bound"
     MACHINE = "machine"
@@ -54,7 +55,8 @@ _CAUSES: Final = {
     Cause.NONE: "it was never started",
     Cause.USER: "you stopped it",
     Cause.REPLACED: "a newer %keepalive took its place",
-    Cause.WORK: "the work has ended; it begins again when a cell runs",
+    Cause.UNLOADED: "the extension was unloaded",
+    Cause.WORK: "the work has ended; it begins again when a cell or a job runs",
     Cause.BOUND: "the time that was set is over; to go on, type %keepalive",
     Cause.MACHINE: "the machine reaches its end",
     Cause.LEFT: "all was done, and the machine was given back",
@@ -165,8 +167,8 @@ class KeepaliveStatus(Document):
         if self.phase == "off":
             return Report(title=TITLE, verdict="off", summary=self.reason)
         verdict = "resting" if self.rests else "ended"
-        beats = "1 beat" if self.beats == 1 else f"{self.beats} beats"
-        return Report(title=TITLE, verdict=verdict, summary=f"{self.reason}; {beats}")
+        summary = f"{self.reason}; {_counted(self.beats)}"
+        return Report(title=TITLE, verdict=verdict, summary=summary)
 
     def _failures(self) -> tuple[Finding, ...]:
         """Return what went wrong."""
@@ -176,7 +178,7 @@ class KeepaliveStatus(Document):
             Finding(
                 code="beats-failed",
                 severity=Severity.WARN,
-                title=f"{self.failed_beats} beats could not be sent",
+                title=f"{_counted(self.failed_beats)} could not be sent",
                 fix=("Restart the kernel, then type:", Code("%keepalive")),
             ),
         )
@@ -188,7 +190,8 @@ class KeepaliveStatus(Document):
         notes += [f"before the end: {each}" for each in self.hooks]
         notes += self.advice
         return tuple(
-            Finding(code=NOTE, severity=Severity.INFO, title=note) for note in notes
+            Finding(code=NOTE, severity=Severity.INFO, title=note)
+            for note in dict.fromkeys(notes)  # what failed was told as it failed, too
         )
 
     def _fields(self) -> tuple[Field, ...]:
@@ -205,6 +208,11 @@ class KeepaliveStatus(Document):
         if self.notify:
             found.append(Field(label="posts to", value=self.notify))
         return tuple(found)
+
+
+def _counted(beats: int) -> str:
+    """Return a number of beats in words."""
+    return "1 beat" if beats == 1 else f"{beats} beats"
 
 
 _WHILE: Final = {

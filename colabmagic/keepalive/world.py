@@ -34,6 +34,9 @@ class World:
         One beat; may raise.
     busy
         Returns what is at work, in words, or None.
+    at_work
+        The same, whatever the beats go by: asked before the machine is given back. None
+        where `busy` knows of all.
     life
         Returns how long the machine lives at most, in seconds, or None.
     tell
@@ -50,6 +53,7 @@ class World:
 
     send: Callable[[], object]
     busy: Callable[[], str | None] = _nothing
+    at_work: Callable[[], str | None] | None = None
     life: Callable[[], float | None] = _nothing
     tell: Callable[[str], object] = _tell_nobody
     leave: Callable[[], object] | None = None

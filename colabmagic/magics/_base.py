@@ -295,10 +295,15 @@ class _Arguments:
                 f"{name} needs a value: {_one_of(choices) or _metavar(action)}"
             )
         if choices and given is not None:
-            near = difflib.get_close_matches(given.lower(), choices, n=1, cutoff=0.5)
+            near = [each for each in choices if each.startswith(given.lower())]
+            near = near if len(near) == 1 else []  # stat is the beginning of status
+            near = near or difflib.get_close_matches(
+                given.lower(), choices, n=1, cutoff=0.5
+            )
             if "device" in choices and given.lower() in {"gpu", "cuda"}:
                 near = ["device"]  # what the letters are nearest to is the opposite
-            meant = f"; did you mean {name} {near[0]}" if near else ""
+            before = name if action.option_strings else self._name
+            meant = f"; did you mean {before} {near[0]}" if near else ""
             self._refuse(f"{name} takes {_one_of(choices)}, not {given!r}{meant}")
         self._refuse(f"{name}: {_lower_first(error.message)}")
 

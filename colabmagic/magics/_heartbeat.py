@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 MESSAGE: Final = "colabmagic_heartbeat"
+_LEAVING: Final = "leaving"
 _RUN: Final = "run_cell_async"
 _MOST: Final = 10  # lines below the status line
 _OPEN: Final[list[StatusLine]] = []  # the one that is kept up to date, or nothing
@@ -112,6 +113,8 @@ class StatusLine:
     def _before_cell(self, info: Any) -> None:  # noqa: ANN401 (IPython's own object)
         """Tell at the top of a cell that a person runs what came before."""
         if getattr(info, "store_history", True):
+            if service.status().phase == _LEAVING:
+                service.keep()
             lines, self._untold = self._untold, []
             for line in lines:
                 print(f"keepalive: {line}")  # noqa: T201 (in the cell that runs)
@@ -166,7 +169,7 @@ class StatusLine:
         status = service.status()
         line = status.headline
         if self._short and status.running:
-            line = f"{line}. {self._short}"
+            line = f"{line}; {self._short}"
         lines = [line, *(f"  {each}" for each in self._lines)]
         html = "".join(f"<div>{escape(each)}</div>" for each in lines)
         return {"text/plain": "\n".join(lines), "text/html": html}

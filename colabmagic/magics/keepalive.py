@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 
 _NAME: Final = "keepalive"
 _VERBS: Final = ("start", "status", "stop", "snippet")
-_ADDRESS: Final = re.compile(r"(?i)\b(https?)://[^\s'\"]+")
 _SYNC_S: Final = 300.0
+_SYNCED: Final[dict[str, tuple[Hook, ...]]] = {}  # after which functions, and what
 _HOSTED: Final = "colab"
 _DURATIONS: Final = {"for_s": "--for", "every_s": "--every", "warn_s": "--warn"}
 
@@ -158,6 +157,7 @@ def start(
     """
     from colabmagic.keepalive import service  # noqa: PLC0415 (lazy)
     from colabmagic.keepalive.options import KeepaliveOptions as Options  # noqa: PLC0415
+    from colabmagic.keepalive.state import Cause  # noqa: PLC0415 (lazy)
     from colabmagic.magics import _colab_page, _heartbeat  # noqa: PLC0415 (lazy)
 
     options = options or Options()
@@ -170,6 +170,8 @@ def start(
             f"%{_NAME}: --then disconnect gives back a machine of Colab, and this is "
             f"{place.name}; leave it out"
         )
+    service.stop(Cause.REPLACED)
+    _heartbeat.write_anew()  # the older line must not go on saying that it is on
     line = _heartbeat.StatusLine(shell, place.short)
     line.open()
     started = service.start(
@@ -208,8 +210,11 @@ def turn_off() -> None:
     service = sys.modules.get("colabmagic.keepalive.service")
     heartbeat = sys.modules.get("colabmagic.magics._heartbeat")
     if service is not None:
-        service.stop()
+        from colabmagic.keepalive.state import Cause  # noqa: PLC0415 (it is there)
+
+        service.stop(Cause.UNLOADED)
     if heartbeat is not None:
+        heartbeat.write_anew()
         heartbeat.close()
 
 
@@ -264,7 +269,9 @@ def _parsed(magic: Callable[..., Any], line: str) -> argparse.Namespace:
     try:
         return parse(magic, line.rstrip("; "))
     except UsageError as error:
-        raise UsageError(_ADDRESS.sub(r"\1://…", str(error))) from None
+        from colabmagic.keepalive.notify import without_addresses  # noqa: PLC0415 (rare)
+
+        raise UsageError(without_addresses(str(error), line)) from None
 
 
 def _refuse_options(options: argparse.Namespace, verb: str) -> None:
@@ -302,8 +309,7 @@ def _options(given: argparse.Namespace) -> KeepaliveOptions:
             **{name: value for name, value in values.items() if value is not None}
         )
     except KeepaliveOptionError as error:
-        text = _ADDRESS.sub(r"\1://…", f"{error.what}; {error.hint}")
-        raise UsageError(f"%{_NAME}: {text}") from None
+        raise UsageError(f"%{_NAME}: {error.what}; {error.hint}") from None
 
 
 def _duration(parser: Callable[[str], float], option: str, text: str) -> float:
@@ -345,9 +351,12 @@ def _before_the_end() -> tuple[Hook, ...]:
     drive = sys.modules.get("colabmagic.drive.service")
     if drive is None or drive.watcher() is None:
         return HOOKS.all()
-    own = Hooks()
-    own.add(_sync, timeout_s=_SYNC_S, name="Drive --sync")
-    return (*HOOKS.all(), *own.all())
+    users = HOOKS.all()
+    if _SYNCED.get("after") != users:  # proven again after what is registered later
+        own = Hooks()
+        own.add(_sync, timeout_s=_SYNC_S, name="Drive --sync")
+        _SYNCED.update(after=users, hooks=own.all())
+    return (*users, *_SYNCED["hooks"])
 
 
 def _sync() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -134,3 +135,16 @@ def test_the_names_of_the_package() -> None:
         assert at_work(module.activity()) == "job x"
     with pytest.raises(NoProcessError):
         keepalive.watch_pid(0)
+
+
+@pytest.mark.parametrize("pid", ["12", "self", None, 1.0, True, "process"])
+def test_what_is_no_number(pid: Any) -> None:  # noqa: ANN401
+    """A process itself is given instead of its number: one clear error."""
+    with pytest.raises(NoProcessError, match="takes the number of a process"):
+        Activity().watch_pid(pid)
+
+
+def test_the_notebook_itself() -> None:
+    """It would count as work for ever."""
+    with pytest.raises(NoProcessError, match="always runs"):
+        Activity().watch_pid(os.getpid())

@@ -127,3 +127,93 @@ def test_no_function() -> None:
     nothing: Any = None
     with pytest.raises(KeepaliveOptionError, match="without parentheses"):
         keepalive.on_expiry(nothing)
+
+
+# --- what looks saved, and is not -----------------------------------------------------
+
+
+async def save_later() -> None:
+    """Save, when somebody awaits it."""
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (save_later, "save_later is async"),
+        (lambda model: model, "missing a required argument: 'model'"),
+    ],
+)
+def test_what_could_only_fail_at_the_end(call: Any, words: str) -> None:  # noqa: ANN401
+    """Is refused when it is registered."""
+    with pytest.raises(KeepaliveOptionError, match=words):
+        Hooks().add(call)
+
+
+@pytest.mark.parametrize("timeout_s", ["60", None, True, float("nan"), 0, -1, 1e9])
+def test_a_time_that_is_none(timeout_s: Any) -> None:  # noqa: ANN401
+    """One clear error."""
+    with pytest.raises(KeepaliveOptionError, match="timeout_s cannot be"):
+        Hooks().add(print, timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "generator"])
+def test_what_has_not_run_has_not_ended_well(kind: str) -> None:
+    """A lambda around it hides it until then."""
+    hooks = Hooks()
+    made = save_later if kind == "coroutine" else lambda: (n for n in range(3))
+    hooks.add(lambda: made())  # noqa: PLW0108 (as people write it)
+    run = run_of(hooks)
+    assert finish(run) == ["failed"]
+    assert kind in run.results[0].text
+
+
+class UnshownError(Exception):
+    """An error that cannot be shown."""
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise RuntimeError("no words")
+
+
+def test_an_error_without_words() -> None:
+    """It is told by its name, at once, and not as one that hangs."""
+    hooks = Hooks()
+
+    def fail() -> None:
+        raise UnshownError
+
+    hooks.add(fail, timeout_s=60)
+    run = run_of(hooks)
+    assert finish(run) == ["failed"]
+    assert run.results[0].text == "UnshownError"
+
+
+# --- a cell that runs again -----------------------------------------------------------
+
+
+def test_the_same_function_is_registered_once() -> None:
+    """A cell that is run ten times means one save."""
+    hooks = Hooks()
+    names: dict[str, Any] = {"done": []}
+    for _ in range(10):
+        exec("def save(): done.append(1)", names)  # noqa: S102 (as a kernel runs a cell)
+        hooks.add(names["save"], timeout_s=7)
+    assert [hook.name for hook in hooks.all()] == ["save"]
+    assert hooks.all()[0].timeout_s == 7
+
+
+def test_functions_that_differ_are_all_kept() -> None:
+    """By their code, what they close over, their defaults, or their names."""
+    hooks, ran = Hooks(), []
+    for number in range(3):
+
+        def closes() -> None:
+            ran.append(number)  # noqa: B023 (that they differ is the point)
+
+        def has_default(n: int = number) -> None:
+            ran.append(n)
+
+        hooks.add(closes)
+        hooks.add(has_default)
+        hooks.add(ran.clear, name=f"clear {number}")
+    assert len(hooks.all()) == 9

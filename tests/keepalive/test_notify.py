@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from colabmagic.keepalive.errors import KeepaliveOptionError
-from colabmagic.keepalive.notify import Notifier, shown_url
+from colabmagic.keepalive.notify import Notifier, shown_url, without_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,10 @@ class _Handler(BaseHTTPRequestHandler):
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if answer == "slow":
             self.server.release.wait(10)
+            return
+        if answer == "broken":  # urllib3 warns of it, with the whole address
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nnot a header\r\n\r\n")
+            self.close_connection = True
             return
         if answer == "drop":
             self.connection.close()
@@ -119,6 +124,50 @@ def test_each_answer(
     assert (found.ok, len(hook.got)) == (ok, posts)
     assert SECRET not in found.text
     assert "127.0.0.1" in found.text
+
+
+@pytest.mark.parametrize("answer", [200, 500, "broken", "drop", "slow"])
+def test_no_log_holds_the_address(
+    hook: Hook, caplog: pytest.LogCaptureFixture, answer: int | str
+) -> None:
+    """Python shows warnings that nobody handles, and tutorials turn all of them on."""
+    caplog.set_level(logging.DEBUG)
+    hook.answers = [answer]
+    notifier(hook).send("x")
+    assert hook.got
+    assert SECRET not in caplog.text
+
+
+def test_other_threads_still_log(hook: Hook, caplog: pytest.LogCaptureFixture) -> None:
+    """Only our own post is silent, and only while it lasts."""
+    hook.answers = ["slow"]
+    one = notifier(hook, timeout_s=5)
+    one.post("x")
+    end = time.monotonic() + 10
+    while not hook.got:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    logging.getLogger("urllib3.connectionpool").warning("of another thread")
+    hook.release.set()
+    one.join(10)
+    notifier(hook).send("y")
+    logging.getLogger("urllib3.connectionpool").warning("afterwards")
+    assert "of another thread" in caplog.text
+    assert "afterwards" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "shown"),
+    [
+        ("not 'h.example/T/s3cret'", "h.example/T/s3cret", "not '…'"),
+        ("not 'h.example/s3cret'", "--notfy=h.example/s3cret", "not '…'"),
+        ('close "https://h/s3cret"', '"https://h/s3cret', 'close "https://…"'),
+        ("not 'stat'", "stat", "not 'stat'"),
+    ],
+)
+def test_a_typed_line_is_not_repeated(text: str, line: str, shown: str) -> None:
+    """Also where the address was pasted without its scheme."""
+    assert without_addresses(text, line) == shown
 
 
 def test_nobody_is_there() -> None:
@@ -194,6 +243,9 @@ def test_what_is_shown(url: str, shown: str) -> None:
         "https://h:port/s3cret",
         "https://hooks.example/s3 cret",
         "https://hooks.example/\ns3cret",
+        "https://good.example\\@evil.example/s3cret",
+        "https://hooks.\u202eexample/s3cret",
+        "https://hooks.example\x7f/s3cret",
         "",
     ],
 )

@@ -107,3 +107,31 @@ def test_the_address_is_not_in_the_repr() -> None:
     """It is a password."""
     one = KeepaliveOptions(notify_url="https://hooks.example/s3cret")
     assert "s3cret" not in repr(one)
+
+
+@pytest.mark.parametrize("given", [10**400, True, None, [4], b"4h"])
+def test_what_is_neither_text_nor_number(given: Any) -> None:  # noqa: ANN401
+    """One clear error, in code too."""
+    with pytest.raises(KeepaliveOptionError, match="is no length of time"):
+        parse_duration(given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"for_s": "4h"}, {"every_s": None}, {"warn_s": True}, {"gpu_percent": "5"}],
+)
+def test_options_of_another_kind(given: dict[str, Any]) -> None:
+    """In code a text is easily given instead of seconds."""
+    with pytest.raises(KeepaliveOptionError, match="cannot be"):
+        KeepaliveOptions(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"), [({"every_s": 4.6}, "4.6s"), ({"for_s": 86400.3}, "86400.3s")]
+)
+def test_a_time_is_not_rounded_into_what_can_be(
+    given: dict[str, Any], shown: str
+) -> None:
+    """Else the error says that 5s cannot be, and that 5s can."""
+    with pytest.raises(KeepaliveOptionError, match=shown):
+        KeepaliveOptions(**given)

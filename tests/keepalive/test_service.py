@@ -18,6 +18,7 @@ from colabmagic.keepalive.beater import THREAD
 from colabmagic.keepalive.expiry import Hooks
 from colabmagic.keepalive.options import KeepaliveOptions
 from colabmagic.keepalive.place import PLACES
+from colabmagic.keepalive.state import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -239,3 +240,35 @@ def test_it_is_light() -> None:
         check=True,
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("kind", ["job", "process"])
+def test_a_job_outside_of_a_cell_ends_a_rest(kind: str) -> None:
+    """A thread that waits for data and then computes runs no cell."""
+    changes: list[bool] = []
+    service.start(
+        send=lambda: None, changed=lambda: changes.append(service.status().running)
+    )
+    beater = service._CURRENT.beater
+    assert beater is not None
+    beater._end(Cause.WORK)
+    beater._wake.set()  # as it is where the thread itself finds no work
+    assert service.status().rests
+    if kind == "job":
+        with keepalive.job("train"):
+            assert service.status().running
+    else:
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as process:
+            keepalive.watch_pid(process.pid)
+            assert service.status().running
+            process.communicate(b"\n")
+    assert changes[-1]
+
+
+def test_a_job_after_the_end_begins_nothing() -> None:
+    """Who stopped it wants it stopped."""
+    service.start(send=lambda: None)
+    service.stop()
+    with keepalive.job("train"):
+        assert not service.status().running
+    assert threads() == []

@@ -90,3 +90,18 @@ def test_times_have_a_zone() -> None:
     zone = time.strftime("%Z")
     assert clock_time(time.time()).endswith(zone)
     assert len(clock_time(time.time() + 48 * 3600).split()) == 4
+
+
+def test_what_failed_is_told_once() -> None:
+    """It is a note of its time, and one of the functions that ran."""
+    failed = "save failed, 0.1 s: OSError: disk full"
+    status = KeepaliveStatus(
+        phase="ended", hooks=(failed,), notes=(f"before the end: {failed}",)
+    )
+    assert str(status).count("save failed") == 1
+
+
+def test_one_beat_is_one() -> None:
+    """Also where it could not be sent."""
+    status = KeepaliveStatus(running=True, phase="beating", failed_beats=1)
+    assert "1 beat could not be sent" in str(status)

@@ -155,6 +155,27 @@ def test_stop_says_so_in_the_line_too(ours: Kernel) -> None:
 
 
 @pytest.mark.parametrize(
+    ("then", "words"),
+    [
+        ("%keepalive --for 8h", "a newer %keepalive took its place; 0 beats"),
+        ("%unload_ext colabmagic", "the extension was unloaded; 0 beats"),
+    ],
+)
+def test_no_line_stays_at_on(ours: Kernel, then: str, words: str) -> None:
+    """A notebook is saved with its outputs: an older one must not go on promising."""
+    ours.run("%keepalive")
+    request = ours._client.execute(then)
+    found = messages(ours, 1)
+    ours._shell_reply(request)
+    texts = [
+        one["content"]["data"]["text/plain"]
+        for one in found
+        if one["msg_type"] == "update_display_data"
+    ]
+    assert texts == [f"keepalive: ended  {words}"]
+
+
+@pytest.mark.parametrize(
     ("line", "words"),
     [
         ("--for 4x", "--for: '4x' is no length of time; write 4h"),
@@ -168,6 +189,8 @@ def test_stop_says_so_in_the_line_too(ours: Kernel) -> None:
         ("--notfy https://h.example/s3cret", "did you mean --notify"),
         ("stop --for 4h", "%keepalive stop takes no --for"),
         ("begin", "VERB takes start, status, stop or snippet"),
+        ("stat", "did you mean %keepalive status"),
+        ("h.example/s3cret", "not '…'"),
         ("--gpu-percent 0", "--gpu-percent cannot be 0"),
     ],
 )
@@ -250,7 +273,7 @@ def test_a_cell_is_work_until_it_ends(ours: Kernel) -> None:
     reply = ours.run("print('next')")
     told, line = reply.stdout.splitlines()
     assert told.startswith("keepalive: ")
-    assert "it begins again when a cell runs" in told
+    assert "it begins again when a cell or a job runs" in told
     assert line == "next"
     assert ours.run("print('next')").stdout == "next\n"
     assert ours.value("keepalive.status().running", before=STATUS)
@@ -393,6 +416,26 @@ def test_giving_back(colab: FrontEnd, saves: bool) -> None:  # noqa: FBT001
     status = colab.execute("print(keepalive.status().cause, keepalive.status().notes)")
     assert ("left" in status.stdout) is saves
     assert ("the machine is not given back" in status.stdout) is not saves
+
+
+def test_a_short_cell_keeps_the_machine(colab: FrontEnd) -> None:
+    """As the notice says; it is over long before anybody looks for work."""
+    kernel = colab.kernel
+    assert kernel.run("%keepalive --then disconnect").status == "ok"
+    reply = kernel.run(
+        "import threading\nfrom colabmagic.keepalive import service\n"
+        "beater = service._CURRENT.beater\n"
+        "ends = lambda: beater._work_ends(beater._clock.now())\n"
+        "threading.Timer(0.3, ends).start()"
+    )
+    assert reply.status == "ok", reply.shown
+    messages(kernel, 1)
+    shown = kernel.run("1 + 1").shown
+    assert "given back in 5 min unless a cell runs" in shown
+    messages(kernel, 0.5)
+    again = kernel.run("keepalive_phase = service.status().phase; keepalive_phase")
+    assert "there is work again" in again.shown
+    assert "'beating'" in again.shown
 
 
 def test_what_is_on_drive_is_proven_last(colab: FrontEnd) -> None:

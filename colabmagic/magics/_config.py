@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from traitlets import Bool, Dict, Enum, Set, TraitError, Unicode, validate
-from traitlets.config import Configurable
+from traitlets.config import Config, Configurable
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -113,4 +113,21 @@ class ColabMagic(Configurable):
         for configurable in shell.configurables:
             if isinstance(configurable, cls):
                 return configurable
-        return cls(parent=shell)
+        try:
+            return cls(parent=shell)
+        except TraitError:  # of a `%config` that was refused, but stays in the shell's
+            return cls(parent=shell, config=cls._without_mistakes(shell))
+
+    @classmethod
+    def _without_mistakes(cls, shell: InteractiveShell) -> Config:
+        """Return the shell's configuration of these settings, without what is refused."""
+        kept = Config()
+        for name, value in shell.config.get(cls.__name__, {}).items():
+            one = Config({cls.__name__: {name: value}})
+            try:
+                cls(config=one)
+            except TraitError as error:
+                print(f"colabmagic: a setting is left out: {error}")  # noqa: T201 (once)
+            else:
+                kept.merge(one)
+        return kept

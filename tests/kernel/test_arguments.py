@@ -115,3 +115,19 @@ def test_config_lists_the_settings(kernel: Kernel) -> None:
     reply = kernel.run("%config ColabMagic.rng = 'dice'")
     assert "dice" in reply.shown
     assert "auto" in kernel.run("%config ColabMagic.rng").shown
+
+
+def test_a_refused_setting_does_not_keep_the_extension_from_loading(
+    kernel: Kernel,
+) -> None:
+    """IPython keeps it all the same, and gives it to whoever comes next."""
+    kernel.run("%config ColabMagic.quiet = True\n%config ColabMagic.rng = 'dice'")
+    reply = kernel.run("%unload_ext colabmagic\n%load_ext colabmagic")
+    try:
+        assert reply.status == "ok", reply.shown
+        assert "a setting is left out: The 'rng' trait" in reply.stdout
+        assert "auto" in kernel.run("%config ColabMagic.rng").shown
+        assert "True" in kernel.run("%config ColabMagic.quiet").shown
+    finally:
+        kernel.run("get_ipython().config.pop('ColabMagic')\n%reload_ext colabmagic")
+        assert "False" in kernel.run("%config ColabMagic.quiet").shown

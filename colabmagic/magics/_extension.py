@@ -54,6 +54,7 @@ class Extension:
         body_magics
             Those that take a body which is no code.
         """
+        self._config = ColabMagic.of(self._shell)  # first: it alone may be refused
         for name, path in magics.items():
             magic = self._magics[name] = LazyMagic(self._shell, name, path)
             # Both kinds where there is a body: `%name?` finds line magics only.
@@ -72,7 +73,6 @@ class Extension:
         self._shell.ast_transformers.append(self._ast_transformer)
         self._completion.install()
         self.explainer.install()
-        self._config = ColabMagic.of(self._shell)
         # Annotated as a list of shells, though all kinds are in it.
         self._shell.configurables.append(self._config)  # type: ignore[arg-type]
         self._after_error = ErrorHooks(self._shell, self._config)

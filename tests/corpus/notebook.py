@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import sys
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,8 +95,6 @@ class Notebook:
 
     def forget_error(self) -> None:
         """Let go of the last error, whose traceback holds what the cell computed."""
-        import sys
-
         self.shell.last_execution_result = None
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             if hasattr(sys, name):
@@ -117,6 +116,7 @@ class Notebook:
             warnings.catch_warnings(record=True) as caught,
             capture_output() as output,
             _default_workers(self.workers),
+            _as_main(self.shell.user_module),
         ):
             warnings.simplefilter("default")
             result = self.shell.run_cell(source, store_history=True)
@@ -146,6 +146,21 @@ class Notebook:
 
         with Count():
             self.run(source)
+
+
+@contextmanager
+def _as_main(module: Any) -> Iterator[None]:
+    """Let a module be ``__main__``, as a kernel's only shell has it.
+
+    Another shell of this process may have taken that name. A worker of a loader then
+    cannot pickle the user's own classes: it drops the batch, which is waited for for ever.
+    """
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = module
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _thread
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +116,8 @@ def test_an_interrupt_says_what_now(
     rules = [busy | {"match": match} for match in matches]
     reads = said.startswith("goes") or "reading" in said
     drive.faults.load([slow | {"times": 9}] if reads else rules)
-    stop = threading.Timer(0.5, _thread.interrupt_main)
+    main = threading.main_thread().ident
+    stop = threading.Timer(0.5, signal.pthread_kill, (main, signal.SIGINT))
     stop.start()
     with pytest.raises(KeyboardInterrupt, match="stopped") as caught:
         work(client, tmp_path)

@@ -21,10 +21,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             "kernel_name",
             [
                 pytest.param(name, marks=pytest.mark.xdist_group(f"kernel {name}"))
-                for name in _kernels(with_torch="needs_torch" in metafunc.fixturenames)
+                for name in _kernels_for(metafunc)
             ],
             scope="session",
         )
+
+
+def _kernels_for(metafunc: pytest.Metafunc) -> list[str]:
+    """Return the kernels of a test; ``one_kernel`` is for what only takes time."""
+    names = _kernels(with_torch="needs_torch" in metafunc.fixturenames)
+    is_one = metafunc.definition.get_closest_marker("one_kernel") is not None
+    return names[:1] if is_one else names
 
 
 def _kernels(*, with_torch: bool) -> list[str]:

@@ -52,6 +52,7 @@ def messages(kernel: Kernel, seconds: float) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.one_kernel
 def test_a_server_that_culls(kernel_name: str) -> None:
     """An idle kernel and a silent thread are ended; beats keep both, and stop keeps none.
 
@@ -77,6 +78,7 @@ def test_a_beat_is_no_output(ours: Kernel) -> None:
         assert one["parent_header"] == {}
 
 
+@pytest.mark.one_kernel
 def test_beats_leave_beside_a_busy_cell(ours: Kernel) -> None:
     """Also while the main thread computes and never waits."""
     ours.run("%keepalive --while always --every 5s")
@@ -95,6 +97,7 @@ def test_beats_leave_beside_a_busy_cell(ours: Kernel) -> None:
     ours._shell_reply(request)
 
 
+@pytest.mark.one_kernel
 def test_a_thousand_of_them(ours: Kernel) -> None:
     """No thread stays, no hook, and no message comes afterwards."""
     before = "[len(v) for v in get_ipython().events.callbacks.values()]"
@@ -214,6 +217,7 @@ def test_the_snippet_is_printed(ours: Kernel) -> None:
     assert reply.displays == []
 
 
+@pytest.mark.one_kernel
 def test_the_saved_notebook(ours: Kernel) -> None:
     """Beats change nothing in it: the status line is all there is."""
     cells = [
@@ -245,6 +249,7 @@ def test_the_saved_notebook(ours: Kernel) -> None:
 # --- work, in a kernel ------------------------------------------------------------------
 
 
+@pytest.mark.one_kernel
 def test_its_own_cell_is_no_work(ours: Kernel) -> None:
     """It waits for the first cell that lasts, and does not end itself before."""
     ours.run("%keepalive --every 5s")
@@ -254,6 +259,7 @@ def test_its_own_cell_is_no_work(ours: Kernel) -> None:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.one_kernel
 def test_a_cell_is_work_until_it_ends(ours: Kernel) -> None:
     """Also one that runs others; then it rests, says so once, and goes on with the next."""
     ours.run("%keepalive --every 5s")
@@ -279,6 +285,7 @@ def test_a_cell_is_work_until_it_ends(ours: Kernel) -> None:
     assert ours.value("keepalive.status().running", before=STATUS)
 
 
+@pytest.mark.one_kernel
 def test_before_the_end(ours: Kernel) -> None:
     """A function that was registered runs; a notice comes into the line."""
     ours.run(

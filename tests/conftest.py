@@ -162,6 +162,16 @@ def _leaves_the_process_as_it_was() -> Iterator[None]:
     assert not patched, f"torch stays patched: {patched}"
 
 
+# A shell of IPython makes its own module `__main__` when it is made, and leaves it there.
+MAIN = sys.modules["__main__"]
+
+
+@pytest.fixture(autouse=True)
+def _has_its_own_main() -> None:
+    """Give each test the `__main__` of this process: `multiprocessing` reads it."""
+    sys.modules["__main__"] = MAIN
+
+
 @pytest.fixture(autouse=True)
 def _workers_end_soon() -> None:
     """Shorten torch's wait of 5 s for each loader worker that failed."""

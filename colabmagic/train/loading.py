@@ -70,6 +70,11 @@ class Loading:
         patches.set(_BaseDataLoaderIter, "__next__", self._next())
         patches.set(torch_data.DataLoader, "_get_iterator", self._get_iterator())
         patches.set(_MultiProcessingDataLoaderIter, "_reset", self._reset())
+        # Ctrl-C inside `Queue.put` leaves Python's lock of the queue taken: torch would
+        # wait for it for ever when it ends the workers.
+        for name in ("_try_put_index", "_shutdown_workers"):
+            whole = _whole(getattr(_MultiProcessingDataLoaderIter, name))
+            patches.set(_MultiProcessingDataLoaderIter, name, whole)
         count_passes(patches, self.meter)
 
     def meet(self, patches: Patches, datasets: Iterable[object]) -> None:
@@ -222,6 +227,20 @@ class Loading:
         if dataset is not owner:
             self._shared[id(dataset)] = (dataset, visits)
         return visits
+
+
+def _whole(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Let Ctrl-C wait until a method is over; a second one does not wait.
+
+    Samplers are the user's code and run in it, and workers may take long to end.
+    """
+
+    @functools.wraps(original)
+    def method(iterator: Any) -> None:  # noqa: ANN401
+        with deferred_interrupts(once=True):
+            original(iterator)
+
+    return method
 
 
 def indexed_datasets(reached: Iterable[object], *, inside: bool) -> list[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -316,6 +317,46 @@ def test_workers_get_tensors_of_the_cpu(door: Door, *, persistent: bool) -> None
         assert [x.cpu().tolist() for (x,) in loader] == [[0, 1], [2, 3]]
     assert rows.device == fake_1()
     del loader
+
+
+class InterruptedLock:
+    """A queue's lock, and a Ctrl-C that comes when it has just been taken."""
+
+    def __init__(self, lock: Any) -> None:  # noqa: ANN401
+        self.lock = lock
+
+    def __enter__(self) -> None:
+        self.lock.__enter__()
+        signal.raise_signal(signal.SIGINT)
+
+    def __exit__(self, *error: object) -> None:
+        self.lock.__exit__(*error)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self.lock, name)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_an_interrupt_leaves_no_queue_of_workers_locked(door: Door) -> None:
+    """Ctrl-C waits until the batch's number is there, or torch would wait for ever."""
+    door.mover.away([])
+    door.open()
+    loader = DataLoader(TensorDataset(torch.arange(9.0)), num_workers=1)
+    batches: Any = iter(loader)
+    next(batches)
+    (queue,) = batches._index_queues
+    lock, queue._notempty = queue._notempty, InterruptedLock(queue._notempty)
+    outer = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(batches)
+    finally:
+        signal.signal(signal.SIGINT, outer)
+        queue._notempty = lock
+        taken = not lock.acquire(blocking=False)
+        lock.release()  # in any case: the iterator could not end
+    assert not taken
+    assert [x.item() for (x,) in batches] == [2, 3, 4, 5, 6, 7, 8]
 
 
 def test_a_dataset_is_let_go_at_the_end(door: Door) -> None:

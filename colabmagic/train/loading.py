@@ -16,6 +16,7 @@ from torch.utils.data.dataloader import (
 from colabmagic.interrupts import deferred_interrupts
 from colabmagic.train import ahead, batch, rows
 from colabmagic.train.meter import count_passes
+from colabmagic.train.next_batch import without_mark
 from colabmagic.train.reach import Reach
 from colabmagic.train.storage import key
 from colabmagic.train.unseen import Unseen
@@ -107,6 +108,7 @@ class Loading:
     def _next(self) -> Callable[..., Any]:
         """Return the patched ``__next__`` of iterators over loaders."""
         original = _BaseDataLoaderIter.__next__
+        take = without_mark(original)
         scope, shared, meter = self.scope, self._shared, self.meter
         device, non_blocking = scope.device, scope.non_blocking
         clock, note, sends_ahead = meter.clock, meter.log.extend, self._sends_ahead
@@ -122,7 +124,7 @@ class Loading:
             try:
                 if visits:
                     visit_home(visits)
-                result = original(iterator)
+                result = take(iterator)
             except StopIteration:
                 meter.add_end(asked, clock())
                 raise

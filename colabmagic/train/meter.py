@@ -14,6 +14,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from colabmagic.memory.loaders import arguments, made_anew
 from colabmagic.train.loader_facts import LoaderFacts, WorkerTimes
+from colabmagic.train.next_batch import without_mark
 from colabmagic.train.rows import is_read_at_once
 
 if TYPE_CHECKING:
@@ -391,13 +392,14 @@ def time_batches(patches: Patches, meter: Meter) -> None:
         What adds up.
     """
     original = _BaseDataLoaderIter.__next__
+    take = without_mark(original)
     clock, note = meter.clock, meter.log.extend
 
     @functools.wraps(original)
     def __next__(iterator: Any) -> Any:  # noqa: ANN401, N807
         asked = clock()
         try:
-            result = original(iterator)
+            result = take(iterator)
         except StopIteration:
             meter.add_end(asked, clock())
             raise

@@ -43,6 +43,8 @@ class Outcome(Document):
         What pip changed; None: nothing.
     fetched_bytes
         That came over the net.
+    notes
+        What else a person should know, a sentence each.
     seconds
         In all.
     """
@@ -56,6 +58,7 @@ class Outcome(Document):
     variables: dict[str, str] = field(default_factory=dict)
     packages: Record | None = None
     fetched_bytes: int = 0
+    notes: tuple[str, ...] = ()
     seconds: float = 0.0
 
     @property
@@ -77,7 +80,7 @@ class Outcome(Document):
         dict
             ``version``, ``build``, ``method``, ``root``, ``ladder``, ``proven_at``,
             ``variables`` (of ``PATH`` only its new beginning), ``packages``,
-            ``fetched_bytes``, ``seconds`` and ``plan``.
+            ``fetched_bytes``, ``notes``, ``seconds`` and ``plan``.
         """
         plan, packages = self.plan, self.packages
         variables = dict(self.variables)
@@ -94,6 +97,7 @@ class Outcome(Document):
             "variables": variables,
             "packages": None if packages is None else to_plain(packages),
             "fetched_bytes": self.fetched_bytes,
+            "notes": list(self.notes),
             "seconds": round(self.seconds, 3),
             "plan": plan.to_dict(),
         }

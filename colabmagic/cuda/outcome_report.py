@@ -57,6 +57,10 @@ def outcome_view(outcome: Outcome) -> Report:
             *(_rung_finding(each) for each in _failed(ladder)),
             *(finding(each, Severity.WARN) for each in warnings),
             *_packages(outcome),
+            *(
+                Finding(code=NOTE, severity=Severity.INFO, title=each)
+                for each in outcome.notes
+            ),
         ),
         tables=() if ladder is None or outcome.proven_at else (_rungs(ladder),),
         listings=(_next(*_use_it(outcome)),),

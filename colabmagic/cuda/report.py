@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 METHODS: Final = {
     "reuse": "what is here",
+    "archive": "an archive that was kept",
     "wheels": "NVIDIA's wheels",
     "redist": "NVIDIA's archives",
     "deb": "the distribution's packages, unpacked",
@@ -186,7 +187,8 @@ def _why_another(plan: Plan) -> str:
 
 def _what_runs(plan: Plan) -> tuple[Listing, ...]:
     """Return the commands; what is no command is a remark between them."""
-    lines = [_line(step, line) for step in plan.steps for line in step.lines()]
+    steps = (*plan.steps, *plan.afterwards)
+    lines = [_line(step, line) for step in steps for line in step.lines()]
     if not plan.can_run or not lines:
         return ()
     return (Listing(caption="What runs", lines=tuple(lines)),)
@@ -212,7 +214,8 @@ def _ways(plan: Plan) -> tuple[Table, ...]:
     rows = [
         _way(each, plan)
         for each in plan.candidates
-        if each.problem is None or each.problem.what not in told
+        if (each.problem is None or each.problem.what not in told)
+        and (each.method != "archive" or plan.options.cache is not None)
     ]
     if not rows:
         return ()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from colabmagic.cuda.carrying import carry_out, finish
 from colabmagic.cuda.current import capability, found, in_use
 from colabmagic.cuda.errors import (
     BusyError,
@@ -78,9 +79,11 @@ def plan(
     from colabmagic.cuda.planning.make import make_plan  # noqa: PLC0415 (lazy)
 
     body = requirements if isinstance(requirements, str) else "\n".join(requirements)
+    options = options or Options()
     if facts is None:
-        facts = probe_machine(_home())
-    return make_plan(version, body, facts, options or Options())
+        cache = expanded(options.cache) if options.cache else None
+        facts = probe_machine(_home(), cache=cache)
+    return make_plan(version, body, facts, options)
 
 
 def install(
@@ -117,16 +120,7 @@ def install(
     _refuse(plan)
     store = _store(plan.options, progress=progress, run=run, session=session)
     try:
-        work = store.carry_out(
-            plan.deed,
-            plan.steps,
-            details=lambda work: {
-                "name": plan.release.version if plan.release else "",
-                "root": str(work.root),
-                "was_used": work.root is not None and work.root == before,
-                "transient": plan.is_reuse and not plan.outside,
-            },
-        )
+        carried = carry_out(plan, store, before)
     except CudaError as error:
         if not isinstance(error, BusyError):
             error.seen = "; ".join(part for part in (error.seen, AS_BEFORE) if part)
@@ -134,6 +128,8 @@ def install(
     except KeyboardInterrupt as error:
         interrupted(error, f"stopped; {AS_BEFORE}. Run this cell again to go on")
         raise
+    finish(carried)
+    plan, work = carried.plan, carried.work
     ladder = work.ladder
     if ladder is not None and work.root is not None:  # it has its own name now
         ladder = replace(ladder, root=str(work.root))
@@ -145,6 +141,7 @@ def install(
         variables=dict(work.environment),
         packages=work.packages,
         fetched_bytes=work.fetched_bytes,
+        notes=tuple(work.notes),
         seconds=time.monotonic() - began,
     )
 

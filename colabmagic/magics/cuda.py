@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = "cuda_install"
 _VERBS: Final = ("plan", "list", "use", "verify", "rollback", "uninstall")
-_METHODS: Final = ("auto", "wheels", "redist", "deb", "apt", "runfile")
+_METHODS: Final = ("auto", "archive", "wheels", "redist", "deb", "apt", "runfile")
 _EXT: Final = "ext"
 _COLAB_MIME: Final = "application/vnd.colab-display-data+json"
 
@@ -97,7 +97,9 @@ class CudaMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
         "--offline", action="store_true", help="fetch nothing: cache and disk only"
     )
     @argument(
-        "--cache", metavar="FOLDER", help="keep what is fetched here (Drive, too)"
+        "--cache",
+        metavar="FOLDER",
+        help="keep downloads and finished toolkits here (Drive, too)",
     )
     @argument(
         "--system",

@@ -82,6 +82,50 @@ class TorchHere:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A finished toolkit that lies in the folder of ``--cache`` as one archive.
+
+    Attributes
+    ----------
+    path
+        Of the archive.
+    problem
+        Why it cannot be used, whatever is wanted; empty: nothing is known against it.
+        The other fields may be empty then.
+    release, build
+        "13.0.3", and what its nvcc says: "13.0.88".
+    method
+        How the toolkit came.
+    arch
+        As in ``platform.machine()``.
+    system
+        "ubuntu 22.04", if packages of that system are in it; empty: NVIDIA's files only.
+    compiler
+        Major version of the g++ that is in it; None: none is.
+    parts
+        As of `Toolkit`.
+    sha256, size
+        Of the archive.
+    files, unpacked_bytes
+        What comes out of it, at most.
+    """
+
+    path: str
+    problem: str = ""
+    release: str = ""
+    build: str = ""
+    method: str = ""
+    arch: str = ""
+    system: str = ""
+    compiler: int | None = None
+    parts: tuple[str, ...] = ()
+    sha256: str = ""
+    size: int = 0
+    files: int = 0
+    unpacked_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineFacts:
     """All that a plan depends on.
 
@@ -111,6 +155,8 @@ class MachineFacts:
         Files of keys that apt on this machine trusts.
     apt_sources
         Where apt gets packages: "http://… jammy" each.
+    kept
+        Finished toolkits in the folder of ``--cache``; Unknown if it does not answer.
     """
 
     os_id: str
@@ -135,6 +181,12 @@ class MachineFacts:
     keyrings: tuple[str, ...] = ()
     apt_sources: tuple[str, ...] = ()
     library_path: str = ""  # LD_LIBRARY_PATH
+    kept: tuple[Kept, ...] | Unknown = ()
+
+    @property
+    def system(self) -> str:
+        """Return "ubuntu 22.04"."""
+        return f"{self.os_id} {self.os_version}".strip()
 
     @property
     def python_tag(self) -> str:

@@ -13,6 +13,7 @@ from colabmagic.cuda.machine import system
 from colabmagic.cuda.machine.compilers import find_compilers
 from colabmagic.cuda.machine.facts import MachineFacts, TorchHere
 from colabmagic.cuda.machine.gpus import GpusHere, find_gpus
+from colabmagic.cuda.machine.kept import find_kept
 from colabmagic.cuda.machine.toolkits import find_toolkits
 from colabmagic.cuda.store.layout import Home, home_folder
 from colabmagic.gpu.facts import TorchState
@@ -25,7 +26,7 @@ from colabmagic.report.model import Unknown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from colabmagic.cuda.machine.facts import Compiler, Toolkit
+    from colabmagic.cuda.machine.facts import Compiler, Kept, Toolkit
     from colabmagic.gpu.sources.nvml import NvmlSource
     from colabmagic.host.command import CommandOutcome
 
@@ -44,6 +45,7 @@ def probe_machine(  # noqa: PLR0913 (what tests put in the place of the machine)
     nvml: NvmlSource = SOURCE,
     deadline_s: float = DEADLINE_S,
     site_packages: Iterable[str | Path] | None = None,
+    cache: Path | None = None,
 ) -> MachineFacts:
     """Return what is here; never raises, imports no PyTorch, starts no CUDA.
 
@@ -63,6 +65,8 @@ def probe_machine(  # noqa: PLR0913 (what tests put in the place of the machine)
         After so many seconds the driver counts as not answering.
     site_packages
         Where wheels are installed; where left out, the folders of ``sys.path``.
+    cache
+        The folder of ``--cache``, in which finished toolkits may lie.
     """
     env = os.environ if env is None else env
     root = Path(sysroot)
@@ -85,6 +89,10 @@ def probe_machine(  # noqa: PLR0913 (what tests put in the place of the machine)
     imported: dict[str, str] = _guard(lambda: system.imported_packages(sys.modules), {})
     keyrings: tuple[str, ...] = _guard(lambda: system.find_keyrings(root), ())
     sources: tuple[str, ...] = _guard(lambda: system.find_apt_sources(root), ())
+    kept: tuple[Kept, ...] | Unknown = ()
+    if cache is not None:
+        unknown: tuple[Kept, ...] | Unknown = _BROKE
+        kept = _guard(lambda: find_kept(cache, run), unknown)
     # Last, for the driver answers in its own thread meanwhile.
     here = GpusHere()
     if sys.platform != "darwin":
@@ -113,6 +121,7 @@ def probe_machine(  # noqa: PLR0913 (what tests put in the place of the machine)
         keyrings=keyrings,
         apt_sources=sources,
         library_path=env.get("LD_LIBRARY_PATH", ""),
+        kept=kept,
     )
 
 

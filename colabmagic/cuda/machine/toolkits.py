@@ -136,7 +136,7 @@ def _look(
             origin=origin,
             has_compiler=_has_compiler(root),
             variables=_variables(root) if origin == "ours" else (),
-            parts=tuple(name for name in HEADERS if _has_header(root, name)),
+            parts=parts_of(root),
         )
     if origin != "wheels":
         return None  # such as /usr/local/cuda with libraries only
@@ -179,6 +179,17 @@ def _build(nvcc: Path, run: Callable[..., CommandOutcome]) -> str | Unknown:
         or _of_text(root)
         or Unknown("it does not tell its version")
     )
+
+
+def parts_of(root: Path) -> tuple[str, ...]:
+    """Return the libraries whose headers are in a toolkit, as ``--with`` calls them.
+
+    Parameters
+    ----------
+    root
+        Of the toolkit.
+    """
+    return tuple(name for name in HEADERS if _has_header(root, name))
 
 
 def _has_header(root: Path, name: str) -> bool:

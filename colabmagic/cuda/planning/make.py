@@ -11,6 +11,7 @@ from colabmagic.cuda.machine.facts import Compiler
 from colabmagic.cuda.methods.parts import unknown_parts
 from colabmagic.cuda.planning.advice import advise
 from colabmagic.cuda.planning.host_compiler import choose_compiler, install_commands
+from colabmagic.cuda.planning.keeping import keeping
 from colabmagic.cuda.planning.limits import (
     GPU_RUNTIME,
     find_limit,
@@ -179,6 +180,7 @@ def _plan(
         chosen=chosen,
         compiler=compiler,
         packages=packages,
+        afterwards=() if problems else keeping(release, facts, options, chosen),
         problems=problems,
         warnings=warnings,
     )
@@ -199,13 +201,20 @@ def _candidates(
     """Yield all ways in their order; those that were not asked for do not fit."""
     for method in METHODS:
         made = _method(method)(release, facts, options, compiler)
-        # What is in our folder has its own compiler; all else needs one.
-        if no_compiler is not None and method != "reuse":
+        # What is in our folder has its own compiler, and so may what was kept of it.
+        if no_compiler is not None and not _has_compiler(made):
             made = _refused(made, no_compiler)
         if options.method not in {"auto", method}:
             asked = Problem(code="E21", what=f"--method {options.method} was asked for")
             made = replace(made, problem=made.problem or asked)
         yield made
+
+
+def _has_compiler(candidate: Candidate) -> bool:
+    """Tell whether a way needs no compiler of this machine."""
+    return candidate.method == "reuse" or any(
+        getattr(step, "compiler", None) is not None for step in candidate.steps
+    )
 
 
 def _refused(candidate: Candidate, problem: Problem) -> Candidate:

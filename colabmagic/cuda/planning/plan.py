@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from colabmagic.data.compat import Release
     from colabmagic.report.model import Report
 
-METHODS = ("reuse", "wheels", "redist", "deb", "apt", "runfile")  # in this order
+METHODS = (
+    "reuse",
+    "archive",
+    "wheels",
+    "redist",
+    "deb",
+    "apt",
+    "runfile",
+)  # in this order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +160,8 @@ class Plan(Document):
         Of the host.
     packages
         For pip, from the cell's body; None: there is none.
+    afterwards
+        What is done when all is finished, and nothing depends on.
     problems
         What makes the whole impossible.
     warnings
@@ -168,6 +178,7 @@ class Plan(Document):
     chosen: Candidate | None = None
     compiler: HostCompiler | None = None
     packages: Any = None  # colabmagic.cuda.packages.route.PackagesPlan
+    afterwards: tuple[Step, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
@@ -204,7 +215,8 @@ class Plan(Document):
 
     def lines(self) -> tuple[str, ...]:
         """Return what will be run, a line each."""
-        return tuple(line for step in self.steps for line in step.lines())
+        steps = (*self.steps, *self.afterwards)
+        return tuple(line for step in steps for line in step.lines())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data.
@@ -213,7 +225,7 @@ class Plan(Document):
         -------
         dict
             ``can_run``, ``wanted``, ``release`` (its version), ``method``, ``steps``,
-            ``outside``, ``candidates``, ``compiler``, ``problems``, ``warnings``,
+            ``afterwards``, ``outside``, ``candidates``, ``compiler``, ``problems``, ``warnings``,
             ``packages``, ``options``, and ``machine``, from which the facts can be
             made again. No address in it has a login.
         """
@@ -230,6 +242,7 @@ class Plan(Document):
             "method": self.chosen.method if self.chosen is not None else None,
             "basis": self.basis,
             "steps": [_step(step) for step in self.steps],
+            "afterwards": [_step(step) for step in self.afterwards],
             "outside": list(self.outside),
             "problems": [to_plain(each) for each in self.problems],
             "warnings": [to_plain(each) for each in self.warnings],

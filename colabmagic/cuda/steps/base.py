@@ -50,6 +50,8 @@ class Work:
         What pip changed: a `colabmagic.cuda.packages.record.Record`.
     fetched_bytes
         That came over the net so far.
+    notes
+        What a person should know of it, a sentence each.
     """
 
     home: Home
@@ -66,6 +68,7 @@ class Work:
     proven_at: float | None = None
     packages: Any = None
     fetched_bytes: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 class Step(Protocol):

@@ -111,7 +111,7 @@ class BringCompiler(InFolder):
             for either in SOME_PACKAGES:
                 self._bring_one_of(work, folder, either)
         launcher = finish_compiler(folder, self.major, triplet)
-        self._try(work, launcher)
+        try_compiler(work, launcher, self.major)
         choose(work, str(launcher))
         self._list_files(work)
 
@@ -143,24 +143,40 @@ class BringCompiler(InFolder):
                 self._bring(work, folder, [package])
                 return
 
-    def _try(self, work: Work, launcher: Path) -> None:
-        """Ask the compiler for its version: it may be made for a newer C library."""
-        outcome = work.run([str(launcher), "-dumpfullversion"], timeout_s=_ASK_S)
-        if outcome.ok and outcome.stdout.startswith(f"{self.major}."):
-            return
-        words = (outcome.error or outcome.stderr or outcome.stdout).strip()
-        raise NoHostCompilerError(
-            f"The g++ {self.major} that was brought does not run here.",
-            seen=words.splitlines()[-1][:200] if words else "it says nothing",
-            hint=f"!apt-get install -y g++-{self.major}, then run the cell again",
-        )
-
     def _list_files(self, work: Work) -> None:
         """List the files anew where the toolkit's are listed already."""
         from colabmagic.cuda.rooting.manifest import NAME, write_manifest  # noqa: PLC0415
 
         if (work.staging / NAME).exists():
             write_manifest(work.staging)
+
+
+def try_compiler(work: Work, launcher: Path, major: int) -> None:
+    """Ask a compiler for its version: it may be made for a newer C library.
+
+    Parameters
+    ----------
+    work
+        Runs it.
+    launcher
+        Of `colabmagic.cuda.rooting.host.finish_compiler`.
+    major
+        Its version.
+
+    Raises
+    ------
+    NoHostCompilerError
+        It does not run here, or is another one.
+    """
+    outcome = work.run([str(launcher), "-dumpfullversion"], timeout_s=_ASK_S)
+    if outcome.ok and outcome.stdout.startswith(f"{major}."):
+        return
+    words = (outcome.error or outcome.stderr or outcome.stdout).strip()
+    raise NoHostCompilerError(
+        f"The g++ {major} that was brought does not run here.",
+        seen=words.splitlines()[-1][:200] if words else "it says nothing",
+        hint=f"!apt-get install -y g++-{major}, then run the cell again",
+    )
 
 
 def choose(work: Work, path: str) -> None:

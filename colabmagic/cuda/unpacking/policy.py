@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _PIECE: Final = 2**20
+MEMBER_BYTES: Final = 512  # that a file or link counts beside its content
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -43,6 +44,11 @@ class Outlet:
         `colabmagic.cuda.steps.fetch.Unpack`.
     rooted
         Absolute links mean the folder, as on a machine that has it as its root.
+    system
+        A folder of this machine whose files links may name; empty: none.
+    most_bytes
+        All files together have no more, each counted with `MEMBER_BYTES` besides; None:
+        only the disk sets a limit.
     """
 
     def __init__(  # noqa: PLR0913 (by keyword)
@@ -54,11 +60,13 @@ class Outlet:
         only: Sequence[str] = (),
         skip: Sequence[str] = (),
         rooted: bool = False,
+        system: str = "",
+        most_bytes: int | None = None,
     ) -> None:
         self.name = name
         self.files = 0
         self._rename, self._only, self._skip = rename, only, skip
-        self._rooted = rooted
+        self._rooted, self._system, self._left = rooted, system, most_bytes
         self._links: list[str] = []
         with self.writing():
             root.mkdir(parents=True, exist_ok=True)
@@ -99,6 +107,7 @@ class Outlet:
         mode
             As the archive has it; only who may run it is kept.
         """
+        self._count(MEMBER_BYTES)
         place = self._place(path)
         mode = 0o755 if mode & stat.S_IXUSR else 0o644
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -106,6 +115,7 @@ class Outlet:
             descriptor = os.open(place, flags, mode)
         with open(descriptor, "wb") as out:  # noqa: PTH123 (a descriptor)
             while piece := stream.read(_PIECE):
+                self._count(len(piece))
                 with self.writing():
                     out.write(piece)
             with self.writing():
@@ -122,9 +132,15 @@ class Outlet:
         target
             As the archive has it.
         """
+        self._count(MEMBER_BYTES)
         if target.startswith("/") and self._rooted:
             depth = path.count("/")
             target = "../" * depth + target.lstrip("/")
+        if self._is_of_system(target):
+            place = self._place(path)
+            with self.writing():
+                place.symlink_to(target)
+            return
         inside = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         if not target or target.startswith("/") or _leads_out(inside):
             raise self.refused(f"link {path} → {target}")
@@ -147,6 +163,7 @@ class Outlet:
         target
             As the archive has it: the first name.
         """
+        self._count(MEMBER_BYTES)
         source = self.wanted(target)
         if source is None or not self._is_own_file(self.root / source):
             raise self.refused(f"hard link {path} → {target}")
@@ -227,6 +244,20 @@ class Outlet:
                 each.replace(place)
         if folder.is_dir():
             folder.rmdir()
+
+    def _count(self, size: int) -> None:
+        """Refuse an archive that holds more than it may."""
+        if self._left is None:
+            return
+        self._left -= size
+        if self._left < 0:
+            raise self.refused("it holds more than was announced")
+
+    def _is_of_system(self, target: str) -> bool:
+        """Tell whether a link names a file of the machine that it may name."""
+        folder, name = posixpath.split(target)
+        is_allowed = bool(self._system) and folder == self._system
+        return is_allowed and name not in {"", ".", ".."} and "\0" not in name
 
     def _is_own_file(self, place: Path) -> bool:
         """Tell whether a path is an ordinary file in the folder."""

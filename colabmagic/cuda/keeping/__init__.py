@@ -1,0 +1,1 @@
+"""Finished toolkits as one archive each, in a folder that outlives the machine."""

@@ -1,0 +1,124 @@
+"""Unpack a kept toolkit, and check while it is read that it is what its label says."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from colabmagic.cuda.errors import ChecksumError
+from colabmagic.cuda.keeping.label import distrust
+from colabmagic.cuda.unpacking.policy import MEMBER_BYTES, Outlet
+from colabmagic.cuda.unpacking.tar import unpack_tar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_PIECE: Final = 2**20
+
+
+def unpack_archive(  # noqa: PLR0913 (by keyword)
+    path: Path,
+    root: Path,
+    *,
+    sha256: str,
+    size: int,
+    files: int,
+    unpacked_bytes: int,
+    system: str,
+    advance: Callable[[int], object] = lambda _: None,
+) -> int:
+    """Unpack an archive below a folder; what is there counts once this has returned.
+
+    Parameters
+    ----------
+    path
+        Of the archive.
+    root
+        The folder; it goes if this raises.
+    sha256, size
+        That the archive must have.
+    files, unpacked_bytes
+        That come out of it at most.
+    system
+        Folder of this machine's libraries, to which links may lead.
+    advance
+        Told how many bytes have been read.
+
+    Returns
+    -------
+    int
+        How many files there are.
+
+    Raises
+    ------
+    ChecksumError
+        It is another file, damaged, or holds what it must not.
+    DiskFullError
+        There is no room.
+    OSError
+        It cannot be opened.
+    """
+    most = unpacked_bytes + MEMBER_BYTES * files
+    outlet = Outlet(root, name=path.name, system=system, most_bytes=most)
+    with path.open("rb", buffering=0) as file:
+        seen = os.fstat(file.fileno())
+        why = distrust({seen.st_uid}, {stat.S_IMODE(seen.st_mode)})
+        if why:
+            raise ChecksumError(f"{path.name} is not used", seen=why, hint="")
+        hashed = _Hashed(file, advance)
+        stream = io.BufferedReader(hashed, _PIECE)
+        unpack_tar(stream, outlet)
+        try:
+            while stream.read(_PIECE):  # what stands behind the archive counts, too
+                pass
+        except OSError as error:
+            raise outlet.damaged(str(error)) from None
+    outlet.finish()
+    found = hashed.sha256.hexdigest()
+    if (hashed.size, found) != (size, sha256):
+        raise ChecksumError(
+            f"{path.name} is not the archive that was kept",
+            seen=f"sha256 {found[:16]}…, kept {sha256[:16]}…",
+            hint="",
+        )
+    return outlet.files
+
+
+class _Hashed(io.RawIOBase):
+    """A file that is read once, from its beginning, and hashed meanwhile."""
+
+    def __init__(self, file: IO[bytes], advance: Callable[[int], object]) -> None:
+        self._file, self._advance = file, advance
+        self.sha256, self.size = hashlib.sha256(), 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell so, for what is buffered above can be read again."""
+        return True
+
+    def tell(self) -> int:
+        """Return how much was read."""
+        return self.size
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Stay where it is; what is buffered needs no more."""
+        wanted = offset + (self.size if whence == io.SEEK_CUR else 0)
+        if whence == io.SEEK_END or wanted != self.size:
+            raise io.UnsupportedOperation
+        return self.size
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (writable memory)
+        """Read on."""
+        data = self._file.read(len(buffer)) or b""
+        buffer[: len(data)] = data
+        self.sha256.update(data)
+        self.size += len(data)
+        self._advance(len(data))
+        return len(data)

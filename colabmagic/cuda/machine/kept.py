@@ -1,0 +1,87 @@
+"""Find the finished toolkits that lie in the folder of ``--cache``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from colabmagic.cuda.keeping.label import FOLDER, from_label, judged
+from colabmagic.report.model import Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from colabmagic.cuda.machine.facts import Kept
+    from colabmagic.host.command import CommandOutcome
+
+ANSWER_S: Final = 5.0  # the first look into a folder of Drive takes a second or two
+# In a child: a mount that hangs holds up whoever touches it. Small files are read, of
+# archives only their size.
+_LOOK: Final = """\
+import json, os, stat, sys
+folder, found = sys.argv[1], []
+try:
+    names = sorted(os.listdir(folder))
+except FileNotFoundError:
+    names = []
+for name in [each for each in names if each.endswith('.json')][:100]:
+    label = os.path.join(folder, name)
+    row = {'data': None, 'size': None, 'owners': [], 'modes': []}
+    if name.startswith('.'):
+        continue
+    try:
+        paths = [label]
+        if os.path.getsize(label) < 65536:
+            with open(label, encoding='utf-8') as file:
+                row['data'] = json.load(file)
+            paths.append(os.path.join(folder, os.path.basename(row['data']['file'])))
+        for path in paths:
+            seen = os.stat(path)
+            row['owners'].append(seen.st_uid)
+            row['modes'].append(stat.S_IMODE(seen.st_mode))
+            if path != label and stat.S_ISREG(seen.st_mode):
+                row['size'] = seen.st_size
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    found.append(row)
+print(json.dumps(found))
+"""
+
+
+def find_kept(
+    cache: Path,
+    run: Callable[..., CommandOutcome],
+    *,
+    timeout_s: float = ANSWER_S,
+) -> tuple[Kept, ...] | Unknown:
+    """Return what is told of each archive; Unknown where the folder does not answer.
+
+    Parameters
+    ----------
+    cache
+        The folder of ``--cache``.
+    run
+        Runs the child.
+    timeout_s
+        After so many seconds it counts as not answering.
+    """
+    folder = cache / FOLDER
+    argv = [sys.executable, "-I", "-S", "-c", _LOOK, str(folder)]
+    outcome = run(argv, timeout_s=timeout_s)
+    if outcome.timed_out:
+        return Unknown(f"no answer within {timeout_s:.0f} s")
+    if not outcome.ok:
+        words = (outcome.error or outcome.stderr or "").strip().splitlines()
+        return Unknown(words[-1][:200] if words else "it cannot be looked into")
+    rows: list[dict[str, Any]] = json.loads(outcome.stdout)
+    return tuple(
+        judged(
+            from_label(folder, row["data"]),
+            row["size"],
+            set(row["owners"]),
+            set(row["modes"]),
+        )
+        for row in rows
+    )

@@ -124,8 +124,8 @@ def instead(plan: Plan) -> Plan | None:
     chosen = plan.chosen
     if chosen is None or chosen.method != ARCHIVE or plan.options.method == ARCHIVE:
         return None
-    rest = plan.candidates[plan.candidates.index(chosen) + 1 :]
-    other = next((each for each in rest if each.fits), None)
+    rest = (each for each in plan.candidates if each.fits and each.method != ARCHIVE)
+    other = next(rest, None)
     if other is None or plan.release is None:
         return None
     after = keeping(plan.release, plan.facts, plan.options, other)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from colabmagic.cuda.keeping.write import write_archive
+from colabmagic.cuda.machine.facts import Kept
+from colabmagic.cuda.rooting.assemble import assemble
 from colabmagic.cuda.steps.assemble import Assemble
 from colabmagic.cuda.steps.debs import FetchDebs
 from colabmagic.cuda.steps.fetch import Unpack
+from colabmagic.cuda.steps.kept import UnpackKept
 from colabmagic.cuda.steps.redist import FetchRedist
 from colabmagic.cuda.steps.runfile import FetchRunfile
 from colabmagic.cuda.steps.wheels import FetchWheels
@@ -61,6 +65,7 @@ class Bench:
     keyring: str = ""
     requirement: str = f"{WHEEL}==11.1.105"
     longest_s: float = 600.0  # that a program may take
+    kept: Kept | None = None
 
     @property
     def home(self) -> Home:
@@ -87,6 +92,11 @@ class Bench:
         root, parts = self.server.root, trees(self.folder / "trees")
         if self.way == "redist":
             make_redist(root, NAME, parts)
+        elif self.way == "archive":
+            whole = self.folder / "kept-root"
+            assemble(parts["cuda_nvcc"].parent, whole, "redist")
+            what = Kept(path="", release=NAME, build="11.1.105", arch="x86_64")
+            self.kept = write_archive(whole, self.folder / "drive", what)
         elif self.way == "runfile":
             self.runfile.parent.mkdir(parents=True)
             make_runfile(self.runfile, NAME, parts)
@@ -110,6 +120,9 @@ class Bench:
             url = f"{self.url}/{FOLDER}/redistrib_{NAME}.json"
             parts = ("cuda_nvcc", "cuda_cudart", "cuda_cccl")
             return (FetchRedist(manifest_url=url, parts=parts),)
+        if self.kept is not None:
+            fields = ("path", "sha256", "size", "files", "unpacked_bytes", "arch")
+            return (UnpackKept(**{each: getattr(self.kept, each) for each in fields}),)
         if self.way == "runfile":
             return (FetchRunfile(url=f"{self.url}/{RUN}"),)
         if self.way == "deb":
@@ -122,6 +135,8 @@ class Bench:
 
     def making(self) -> tuple[Step, ...]:
         """Return the steps that make the toolkit's folder."""
+        if self.way == "archive":
+            return (*self.fetching(), *self.extra)
         made = [*self.fetching(), Unpack(format=self.way)]
         if self.way != "deb":  # NVIDIA's packages are only installed, by apt
             made.append(Assemble(layout=self.way, build="11.1.105"))

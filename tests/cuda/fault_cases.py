@@ -24,6 +24,10 @@ from tests.cuda.faults_here import (
     held,
     index,
     interrupted,
+    kept_again,
+    kept_as,
+    kept_bomb,
+    kept_is_gone,
     later_journal,
     no_journal,
     nvcc,
@@ -113,6 +117,7 @@ def cases() -> list[Case]:
         for step in range(6)
     ]
     apt = {"way": "deb", "requires": "apt"}
+    kept = {"way": "archive", "mend": kept_again}
     return [
         Case("404", http("status", code=404, **always), unreachable, words="404"),
         Case("403", http("status", code=403, **always), unreachable, words="403"),
@@ -223,6 +228,16 @@ def cases() -> list[Case]:
         Case("Ctrl-C in the download", lambda b: (
             b.server.fail("slow", NVCC, bytes=100, seconds=0.05),
             setattr(b, "interrupt_at", "download 3")), KeyboardInterrupt),
+        Case("kept: ends early", kept_as(lambda data: data[: len(data) // 2]), checksum,
+             **kept, words="no whole archive"),
+        Case("kept: more behind its end", kept_as(lambda data: data + bytes(9)), checksum,
+             **kept, words="not the archive that was kept"),
+        Case("kept: is gone", kept_is_gone, unreachable, **kept),
+        Case("kept: a bomb", kept_bomb, checksum, **kept, words="more than was"),
+        Case("kept: disk full", filled(12_000), full, way="archive", mend=emptied,
+             disk="size=4m"),
+        Case("kept: Ctrl-C in unpacking", lambda b: setattr(b, "interrupt_at", "unpack"),
+             KeyboardInterrupt, **kept),
         Case("Ctrl-C in unpacking", lambda b: setattr(b, "interrupt_at", "unpack"),
              KeyboardInterrupt),
     ]  # fmt: skip

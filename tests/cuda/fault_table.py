@@ -109,7 +109,14 @@ def plan_of(bench: Bench, making: Sequence[Step]) -> Plan:
         press = Command(argv=("kill", "-INT", str(os.getpid())), what="press Ctrl-C")
         steps.insert(bench.interrupt_after, press)
     chosen = Candidate(method=bench.way, why="a test", steps=tuple(steps))
-    return replace(made, chosen=chosen, problems=(), warnings=(), packages=None)
+    return replace(
+        made,
+        candidates=(chosen,),
+        chosen=chosen,
+        problems=(),
+        warnings=(),
+        packages=None,
+    )
 
 
 def _set(variables: dict[str, str | None]) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colabmagic.cuda.fetching.cache import Cache
+from colabmagic.cuda.keeping.write import write_archive
 from colabmagic.cuda.steps.command import Command
 from colabmagic.cuda.steps.verify import Verify
+from tests.cuda.unpacking.hostile import make_tar, plain
 from tests.fakes.nvidia.redist import make_redist
 
 if TYPE_CHECKING:
@@ -222,3 +227,50 @@ def padded(bench: Bench) -> None:
     parts = trees(bench.folder / "padded")
     (parts["cuda_nvcc"] / "zeros.bin").write_bytes(bytes(4 * MEGABYTE))
     make_redist(bench.server.root, NAME, parts)
+
+
+def kept_as(change: Callable[[bytes], bytes]) -> Callable[[Bench], object]:
+    """Let the kept archive have other bytes."""
+
+    def prepare(bench: Bench) -> None:
+        place = _kept(bench)
+        whole = place.read_bytes()
+        place.with_suffix(".whole").write_bytes(whole)
+        place.write_bytes(change(whole))
+
+    return prepare
+
+
+def kept_is_gone(bench: Bench) -> None:
+    """Let somebody delete it, or Drive go."""
+    place = _kept(bench)
+    place.rename(place.with_suffix(".whole"))
+
+
+def kept_bomb(bench: Bench) -> None:
+    """Let it be another archive, of which its label knows the hash."""
+    path = make_tar(_kept(bench), [plain("zeros", bytes(8 * MEGABYTE))])
+    data = path.read_bytes()
+    assert bench.kept is not None
+    bench.kept = replace(
+        bench.kept, sha256=hashlib.sha256(data).hexdigest(), size=len(data)
+    )
+
+
+def kept_again(bench: Bench) -> None:
+    """Have it as it was, or written anew."""
+    place = _kept(bench)
+    whole = place.with_suffix(".whole")
+    if whole.exists():
+        whole.replace(place)
+        return
+    assert bench.kept is not None
+    bench.kept = write_archive(
+        bench.folder / "kept-root", bench.folder / "drive", bench.kept
+    )
+
+
+def _kept(bench: Bench) -> Path:
+    """Return where it lies."""
+    assert bench.kept is not None
+    return Path(bench.kept.path)

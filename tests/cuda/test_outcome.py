@@ -32,6 +32,7 @@ KEYS = {
     "variables",
     "packages",
     "fetched_bytes",
+    "notes",
     "seconds",
     "plan",
 }
@@ -43,6 +44,7 @@ PLAN_KEYS = {
     "method",
     "basis",
     "steps",
+    "afterwards",
     "outside",
     "problems",
     "warnings",

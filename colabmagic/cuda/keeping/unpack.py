@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from colabmagic.cuda.errors import ChecksumError
 from colabmagic.cuda.keeping.label import distrust
 from colabmagic.cuda.unpacking.policy import MEMBER_BYTES, Outlet
-from colabmagic.cuda.unpacking.tar import unpack_tar
+from colabmagic.cuda.unpacking.tar import unpack_gzip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ def unpack_archive(  # noqa: PLR0913 (by keyword)
             raise ChecksumError(f"{path.name} is not used", seen=why, hint="")
         hashed = _Hashed(file, advance)
         stream = io.BufferedReader(hashed, _PIECE)
-        unpack_tar(stream, outlet)
+        unpack_gzip(stream, outlet)
         try:
             while stream.read(_PIECE):  # what stands behind the archive counts, too
                 pass
@@ -98,21 +98,6 @@ class _Hashed(io.RawIOBase):
     def readable(self) -> bool:
         """Tell that it can be read."""
         return True
-
-    def seekable(self) -> bool:
-        """Tell so, for what is buffered above can be read again."""
-        return True
-
-    def tell(self) -> int:
-        """Return how much was read."""
-        return self.size
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Stay where it is; what is buffered needs no more."""
-        wanted = offset + (self.size if whence == io.SEEK_CUR else 0)
-        if whence == io.SEEK_END or wanted != self.size:
-            raise io.UnsupportedOperation
-        return self.size
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (writable memory)
         """Read on."""

@@ -7,16 +7,16 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.cuda.keeping.label import FOLDER, from_label, judged
+from colabmagic.cuda.machine.facts import Kept
 from colabmagic.report.model import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from colabmagic.cuda.machine.facts import Kept
     from colabmagic.host.command import CommandOutcome
 
-ANSWER_S: Final = 5.0  # the first look into a folder of Drive takes a second or two
+ANSWER_S: Final = 10.0  # the first look into a folder of Drive may take seconds
 # In a child: a mount that hangs holds up whoever touches it. Small files are read, of
 # archives only their size.
 _LOOK: Final = """\
@@ -74,7 +74,8 @@ def find_kept(
         return Unknown(f"no answer within {timeout_s:.0f} s")
     if not outcome.ok:
         words = (outcome.error or outcome.stderr or "").strip().splitlines()
-        return Unknown(words[-1][:200] if words else "it cannot be looked into")
+        why = words[-1][:200] if words else "it cannot be looked into"
+        return (Kept(path=str(folder), problem=why),)
     rows: list[dict[str, Any]] = json.loads(outcome.stdout)
     return tuple(
         judged(

@@ -91,7 +91,7 @@ def why_not(kept: Kept, release: Release, facts: MachineFacts, options: Options)
         return f"it is for {kept.arch}"
     if kept.system and kept.system != facts.system:
         return f"it has packages of {kept.system} in it"
-    if not kept.build.startswith(f"{release.minor}."):
+    if not f"{kept.build}.".startswith(f"{release.minor}."):
         return f"it holds CUDA {kept.build}"
     lacking = [name for name in options.parts if name not in kept.parts]
     return f"it has no {', '.join(lacking)}" if lacking else ""

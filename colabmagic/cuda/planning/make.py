@@ -28,6 +28,7 @@ from colabmagic.cuda.planning.plan import (
 )
 from colabmagic.cuda.version import choose_release, parse_wanted
 from colabmagic.data import compat
+from colabmagic.report.model import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -147,16 +148,17 @@ def _plan(
     compiler, no_compiler = choose_compiler(release, facts)
     limit = find_limit(release, facts) or _no_method(options)
     limit = limit or unknown_parts(options.parts) or _no_root(facts, options)
-    no_mirror = _no_mirror(options) if limit is None else None
-    limit = limit or no_mirror
+    # These have a fix of their own: no other version, no other way mends them.
+    by_option = None if limit else _no_mirror(options) or _no_cache(facts, options)
+    limit = limit or by_option
     candidates = tuple(
         each if limit is None else _refused(each, limit)
         for each in _candidates(release, facts, options, compiler, no_compiler)
     )
     chosen = next((each for each in candidates if each.fits), None)
     problems: tuple[Problem, ...] = ()
-    if no_mirror is not None:
-        problems = (no_mirror,)
+    if by_option is not None:
+        problems = (by_option,)
     elif limit is not None:
         problems = (_with_way_out(limit, release, facts, options),)
     elif chosen is None:
@@ -254,6 +256,21 @@ def _no_mirror(options: Options) -> Problem | None:
     from colabmagic.cuda.packages.sources import unknown_mirror  # noqa: PLC0415 (lazy)
 
     return unknown_mirror(options.mirror)
+
+
+def _no_cache(facts: MachineFacts, options: Options) -> Problem | None:
+    """Return that the folder of ``--cache`` hangs, if so: a download would, too."""
+    if options.cache is None or not isinstance(facts.kept, Unknown):
+        return None
+    return Problem(
+        code="E09",
+        what="the folder of --cache does not answer",
+        seen=f"{options.cache}: {facts.kept.reason}",
+        fix=(
+            "%mount_drive --status   tells whether Drive hangs",
+            "leave --cache out: then all is fetched to the local disk",
+        ),
+    )
 
 
 def _no_root(facts: MachineFacts, options: Options) -> Problem | None:

@@ -113,13 +113,14 @@ class Outlet:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with self.writing():
             descriptor = os.open(place, flags, mode)
-        with open(descriptor, "wb") as out:  # noqa: PTH123 (a descriptor)
+        # Nothing is buffered: on a full disk, closing would fail once more, as a read does.
+        with open(descriptor, "wb", buffering=0) as out:  # noqa: PTH123 (a descriptor)
             while piece := stream.read(_PIECE):
                 self._count(len(piece))
-                with self.writing():
-                    out.write(piece)
-            with self.writing():
-                out.flush()
+                left = memoryview(piece)
+                while left:
+                    with self.writing():
+                        left = left[out.write(left) :]
         self.files += 1
 
     def link(self, path: str, target: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tarfile
 import zlib
 from typing import IO, TYPE_CHECKING, Final
@@ -10,7 +11,7 @@ from colabmagic.cuda.errors import CudaError
 from colabmagic.cuda.unpacking.zstd import open_zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from colabmagic.cuda.unpacking.policy import Outlet
 
@@ -36,21 +37,46 @@ def unpack_tar(stream: IO[bytes], outlet: Outlet) -> None:
     DiskFullError
         There is no room.
     """
+    with _reading(outlet), opened(stream) as plain:
+        _unpack(plain, outlet)
+
+
+def unpack_gzip(stream: IO[bytes], outlet: Outlet) -> None:
+    """Unpack a tar archive that is packed by gzip, of a stream that cannot seek.
+
+    Parameters
+    ----------
+    stream, outlet
+        As for `unpack_tar`, which see for errors.
+    """
+    import gzip  # noqa: PLC0415 (rarely wanted)
+
+    with _reading(outlet), gzip.GzipFile(fileobj=stream) as plain:
+        _unpack(plain, outlet)  # type: ignore[arg-type]  # it is one
+
+
+@contextlib.contextmanager
+def _reading(outlet: Outlet) -> Iterator[None]:
+    """Turn what damaged archives raise into ours."""
     import lzma  # noqa: PLC0415 (a Python may lack it)
 
     try:
-        with opened(stream) as plain:
-            with tarfile.open(fileobj=plain, mode="r|") as archive:
-                for member in archive:
-                    _member(archive, member, outlet)
-            while plain.read(_PIECE):  # its last checksum is at its end
-                pass
+        yield
     except CudaError:
         raise
     except (
         tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError,
     ) as error:  # fmt: skip
         raise outlet.damaged(str(error) or type(error).__name__) from None
+
+
+def _unpack(plain: IO[bytes], outlet: Outlet) -> None:
+    """Unpack a tar archive that is not packed."""
+    with tarfile.open(fileobj=plain, mode="r|") as archive:
+        for member in archive:
+            _member(archive, member, outlet)
+    while plain.read(_PIECE):  # its last checksum is at its end
+        pass
 
 
 def opened(stream: IO[bytes]) -> IO[bytes]:

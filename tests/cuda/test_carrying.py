@@ -170,14 +170,7 @@ def flip(made: Kept) -> None:
 
 FAULTS: dict[str, tuple[Callable[[Kept], object], str]] = {
     "a byte is another": (flip, ""),
-    "it is cut off": (lambda made: os.truncate(made.path, made.size // 2), "no whole"),
     "it is gone": (lambda made: Path(made.path).unlink(), "No such file"),
-    "another file": (
-        lambda made: Path(made.path).write_bytes(
-            Path(made.path).read_bytes().ljust(made.size + 1, b"\0")
-        ),
-        "is not the archive that was kept",
-    ),
 }
 
 

@@ -118,6 +118,19 @@ def test_this_machine_is_looked_at(home: Home) -> None:
     assert not home.root.exists()
 
 
+def test_the_folder_of_the_cache_is_looked_into(home: Home, tmp_path: Path) -> None:
+    """For kept toolkits, and only if it is named; one that cannot be used says why."""
+    (tmp_path / "drive/toolkits").mkdir(parents=True)
+    (tmp_path / "drive/toolkits/x.json").write_text("{}")
+    made = cuda.plan("13.0", options=Options(cache=str(tmp_path / "drive")))
+    (kept,) = made.facts.kept  # type: ignore[misc]  # it answers
+    assert kept.problem == "its label cannot be read"
+    assert f"{tmp_path}/drive/toolkits is not used: its label" in " ".join(
+        each.why for each in made.candidates
+    )
+    assert not home.root.exists()
+
+
 def test_install_list_use_rollback(home: Home) -> None:
     """The whole life of a toolkit."""
     path = os.environ["PATH"]

@@ -10,12 +10,21 @@ import platform
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from colabmagic.cuda.fetching.cache import Cache
+from colabmagic.cuda.keeping.write import write_archive
+from colabmagic.cuda.machine.facts import Kept
+from colabmagic.cuda.steps.base import Work
+from colabmagic.cuda.steps.kept import UnpackKept
+from colabmagic.cuda.store.layout import Home
 from colabmagic.cuda.verifying import verify_toolkit
+from colabmagic.host.command import run
+from colabmagic.report.progress import SILENT
 from tests.cuda.toolkits import HYBRIDS, MINORS_13, NotToBeHadError, make
 
 if TYPE_CHECKING:
@@ -58,6 +67,42 @@ def test_it_compiles(
         "gpu",
         "ptx",
     ]
+
+
+@pytest.mark.parametrize("version", ["13.0", "11.8"])
+def test_a_kept_one_compiles_elsewhere(
+    version: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Out of its archive, in another folder; 11.8 has brought a g++ of its own."""
+    first = tmp_path / version
+    try:
+        made = make(version, first)
+    except NotToBeHadError as error:
+        pytest.skip(f"CUDA {version} cannot be fetched here: {error}")
+    compiler = 11 if (first / "host").exists() else None
+    what = Kept(path="", release=version, build=version, arch=platform.machine())
+    began = time.monotonic()
+    kept = write_archive(first, tmp_path / "drive", replace(what, compiler=compiler))
+    written = time.monotonic() - began
+    first.rename(tmp_path / "gone")
+    home, second = Home(tmp_path / "home"), tmp_path / "home/cuda/.staging-1"
+    work = Work(
+        home=home, staging=second, cache=Cache(home.cache), run=run, progress=SILENT
+    )
+    names = ("path", "sha256", "size", "files", "unpacked_bytes", "arch", "compiler")
+    began = time.monotonic()
+    UnpackKept(**{name: getattr(kept, name) for name in names}).do(work)
+    unpacked = time.monotonic() - began
+    told = (
+        f"{kept.size / 1e6:.1f} MB, written {written:.1f} s, unpacked {unpacked:.1f} s"
+    )
+    record_property("table", told)
+    own = {
+        name: value.replace(str(first), str(second))
+        for name, value in made["environment"].items()
+    }
+    assert work.environment == own
+    assert verify_toolkit(second, build=version, own=own, torch=False, hashes=True).ok
 
 
 PROGRAM = """

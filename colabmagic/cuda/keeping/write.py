@@ -8,13 +8,14 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tarfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from colabmagic.cuda.keeping.label import DIGITS, ENDING, as_label, stem_of
+from colabmagic.cuda.keeping.label import DIGITS, ENDING, as_label, distrust, stem_of
 from colabmagic.cuda.rooting.host import FOLDER as HOST
 from colabmagic.cuda.rooting.manifest import NAME as MANIFEST
 from colabmagic.report.text import clean
@@ -58,7 +59,7 @@ def write_archive(
     Raises
     ------
     NotToBeKeptError
-        Links lead out of it.
+        Links lead out of it, or the folder's disk has no owners.
     OSError
         The folder takes no file, or the toolkit changes meanwhile.
     """
@@ -70,6 +71,7 @@ def write_archive(
     fresh = folder / f".{stem}.{os.getpid()}.{os.urandom(4).hex()}.part"
     try:
         with _opened(fresh) as file:
+            _check_owner(file)
             out = _Hashing(file)
             total = _write(out, root, members, advance)
             _flush(file)
@@ -112,6 +114,14 @@ def _opened(path: Path) -> IO[bytes]:
     """Make a file that is ours alone to write."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, 0o644), "wb")
+
+
+def _check_owner(file: IO[bytes]) -> None:
+    """Refuse a disk on which all files are everybody's: none would be believed later."""
+    seen = os.fstat(file.fileno())
+    why = distrust({seen.st_uid}, {stat.S_IMODE(seen.st_mode)})
+    if why:
+        raise NotToBeKeptError(f"of any file on that disk it must be said that {why}")
 
 
 def _flush(file: IO[bytes]) -> None:

@@ -151,10 +151,7 @@ class Keep(InFolder):
         KeyboardInterrupt
             It was stopped; nothing is left of it.
         """
-        from colabmagic.cuda.keeping.write import (  # noqa: PLC0415 (lazy)
-            NotToBeKeptError,
-            write_archive,
-        )
+        from colabmagic.cuda.keeping.write import write_archive  # noqa: PLC0415 (lazy)
         from colabmagic.cuda.store.inventory import read_card  # noqa: PLC0415 (lazy)
         from colabmagic.cuda.store.layout import expanded  # noqa: PLC0415 (lazy)
 
@@ -168,7 +165,7 @@ class Keep(InFolder):
             made = write_archive(
                 work.root, folder, self._of(work.root), advance=work.progress.advance
             )
-        except NotToBeKeptError as error:
+        except ValueError as error:  # mostly `NotToBeKeptError`
             work.notes.append(f"It is not kept as an archive: {error}.")
         except OSError as error:
             why = error.strerror or type(error).__name__

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -316,6 +317,51 @@ def test_ctrl_c_while_it_is_unpacked(machines: Machines) -> None:
         signal.signal(signal.SIGINT, outer)
     assert not list(machines.home.toolkits.glob("[!jl]*"))
     assert method(cuda.install(machines.plan()).plan) == "archive"
+
+
+def test_kills_leave_all_or_nothing(machines: Machines) -> None:
+    """At lines of all of it: no toolkit or a whole one, and the archive as it was."""
+    cuda.install(machines.plan())
+    whole = listing(machines.root)
+    del whole["toolkit.json"]
+    machines.next()
+    plan, archives = machines.plan(), machines.archives()
+    killed = []
+    for line in (150, 900, 1600, 2100, 10**9):  # of some 2,600
+        killed.append(killed_at(line, plan))
+        found = listing(machines.root)
+        found.pop("toolkit.json", None)
+        assert found in ({}, whole), f"killed at line {line}"
+        assert machines.archives() == archives
+    assert killed == [True, True, True, True, False]
+    assert found == whole
+    cuda.install(plan)
+    assert not list(machines.home.toolkits.glob(".staging-*"))
+
+
+def killed_at(line: int, plan: Plan) -> bool:
+    """Carry a plan out in a child that is killed at such a line of ours."""
+    child = os.fork()
+    if child == 0:
+        left = [line]
+
+        def trace(frame: Any, event: str, argument: Any) -> Any:  # noqa: ANN401, ARG001
+            if "/colabmagic/cuda/" not in frame.f_code.co_filename:
+                return None
+            if event == "line":
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        sys.settrace(trace)
+        try:
+            cuda.install(plan)
+        finally:
+            sys.settrace(None)
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
 
 
 def test_a_folder_that_takes_nothing(machines: Machines) -> None:

@@ -32,10 +32,6 @@ _STALE_S: Final = 3600.0  # nobody writes one archive for so long
 _PIECE: Final = 2**20
 
 
-class NotToBeKeptError(ValueError):
-    """A toolkit is not whole without something that lies elsewhere."""
-
-
 def write_archive(
     root: Path,
     folder: Path,
@@ -58,14 +54,14 @@ def write_archive(
 
     Raises
     ------
-    NotToBeKeptError
+    ValueError
         Links lead out of it, or the folder's disk has no owners.
     OSError
         The folder takes no file, or the toolkit changes meanwhile.
     """
     members = list(_members(root, system_folder(kept.arch)))
     if MANIFEST not in members:
-        raise NotToBeKeptError("it has no list of its files")
+        raise ValueError("it has no list of its files")
     folder.mkdir(parents=True, exist_ok=True)
     stem = stem_of(kept)
     fresh = folder / f".{stem}.{os.getpid()}.{os.urandom(4).hex()}.part"
@@ -121,7 +117,7 @@ def _check_owner(file: IO[bytes]) -> None:
     seen = os.fstat(file.fileno())
     why = distrust({seen.st_uid}, {stat.S_IMODE(seen.st_mode)})
     if why:
-        raise NotToBeKeptError(f"of any file on that disk it must be said that {why}")
+        raise ValueError(f"of any file on that disk it must be said that {why}")
 
 
 def _flush(file: IO[bytes]) -> None:
@@ -200,7 +196,7 @@ def _members(root: Path, system: str) -> Iterator[str]:
 
     Raises
     ------
-    NotToBeKeptError
+    ValueError
         A link leads out of the toolkit: on another machine it would lead nowhere.
     """
     for place, folders, names in os.walk(root, onerror=_fail):
@@ -232,7 +228,7 @@ def _check_link(path: Path, root: Path, system: str) -> None:
         whole = Path(os.path.normpath(path.parent / target))
         is_kept = whole.is_relative_to(root)
     if not is_kept:
-        raise NotToBeKeptError(
+        raise ValueError(
             f"{clean(inside.as_posix())} is a link to {clean(target)}, which another "
             "machine need not have"
         )

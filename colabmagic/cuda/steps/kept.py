@@ -165,7 +165,7 @@ class Keep(InFolder):
             made = write_archive(
                 work.root, folder, self._of(work.root), advance=work.progress.advance
             )
-        except ValueError as error:  # mostly `NotToBeKeptError`
+        except ValueError as error:
             work.notes.append(f"It is not kept as an archive: {error}.")
         except OSError as error:
             why = error.strerror or type(error).__name__
@@ -185,10 +185,9 @@ class Keep(InFolder):
 
         Raises
         ------
-        NotToBeKeptError
+        ValueError
             They do not.
         """
-        from colabmagic.cuda.keeping.write import NotToBeKeptError  # noqa: PLC0415
         from colabmagic.cuda.machine.facts import Kept  # noqa: PLC0415 (lazy)
         from colabmagic.cuda.machine.toolkits import parts_of  # noqa: PLC0415 (lazy)
         from colabmagic.cuda.rooting.host import FOLDER as HOST  # noqa: PLC0415 (lazy)
@@ -196,7 +195,7 @@ class Keep(InFolder):
 
         card = read_card(root)
         if card is None:
-            raise NotToBeKeptError("its card cannot be read")
+            raise ValueError("its card cannot be read")
         launchers = (root / HOST / "bin").glob("g++-*")
         majors = [each.name.removeprefix("g++-") for each in launchers]
         compiler = next((int(each) for each in majors if each.isdecimal()), None)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.cuda.methods.recipe import compiler_steps, finish, make, refuse
+from colabmagic.cuda.methods.wheels import brought_by_torch
 from colabmagic.cuda.steps.kept import UnpackKept
 from colabmagic.report.model import Unknown
 
@@ -41,6 +42,14 @@ def candidate(
     own = chosen.compiler if _has_its_own(chosen, compiler) else None
     if own is not None:  # it need not be brought
         compiler = replace(compiler, bring=None)
+    linked = brought_by_torch(release, facts)
+    if linked is not None and options.method != METHOD:
+        # Extensions of PyTorch want its headers, which a kept toolkit does not link to.
+        return refuse(
+            METHOD,
+            f"a toolkit that links to PyTorch's own libraries in {linked.root} is better",
+            "E23",
+        )
     made = make(
         METHOD,
         f"the toolkit was kept in {chosen.path}{_else(options)}",

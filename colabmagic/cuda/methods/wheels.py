@@ -60,7 +60,7 @@ def candidate(
     """
     if not release.has_nvcc_binary:
         return _no_compiler(release)
-    torch_root = _brought_by_torch(release, facts)
+    torch_root = brought_by_torch(release, facts)
     requirements = _requirements(release, shadow=torch_root is not None)
     download, disk = (size * MB for size in _SIZES.get(release.minor, (130, 350)))
     if torch_root is not None:
@@ -118,8 +118,14 @@ def _no_compiler(release: Release) -> Candidate:
     return refuse(METHOD, f"there are no wheels of CUDA {release.minor}", "E16")
 
 
-def _brought_by_torch(release: Release, facts: MachineFacts) -> Toolkit | None:
-    """Return the libraries of this very minor that PyTorch has brought."""
+def brought_by_torch(release: Release, facts: MachineFacts) -> Toolkit | None:
+    """Return the libraries of this very minor that PyTorch has brought.
+
+    Parameters
+    ----------
+    release, facts
+        Of the plan.
+    """
     return next(
         (
             each

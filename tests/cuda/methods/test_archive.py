@@ -116,6 +116,16 @@ def test_its_own_compiler() -> None:
     assert made.download_bytes > 40_000_000
 
 
+def test_libraries_of_pytorch() -> None:
+    """Where PyTorch has brought them, a toolkit is made that has its headers, too."""
+    thirteen = replace(PLAIN, release="13.0.3", build="13.0.88", method="wheels")
+    made = judge("archive", "torch_cu130", "13.0", CACHE, kept=(thirteen,))
+    assert "links to PyTorch's own libraries" in made.why
+    assert not made.fits
+    forced = replace(CACHE, method="archive")
+    assert judge("archive", "torch_cu130", "13.0", forced, kept=(thirteen,)).fits
+
+
 def test_no_room() -> None:
     """What comes out of it must fit, whatever its label says."""
     huge = replace(PLAIN, unpacked_bytes=10**15)

@@ -71,7 +71,7 @@ def find_kept(
     argv = [sys.executable, "-I", "-S", "-c", _LOOK, str(folder)]
     outcome = run(argv, timeout_s=timeout_s)
     if outcome.timed_out:
-        return Unknown(f"no answer within {timeout_s:.0f} s")
+        return Unknown(f"no answer within {timeout_s:g} s")
     if not outcome.ok:
         words = (outcome.error or outcome.stderr or "").strip().splitlines()
         why = words[-1][:200] if words else "it cannot be looked into"

@@ -22,6 +22,7 @@ LEAST_EVERY_S: Final = 5.0
 MOST_EVERY_S: Final = 10 * MINUTE_S
 WARN_S: Final = 15 * MINUTE_S
 GPU_PERCENT: Final = 5.0
+_ABSURD: Final = 1000  # so many times too long, nobody wants it in minutes and seconds
 
 _UNITS: Final = {"": 1.0, "s": 1.0, "m": MINUTE_S, "h": HOUR_S, "d": 24 * HOUR_S}
 _ALIASES: Final = {
@@ -195,6 +196,8 @@ def _between(option: str, value: float, least: float, most: float) -> None:
         given = in_words(value) if math.isfinite(value) else str(value)
         if math.isfinite(value) and least <= round(value) <= most:
             given = f"{value:.10g}s"  # rounded, it would read as one that can be
+        elif math.isfinite(value) and value > _ABSURD * most:
+            given = f"{value:.3g}s"
         raise KeepaliveOptionError(
             f"{option} cannot be {given}",
             hint=f"write a time from {in_words(least)} to {in_words(most)}",

@@ -157,7 +157,8 @@ class _Arguments:
                 continue
             action = self._options.get(option) or self._positional()
             if not option and f"--{bare[0]}" in self._options:
-                self._refuse(f"{message}; did you mean --{' '.join(run)}")
+                meant = (f"--{w}" if f"--{w}" in self._options else w for w in run)
+                self._refuse(f"{message}; did you mean {' '.join(meant)}")
             takes_path = option or (action is not None and _metavar(action) == "PATH")
             if takes_path and action is not None and action.nargs in {None, "?"}:
                 joined = f'{option} "{" ".join(bare)}"'.strip()

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from IPython.core.error import UsageError
 
 from colabmagic.errors import GpuCheckError
+from colabmagic.magics import _setup_folder as places
 from colabmagic.setup.errors import SetupValueError
 from colabmagic.setup.files import on_drive
-from colabmagic.setup.running import Done, Part
+from colabmagic.setup.running import Done, Part, typed
 from colabmagic.setup.wishes import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from colabmagic.keepalive.state import KeepaliveStatus
     from colabmagic.report.progress import Progress
 
-_ROOTS: Final = ("mydrive", "my drive", "shareddrives", "shared drives")
 _CPU: Final = frozenset({"cpu", "off", "stop", "none"})
 _SAME_S: Final = 2.0  # two times that are one, for a person
+_FOR: Final = "--for "  # how errors of %keepalive call its time
 
 
 @dataclass(eq=False, slots=True)
@@ -37,35 +37,14 @@ class _Memory:
 
     Attributes
     ----------
-    left, entered
-        The working directory before and after the last ``cd`` of ours.
     connected
         The account that Drive's API has shown, where there is no folder.
     """
 
-    left: Path | None = None
-    entered: Path | None = None
     connected: str | None = None
 
 
 _MEMORY: Final = _Memory()
-
-
-def notebook_folder() -> Path:
-    """Return the working directory as it was before ``cd``, where files of defaults are.
-
-    Raises
-    ------
-    SetupValueError
-        There is no working directory any more.
-    """
-    try:
-        here = Path.cwd()
-    except FileNotFoundError:
-        raise SetupValueError(
-            "the working directory is gone", hint="%cd /content"
-        ) from None
-    return _MEMORY.left if _MEMORY.left and here == _MEMORY.entered else here
 
 
 class SetupParts:
@@ -84,6 +63,7 @@ class SetupParts:
         self._progress = progress
         self._gpu: GpuReport | None = None
         self._drive: MountReport | None = None
+        self._asked: Path | None = None  # where Drive is to be a folder
 
     def all(self) -> dict[str, Part]:
         """Return each part by its name."""
@@ -167,6 +147,7 @@ class SetupParts:
         from colabmagic.drive.errors import DriveError  # noqa: PLC0415 (with the rest)
         from colabmagic.magics import drive  # noqa: PLC0415 (it brings in requests)
 
+        self._asked = places.expanded(path).absolute() if path else None
         try:
             found = self._drive = drive.mount(self._shell, path)
         except DriveError as error:
@@ -189,23 +170,20 @@ class SetupParts:
 
     def cd(self, folder: str) -> Done:
         """Change the working directory; a relative one begins where the notebook is."""
-        here, start = Path.cwd(), notebook_folder()
-        if self._is_on_drive(folder) and not Path(folder).is_absolute():
+        here, path = places.working_directory(), places.expanded(folder)
+        start = here and places.notebook_folder()
+        if self._is_on_drive(folder) and not (
+            path.is_absolute() and self._is_here(path)
+        ):
             from colabmagic.drive.mounting import folders  # noqa: PLC0415 (in use)
 
-            target = folders.enter(self._mounted(folder), folder)
+            root = self._mounted(folder)
+            places.refuse_dead(root)
+            folders.enter(root, str(path))
         else:
-            target = start / Path(folder).expanduser()
-            try:
-                os.chdir(target)
-            except OSError as error:
-                raise SetupValueError(
-                    f"there is no folder {target}",
-                    seen=error.strerror or type(error).__name__,
-                    hint=f"!mkdir -p '{target}'   makes it; or --cd another",
-                ) from None
-        now = Path.cwd()
-        _MEMORY.left, _MEMORY.entered = start, now
+            base = path if path.is_absolute() else places.notebook_folder()
+            places.change_to(base / path)
+        now = places.entered(start)
         return Done(what=str(now), is_new=now != here)
 
     def train(self, device: str) -> Done:
@@ -227,6 +205,7 @@ class SetupParts:
 
     def keepalive(self, time: str) -> Done:
         """Beat while something runs."""
+        from colabmagic.keepalive.errors import KeepaliveOptionError  # noqa: PLC0415
         from colabmagic.keepalive.options import (  # noqa: PLC0415 (lazy)
             KeepaliveOptions,
             parse_duration,
@@ -235,7 +214,11 @@ class SetupParts:
 
         options = KeepaliveOptions()
         if time:
-            options = replace(options, for_s=parse_duration(time))
+            try:
+                options = replace(options, for_s=parse_duration(time))
+            except KeepaliveOptionError as error:
+                error.what = error.what.replace(_FOR, "--keepalive ", 1)
+                raise
         found = keepalive.status(self._shell)
         if _runs_as(found, options.for_s, is_named=bool(time)):
             return Done(what=_after_colon(found.headline), is_new=False)
@@ -249,12 +232,25 @@ class SetupParts:
     # --- where a folder is ---------------------------------------------------------------
 
     def _is_on_drive(self, folder: str) -> bool:
-        """Tell whether a folder is one of Drive."""
-        first = Path(folder).parts[:1]
-        if first and first[0].lower() in _ROOTS:
-            return not (notebook_folder() / first[0]).exists()
-        path = self._drive.path if self._drive is not None else None
-        return path is not None and Path(folder).is_relative_to(path)
+        """Tell whether a folder is one of Drive, mounted or not."""
+        path = places.expanded(folder)
+        if not path.is_absolute():
+            first = path.parts[0] if path.parts else ""
+            if first.lower() not in places.ROOTS:
+                return False
+            if places.working_directory() is None:  # it was deleted
+                return True
+            return not places.exists(places.notebook_folder() / first)
+        mounted = self._drive.path if self._drive is not None else None
+        roots = [each for each in (mounted, self._asked) if each is not None]
+        return any(path.is_relative_to(root) for root in roots) or any(
+            name.lower() in places.ROOTS for name in path.parts
+        )
+
+    def _is_here(self, path: Path) -> bool:
+        """Tell whether a folder can be entered, whoever has brought it there."""
+        places.refuse_dead(path)
+        return places.exists(path)
 
     def _mounted(self, folder: str) -> Path:
         """Return the folder that is Drive."""
@@ -265,15 +261,16 @@ class SetupParts:
             path = folders.status_of_others().path
         if path is not None:
             return path.parent if path.name == "MyDrive" else path
+        name = typed(folder) or "FOLDER"
         if self._drive is not None:
             raise SetupValueError(
                 f"{folder} is on Drive, which is no folder here",
                 seen="Drive is reached by its API",
-                hint=f'%mount_drive --stage "{folder}.tar.zst"',
+                hint=f"%mount_drive --stage {typed(f'{folder}.tar.zst') or 'ARCHIVE'}",
             )
         raise SetupValueError(
             f"{folder} is on Drive, and Drive is not mounted",
-            hint=f'%colab_setup --drive --cd "{folder}"',
+            hint=f"%colab_setup --drive --cd {name}",
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.error import UsageError
@@ -16,22 +18,27 @@ from colabmagic.magics._completion import completes
 from colabmagic.magics._config import ColabMagic
 from colabmagic.magics._devices import device_names
 from colabmagic.magics._progress import ByteProgress
-from colabmagic.magics._setup_parts import SetupParts, notebook_folder
+from colabmagic.magics._setup_folder import leave_dead, may_hang, notebook_folder
+from colabmagic.magics._setup_parts import SetupParts
 from colabmagic.magics._shown import is_last_line, is_whole_terminal_cell, once
-from colabmagic.setup.errors import SetupRequiredError
+from colabmagic.setup.errors import SetupRequiredError, SetupValueError
 from colabmagic.setup.files import nearby
-from colabmagic.setup.outcome import SetupReport
-from colabmagic.setup.running import Runner
+from colabmagic.setup.outcome import FAILED, GIVEN_UP, SetupReport
+from colabmagic.setup.running import Runner, one_line
 from colabmagic.setup.wishes import PARTS, Wish, Wishes, read_table
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from IPython.core.interactiveshell import InteractiveShell
 
 _NAME: Final = "colab_setup"
 _WITHOUT: Final = "leave it out, whatever a file or a setting asks for"
 _NOT_LOOKED: Final = "GPU check: NOT DONE  the setup was stopped before it"
+_MODEL: Final = re.compile(
+    r"(?:^|--gpu[\s=])\s*[\"']?([A-Za-z]{1,4}\d{1,4}[A-Za-z]?)\b"
+)
 # What other words there are for it.
 _MEANT: Final = {
     "--mount": "--drive", "--mount-drive": "--drive", "--dir": "--cd",
@@ -119,10 +126,24 @@ class SetupMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
             %colab_setup
             %colab_setup --no-drive
         """
-        options = parse(self.colab_setup, line.rstrip("; "), meant=_MEANT)
+        options = _parsed(self.colab_setup, line.rstrip("; "))
         assert self.shell is not None
         wishes = _of_line(options)
         return _set_up(self.shell, wishes, quiet=options.quiet)
+
+
+def _parsed(magic: Callable[..., Any], line: str) -> argparse.Namespace:
+    """Parse the line; a GPU's model is what --require takes."""
+    try:
+        return parse(magic, line, meant=_MEANT)
+    except UsageError:
+        model = _MODEL.search(line)
+        if model is None:
+            raise
+        raise UsageError(
+            f"%{_NAME}: {model[1]!r} is one word too many; did you mean "
+            f"--require {model[1]}"
+        ) from None
 
 
 def _of_line(options: argparse.Namespace) -> Wishes:
@@ -157,39 +178,59 @@ def _check_requirement(text: str) -> None:
 def _set_up(shell: InteractiveShell, line: Wishes, *, quiet: bool) -> SetupReport:
     """Do what is asked for, show it, and fail if what is required is not there."""
     began = time.monotonic()
-    settings = ColabMagic.of(shell).setup
-    wishes = line
-    if settings:
-        wishes = wishes.beside(read_table(settings, "%config"))
-    wishes = wishes.beside(nearby(notebook_folder(), _home()))
     progress = PartProgress(quiet=quiet)
     parts = SetupParts(shell, progress)
     runner = Runner(
         parts=parts.all(),
-        wishes=wishes,
+        wishes=line,
         begins=progress.part,
         gave_up=progress.gave_up,
         later={"drive": parts.defaults_on_drive},
     )
-    gpu = _NOT_LOOKED
+    gpu, gpu_ok = _NOT_LOOKED, True
     try:
+        runner.wishes = line.beside(_defaults(shell))
         runner.run()
-        gpu = parts.report.headline
-    except KeyboardInterrupt as error:  # between two parts
-        runner.interrupt = error
+        gpu, gpu_ok = _headline(parts)
+    except KeyboardInterrupt as error:  # before, between or after the parts
+        runner.stop(error)
     report = once(
         SetupReport(
             parts=tuple(runner.outcomes.values()),
             gpu=gpu,
+            gpu_ok=gpu_ok,
             sources=runner.wishes.sources,
             problems=runner.wishes.problems,
             seconds=time.monotonic() - began,
         )
     )
     _show(report, progress, quiet=quiet)
-    _stop(report, runner)
+    _stop(report, runner, is_shown=not quiet)
     value: SetupReport = report
     return value
+
+
+def _defaults(shell: InteractiveShell) -> Wishes:
+    """Return what settings ask for, and the file beside the notebook."""
+    settings = ColabMagic.of(shell).setup
+    found = read_table(settings, "%config") if settings else Wishes()
+    error = leave_dead()
+    try:
+        start = notebook_folder()
+    except SetupValueError as gone:
+        error = gone
+    if error is not None:
+        problem = f"{error.what}. No file there was read. Type {error.hint}"
+        return found.beside(Wishes(problems=(problem,)))
+    return found.beside(nearby(start, _home(), may_hang=may_hang))
+
+
+def _headline(parts: SetupParts) -> tuple[str, bool]:
+    """Return that of ``%gpu_check``, and whether it is well."""
+    try:
+        return parts.report.headline, parts.report.ok
+    except Exception as error:  # noqa: BLE001 (the table is not lost by it)
+        return f"GPU check: FAILED  {one_line(error)}", False
 
 
 def _show(report: Any, progress: PartProgress, *, quiet: bool) -> None:  # noqa: ANN401
@@ -203,7 +244,7 @@ def _show(report: Any, progress: PartProgress, *, quiet: bool) -> None:  # noqa:
         display(report)
 
 
-def _stop(report: SetupReport, runner: Runner) -> None:
+def _stop(report: SetupReport, runner: Runner, *, is_shown: bool) -> None:
     """Fail where the cells below must not run."""
     if runner.interrupt is not None:
         interrupted(
@@ -211,18 +252,15 @@ def _stop(report: SetupReport, runner: Runner) -> None:
         )
         raise runner.interrupt
     required = runner.outcomes.get("require")
-    if required is not None and not required.ok:
-        raise SetupRequiredError(
-            required.what if required.state == "failed" else "--require was given up",
-            seen=required.seen or None,
-            report=report,
-        )
+    if required is None or required.ok:
+        return
+    what = required.what if required.state == FAILED else f"--require was {GIVEN_UP}"
+    seen, more = required.seen or None, {} if is_shown else {"hint": required.todo}
+    raise SetupRequiredError(what, seen=seen, report=report, **more)
 
 
-def _home() -> Any:  # noqa: ANN401 (a path, or nothing)
+def _home() -> Path | None:
     """Return the user's home; None where he has none."""
-    from pathlib import Path  # noqa: PLC0415 (a name)
-
     try:
         return Path.home()
     except RuntimeError:

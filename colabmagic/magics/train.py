@@ -15,8 +15,8 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 from IPython.utils.capture import capture_output
 
-from colabmagic.errors import BadDeviceError, ColabMagicError, NotSupportedError
-from colabmagic.magics import cells
+from colabmagic.errors import BadDeviceError, ColabMagicError
+from colabmagic.magics import _torch, cells
 from colabmagic.magics._base import parse, split_after
 from colabmagic.magics._completion import completes
 from colabmagic.magics._config import ColabMagic
@@ -257,7 +257,7 @@ def _stand(
     """Turn it on for all later cells, and for the rest of this one."""
     cells.turn_off(shell)  # what follows may fail
     with _hints_for_lines(device):
-        state: TrainState = _service().stand(
+        state: TrainState = _torch.service().stand(
             namespace=shell.user_ns,
             device=device,
             options=_options(shell, arguments),
@@ -304,7 +304,7 @@ def _open_standing(
     _shell: InteractiveShell, _line: str, names: tuple[str, ...]
 ) -> cells.BodySession:
     """Let a cell in that runs while it is on."""
-    cell: cells.BodySession = _service().standing().cell(names)
+    cell: cells.BodySession = _torch.service().standing().cell(names)
     return cell
 
 
@@ -381,7 +381,7 @@ def _start(
     if arguments.steps and not arguments.compare:
         raise UsageError("%%train_on: --steps goes with --compare, as in --compare cpu")
     options = _options(shell, arguments)
-    start, more = _service().start, {}
+    start, more = _torch.service().start, {}
     if cell and options.repeating:
         from colabmagic.train.repeat import RepeatedCell  # noqa: PLC0415 (brings in torch)
 
@@ -414,7 +414,7 @@ def dry_run(shell: InteractiveShell, line: str, names: tuple[str, ...]) -> DryRu
         The names that the body mentions.
     """
     arguments = parse(TrainMagics.train_on, line, cell=True)
-    told: DryRun = _service().dry_run(
+    told: DryRun = _torch.service().dry_run(
         namespace=shell.user_ns,
         device=arguments.device or ColabMagic.of(shell).device,
         names=names,
@@ -448,21 +448,6 @@ def _options(shell: InteractiveShell, arguments: argparse.Namespace) -> TrainOpt
         steps=arguments.steps or STEPS,
         auto_batch=arguments.auto_batch,
     )
-
-
-def _service() -> ModuleType:
-    """Import the backend, which brings in torch; say it in our way where that fails."""
-    try:
-        from colabmagic.train import service  # noqa: PLC0415 (brings in torch)
-    except (ImportError, OSError) as error:  # OSError: a library of torch is missing
-        if getattr(error, "name", None) == "torch":
-            raise NotSupportedError(
-                "PyTorch is not installed here", hint="%pip install torch"
-            ) from error
-        raise NotSupportedError(
-            "PyTorch cannot be imported", seen=str(error), hint="%gpu_check"
-        ) from error
-    return service
 
 
 class _ShowsResult:

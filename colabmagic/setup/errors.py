@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from colabmagic.errors import ColabMagicError, wants_traceback
 
 
@@ -9,15 +11,20 @@ class SetupValueError(ColabMagicError, ValueError):
     """What a file or a setting asks for cannot be."""
 
 
+_ABOVE: Final = "see above"
+
+
 class SetupRequiredError(ColabMagicError, RuntimeError):
-    """The machine lacks what the notebook requires; all has been shown before.
+    """The machine lacks what the notebook requires.
 
     Parameters
     ----------
-    what, seen, hint
+    what, seen
         As for every error here.
+    hint
+        The same; left out where the report has been shown, which says it.
     report
-        The `colabmagic.setup.report.SetupReport`; None after a journey between processes.
+        The `colabmagic.setup.outcome.SetupReport`; None after a journey between processes.
     """
 
     def __init__(
@@ -25,14 +32,14 @@ class SetupRequiredError(ColabMagicError, RuntimeError):
         what: str,
         *,
         seen: str | None = None,
-        hint: str = "see above",
+        hint: str = _ABOVE,
         report: object = None,
     ) -> None:
         super().__init__(what, seen=seen, hint=hint)
         self.report = report
 
     def _render_traceback_(self) -> list[str]:
-        """Answer IPython with one line: what was seen, and what to do, stands above."""
-        if wants_traceback():
-            raise NotImplementedError  # IPython then draws the ordinary traceback
+        """Answer IPython: one line where the rest stands above."""
+        if wants_traceback() or self.hint != _ABOVE:
+            return super()._render_traceback_()
         return [f"{type(self).__name__}: {self.what}; {self.hint}"]

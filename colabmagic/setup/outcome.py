@@ -35,6 +35,8 @@ NOT_RUN: Final = "not run"
 _WELL: Final = frozenset({OK, DONE, ALREADY})
 _EXAMPLE: Final = "%colab_setup --drive --train --keepalive 4h"
 _SLOW_S: Final = 0.5  # below it a time says nothing
+_STATEMENT: Final = "import "  # of Python: what no line for the shell can hold
+_ON_GPU: Final = frozenset({"require", "gpu"})  # where these fail, they say why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,8 @@ class SetupReport(Document):
         What came of each part, in the order in which they ran.
     gpu
         The headline of ``%gpu_check``.
+    gpu_ok
+        Whether that is well.
     sources
         The files and settings that were read.
     problems
@@ -98,6 +102,7 @@ class SetupReport(Document):
 
     parts: tuple[PartOutcome, ...]
     gpu: str
+    gpu_ok: bool = True
     sources: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -123,13 +128,15 @@ class SetupReport(Document):
     def view(self) -> Report:
         """Return what a person sees."""
         title, _, rest = self.gpu.partition(":")
+        told = any(part.name in _ON_GPU and part.state == FAILED for part in self.parts)
+        more = "" if self.gpu_ok or told else "; why, and what to do: %gpu_check"
         return Report(
             title=TITLE,
             verdict=self._verdict(),
             summary=self._summary(),
             findings=tuple(self._findings()),
             tables=self._tables(),
-            fields=(Field(label=f"{title}:", value=" ".join(rest.split())),),
+            fields=(Field(label=f"{title}:", value=" ".join(rest.split()) + more),),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -139,6 +146,7 @@ class SetupReport(Document):
             "ok": self.ok,
             "parts": to_plain(self.parts),
             "gpu": self.gpu,
+            "gpu_ok": self.gpu_ok,
             "sources": list(self.sources),
             "problems": list(self.problems),
             "seconds": round(self.seconds, 3),
@@ -224,5 +232,6 @@ def _asked_by(part: PartOutcome) -> str:
 
 
 def _typed(line: str) -> str:
-    """Return a line of a hint; a command is never wrapped."""
-    return Code(line) if line.startswith(COMMANDS) and ", " not in line else line
+    """Return a line of a hint; what is to be copied is never wrapped."""
+    is_command = line.startswith(COMMANDS) and ", " not in line
+    return Code(line) if is_command or line.startswith(_STATEMENT) else line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from dataclasses import dataclass, field, replace
@@ -133,10 +134,13 @@ def _value(name: str, value: object, source: str) -> str | None:
             )
         return value.strip()
     numbers = _NUMBER.get(name, ())
+    given = _KINDS.get(type(value))
+    if isinstance(value, str) and not value.strip():
+        given = "an empty text"
     if isinstance(value, numbers) and not isinstance(value, bool):
-        return f"{value}"
-    is_empty = isinstance(value, str) and not value.strip()
-    given = "an empty text" if is_empty else _KINDS.get(type(value))
+        with contextlib.suppress(ValueError):  # Python writes none of 5,000 digits
+            return f"{value}"
+        given = "so long a number"
     raise SetupValueError(
         f"{source}: {name} cannot be {given or 'a date'}",
         hint=f"write {name} = {_form(name)}",

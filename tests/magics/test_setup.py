@@ -13,7 +13,7 @@ from traitlets import TraitError
 
 from colabmagic.cuda.errors import BadVersionError
 from colabmagic.cuda.switching import environment
-from colabmagic.magics import MAGICS, _setup_parts
+from colabmagic.magics import MAGICS, _setup_folder
 from colabmagic.magics._completion import Completion
 from colabmagic.magics._config import ColabMagic
 from colabmagic.magics._lazy import LazyMagic
@@ -32,7 +32,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in an empty folder; afterwards nothing is remembered of it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLABMAGIC_HOME", str(tmp_path / "ours"))
-    monkeypatch.setattr(_setup_parts, "_MEMORY", _setup_parts._Memory())
+    monkeypatch.setattr(_setup_folder, "_MEMORY", _setup_folder._Memory())
     yield tmp_path
     environment.deactivate()
 
@@ -127,7 +127,7 @@ def test_cd_is_relative_to_the_notebook(parts: SetupParts, place: Path) -> None:
     first, second = parts.cd("work"), parts.cd("work")
     assert (first.is_new, second.is_new) == (True, False)
     assert Path.cwd() == place / "work"
-    assert _setup_parts.notebook_folder() == place
+    assert _setup_folder.notebook_folder() == place
     (place / "other").mkdir()
     assert parts.cd("other").what == str(place / "other")
 
@@ -139,7 +139,7 @@ def test_cd_after_the_user_went_elsewhere(parts: SetupParts, place: Path) -> Non
     import os
 
     os.chdir(place / "a/b")
-    assert _setup_parts.notebook_folder() == place / "a/b"
+    assert _setup_folder.notebook_folder() == place / "a/b"
     with pytest.raises(SetupValueError, match="there is no folder"):
         parts.cd("a")
 
@@ -164,7 +164,7 @@ def test_no_working_directory(parts: SetupParts, place: Path) -> None:
     parts.cd("gone")
     gone.rmdir()
     with pytest.raises(SetupValueError, match="the working directory is gone"):
-        _setup_parts.notebook_folder()
+        _setup_folder.notebook_folder()
 
 
 def test_a_version_that_there_is_not(parts: SetupParts) -> None:

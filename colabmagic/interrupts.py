@@ -29,7 +29,12 @@ _deferrals: list[_Deferral] = []
 
 
 @contextlib.contextmanager
-def deferred_interrupts(*, deliver: bool = True, once: bool = False) -> Iterator[None]:
+def deferred_interrupts(
+    *,
+    deliver: bool = True,
+    once: bool = False,
+    waits: Callable[[], object] | None = None,
+) -> Iterator[None]:
     """Let SIGINT wait while the block runs.
 
     Parameters
@@ -56,6 +61,8 @@ def deferred_interrupts(*, deliver: bool = True, once: bool = False) -> Iterator
 
     def remember(number: int, frame: FrameType | None) -> None:
         pressed.append(number)
+        if waits is not None and len(pressed) == 1:
+            waits()
         if once and len(pressed) > 1:
             deferral.before(number, frame)
 

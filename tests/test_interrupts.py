@@ -175,3 +175,15 @@ def test_a_forked_process_waits_for_nothing() -> None:
                 os._exit(7)
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_who_waits_can_be_told() -> None:
+    """Once, when the first one begins to wait."""
+    told: list[str] = []
+    with (  # noqa: PT012
+        pytest.raises(KeyboardInterrupt),
+        deferred_interrupts(waits=lambda: told.append("waits")),
+    ):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    assert told == ["waits"]

@@ -202,12 +202,12 @@ class Activity:
 
 
 _OWN: Final[list[Activity]] = []  # of this process, or nothing yet
-_MAKING: Final = threading.Lock()
+_making = threading.Lock()
 
 
 def activity() -> Activity:
     """Return that of this process."""
-    with _MAKING:
+    with _making:
         if not _OWN:
             from colabmagic.keepalive.gpu_use import GpuUse  # noqa: PLC0415 (lazy)
 
@@ -249,4 +249,6 @@ def watch_pid(pid: int) -> Callable[[], None]:
 
 def forget_in_child() -> None:
     """Begin anew in a forked process: what its parent works at is not its work."""
+    global _making  # noqa: PLW0603 (a thread that is not here may hold the old one)
+    _making = threading.Lock()
     _OWN.clear()

@@ -67,7 +67,7 @@ class Beater:
         self._is_kept = False  # set by a person's cell
         self._is_unknown = False  # what is to run before the end
         if options.while_ == "always":
-            self._phase, self._why = Phase.BEATING, "always"
+            self._phase, self._why = Phase.BEATING, "you asked for --while always"
         life = self._guarded(world.life, "the age of the machine is not known")
         is_machine = life is not None and life < options.for_s
         total = life if is_machine and life is not None else options.for_s
@@ -291,9 +291,8 @@ class Beater:
         elif leaving or self.ending.wants(now, longest_s(hooks)):
             self.ending.begin(hooks, self._clock.now, self._wake.set)
         is_through = self.ending.poll()
-        for (
-            result
-        ) in self.ending.untold():  # at once: there may be time to save by hand
+        # At once: there may be time to save by hand.
+        for result in self.ending.untold():
             self._say(f"before the end: {result}")
             self._post(f"before the end: {result.name} {result.state}")
         if not is_through or not (leaving or now >= self.ending.at):

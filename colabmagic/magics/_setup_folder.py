@@ -192,7 +192,7 @@ def refuse_dead(target: Path) -> None:
     from colabmagic.drive.watching.probe import Health, probe  # noqa: PLC0415 (lazy)
 
     found = probe(mount.path)
-    if found.health is not Health.ALIVE:
+    if found.health in {Health.HUNG, Health.DEAD}:
         raise SetupValueError(
             f"Drive does not answer at {mount.path}",
             seen=found.seen,

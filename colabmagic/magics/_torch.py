@@ -12,6 +12,10 @@ from colabmagic.interrupts import deferred_interrupts
 if TYPE_CHECKING:
     from types import ModuleType
 
+_WAITS: Final = (
+    "PyTorch is being imported; the stop waits until that is over. A second one cuts it "
+    "off, and the kernel has to be restarted then"
+)
 _SERVICE: Final = "colabmagic.train.service"
 _RESTART: Final = "restart the kernel (Colab: Runtime > Restart session)"
 # What numpy says where it was cut off; torch says many things.
@@ -33,7 +37,7 @@ def service() -> ModuleType:
         return import_module(_SERVICE)
     was_cut = _is_half_here()
     try:
-        with deferred_interrupts(once=True):
+        with deferred_interrupts(once=True, waits=_tell):
             return import_module(_SERVICE)
     except KeyboardInterrupt as error:
         if _is_half_here():
@@ -55,6 +59,11 @@ def service() -> ModuleType:
                 "PyTorch cannot be imported", seen=str(error), hint="%gpu_check"
             ) from error
         raise
+
+
+def _tell() -> None:
+    """Say that the stop button was seen."""
+    print(f"colabmagic: {_WAITS}", flush=True)  # noqa: T201 (magics show)
 
 
 def _is_half_here() -> bool:

@@ -30,7 +30,6 @@ _NAME: Final = "keepalive"
 _VERBS: Final = ("start", "status", "stop", "snippet")
 _SYNC_S: Final = 300.0
 _SYNCED: Final[dict[str, tuple[Hook, ...]]] = {}  # after which functions, and what
-_HOSTED: Final = "colab"
 _DURATIONS: Final = {"for_s": "--for", "every_s": "--every", "warn_s": "--warn"}
 
 
@@ -213,6 +212,7 @@ def turn_off() -> None:
         from colabmagic.keepalive.state import Cause  # noqa: PLC0415 (it is there)
 
         service.stop(Cause.UNLOADED)
+    _SYNCED.clear()  # it holds functions of the user
     if heartbeat is not None:
         heartbeat.write_anew()
         heartbeat.close()
@@ -325,6 +325,7 @@ def _duration(parser: Callable[[str], float], option: str, text: str) -> float:
 def _place(shell: InteractiveShell, *, ask: bool = False) -> Place:
     """Return where this runs; on Colab the page may be asked."""
     from colabmagic.host import detect  # noqa: PLC0415 (lazy)
+    from colabmagic.host.facts import HostKind  # noqa: PLC0415 (lazy)
     from colabmagic.keepalive.place import PLACES, place_of  # noqa: PLC0415 (lazy)
     from colabmagic.magics import _colab_page  # noqa: PLC0415 (lazy)
 
@@ -332,7 +333,7 @@ def _place(shell: InteractiveShell, *, ask: bool = False) -> Place:
         return PLACES["terminal"]
     host = detect(shell=shell)
     is_page = None
-    if ask and host.kind.value == _HOSTED and host.variant != "enterprise":
+    if ask and host.kind is HostKind.COLAB and host.variant != "enterprise":
         is_page = _colab_page.answers()
     return place_of(host, is_page=is_page)
 

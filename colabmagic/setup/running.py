@@ -91,6 +91,10 @@ class Runner:
     later
         Returns what a file asks for that can be read now, called when a part of this name
         has gone well; what has not run yet by then is done as it says.
+    outcomes
+        What came of each part so far; filled by `run`.
+    interrupt
+        The Ctrl-C that has ended all, to be raised when the rest has been shown.
     """
 
     parts: Mapping[str, Part]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from traitlets import TraitError
 
 from colabmagic.cuda.errors import BadVersionError
 from colabmagic.cuda.switching import environment
+from colabmagic.keepalive.errors import KeepaliveOptionError
 from colabmagic.magics import MAGICS, _setup_folder
 from colabmagic.magics._completion import Completion
 from colabmagic.magics._config import ColabMagic
@@ -20,7 +22,7 @@ from colabmagic.magics._lazy import LazyMagic
 from colabmagic.magics._setup_parts import SetupParts
 from colabmagic.magics.setup import SetupMagics
 from colabmagic.report.progress import SILENT
-from colabmagic.setup.errors import SetupValueError
+from colabmagic.setup.errors import SetupRequiredError, SetupValueError
 from tests.magics.test_gpu import terminal
 
 if TYPE_CHECKING:
@@ -61,7 +63,12 @@ def run(line: str) -> Any:  # noqa: ANN401 (a report)
         ("--cd", "--cd needs a value"),
         ('--cd " "', "--cd is empty"),
         ("t4", "'t4' is one word too many"),
-        ("--gpu t4", "'t4' is one word too many"),
+        ("t4", "did you mean --require t4"),
+        ("--gpu t4", "'t4' is one word too many; did you mean --require t4"),
+        ("--gpu=A100 --drive", "did you mean --require A100"),
+        ("--gpu all", "'all' is one word too many"),
+        ("gpu drive", "did you mean --gpu --drive"),
+        ("keepalive 4h", "did you mean --keepalive 4h"),
     ],
 )
 def test_a_wrong_line_does_nothing(line: str, words: str) -> None:
@@ -136,8 +143,6 @@ def test_cd_after_the_user_went_elsewhere(parts: SetupParts, place: Path) -> Non
     """His own %cd is where the next one begins."""
     (place / "a/b").mkdir(parents=True)
     parts.cd("a")
-    import os
-
     os.chdir(place / "a/b")
     assert _setup_folder.notebook_folder() == place / "a/b"
     with pytest.raises(SetupValueError, match="there is no folder"):
@@ -149,22 +154,62 @@ def test_a_folder_of_drive_needs_drive(parts: SetupParts, place: Path) -> None:
     cd = parts.all()["cd"]
     assert cd.needs("MyDrive/x") == "drive"
     assert cd.needs("x") is None
-    with pytest.raises(SetupValueError) as caught:
-        cd.act("My Drive/x")
-    assert caught.value.hint == '%colab_setup --drive --cd "My Drive/x"'
+    for folder in ("My Drive/x", "/content/drive/My Drive/x"):
+        assert cd.needs(folder) == "drive"
+        with pytest.raises(SetupValueError, match="Drive is not mounted") as caught:
+            cd.act(folder)
+        # A folder that is made there would be in the way of Drive.
+        assert caught.value.hint == f'%colab_setup --drive --cd "{folder}"'
     (place / "MyDrive").mkdir()
     assert cd.needs("MyDrive/x") is None
     assert cd.act("MyDrive").what == str(place / "MyDrive")
 
 
 def test_no_working_directory(parts: SetupParts, place: Path) -> None:
-    """It may have been deleted under the notebook."""
+    """It may have been deleted under the notebook; all that needs none is done."""
     gone = place / "gone"
     gone.mkdir()
     parts.cd("gone")
     gone.rmdir()
     with pytest.raises(SetupValueError, match="the working directory is gone"):
-        _setup_folder.notebook_folder()
+        parts.cd("other")
+    (place / "colabmagic.toml").write_text("gpu = true")
+    os.chdir(place)
+    magic = SetupMagics(InteractiveShell())  # which needs a folder to begin in
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    report = magic.colab_setup(f"--train cpu --cd {place} -q")
+    assert [each.state for each in report.parts] == ["done", "already"]
+    (problem,) = report.problems
+    assert problem.startswith("the working directory is gone. No file there was read.")
+    assert Path.cwd() == place
+    assert run("-q").parts[0].source == "colabmagic.toml"  # it lies beside it again
+
+
+def test_a_time_that_cannot_be(parts: SetupParts) -> None:
+    """The option is called as the user has called it."""
+    with pytest.raises(KeepaliveOptionError) as caught:
+        parts.keepalive("100h")
+    assert caught.value.what == "--keepalive cannot be 100h"
+
+
+def test_a_setup_in_a_file_that_breaks_the_reader(place: Path) -> None:
+    """It is one line, and the parts of the line are done."""
+    (place / "colabmagic.toml").write_text("x = " + "[" * 100_000)
+    report = run("--cd . -q")
+    assert report.problems == (
+        "colabmagic.toml is no TOML: its brackets are nested too deep",
+    )
+    assert report["cd"].ok
+
+
+def test_what_is_required_is_told_in_full_where_nothing_was_shown() -> None:
+    """With --quiet there is nothing above."""
+    with pytest.raises(SetupRequiredError) as caught:
+        run("--require 999 -q")
+    assert caught.value.hint != "see above"
+    assert len(caught.value._render_traceback_()) >= 3
 
 
 def test_a_version_that_there_is_not(parts: SetupParts) -> None:

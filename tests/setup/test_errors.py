@@ -25,3 +25,13 @@ def test_it_travels() -> None:
     """Without its report."""
     copied = pickle.loads(pickle.dumps(SetupRequiredError("no T4", report=3)))  # noqa: S301 (our own)
     assert (copied.what, copied.report) == ("no T4", None)
+
+
+def test_where_nothing_was_shown_it_says_all() -> None:
+    """Quietly, there is nothing above."""
+    error = SetupRequiredError("no T4", seen="a P100", hint="click")
+    assert error._render_traceback_() == [
+        "SetupRequiredError: no T4",
+        "  seen: a P100",
+        "  try:  click",
+    ]

@@ -118,3 +118,23 @@ def test_it_travels() -> None:
     assert data["ok"] is False
     assert [part["name"] for part in data["parts"]] == ["cuda", "drive", "train"]
     assert pickle.loads(pickle.dumps(REPORT)) == REPORT  # noqa: S301 (our own)
+
+
+def test_a_bad_gpu_says_where_the_reason_is() -> None:
+    """Unless a part has told it."""
+    parts = (DRIVE,)
+    report = SetupReport(parts=parts, gpu="GPU check: NO GPU", gpu_ok=False)
+    last = report.text.splitlines()[-1]
+    assert last == "GPU check: NO GPU; why, and what to do: %gpu_check"
+    told = replace(report, parts=(replace(FAILED, name="gpu"), *parts))
+    assert told.text.splitlines()[-1] == "GPU check: NO GPU"
+
+
+def test_what_is_to_be_copied_is_not_wrapped() -> None:
+    """However long: commands, and a line of Python."""
+    for command in (
+        f"!mkdir -p /content/{'x' * 90}",
+        f"import os; os.makedirs('/{'x y ' * 30}')",
+    ):
+        report = SetupReport(parts=(replace(FAILED, todo=command),), gpu=GPU)
+        assert command in report.text

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from colabmagic.errors import NotSupportedError, interrupted
-from colabmagic.setup.running import Done, Part, Runner
+from colabmagic.setup.running import Done, Part, Runner, one_line, typed
 from colabmagic.setup.wishes import PARTS, Wish, Wishes, read_table
 
 ALL: dict[str, object] = {
@@ -176,3 +178,118 @@ def test_nothing_is_nothing() -> None:
     world = World()
     assert states(world.runner(Wishes())) == {}
     assert world.told == []
+
+
+class ShyError(Exception):
+    """An error that cannot tell itself."""
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), ShyError()])
+def test_errors_of_the_odd_kind_hide_nothing(error: BaseException) -> None:
+    """Whatever a library raises, the other parts run."""
+    world = World(cuda=error)
+    runner = world.runner(read_table(ALL, "a.toml"))
+    found = states(runner)
+    assert found.pop("cuda") == "failed"
+    assert set(found.values()) == {"done"}
+    assert runner.outcomes["cuda"].seen
+
+
+def test_what_cannot_be_asked_for_fails_its_part() -> None:
+    """Also the question what a part needs can fail."""
+    world = World()
+    runner = world.runner(read_table(ALL, "a.toml"))
+
+    def needs(_: str) -> str:
+        raise NotSupportedError("no folder", hint="x")
+
+    parts = {**runner.parts, "cd": replace(runner.parts["cd"], needs=needs)}
+    runner.parts = parts
+    assert states(runner)["cd"] == "failed"
+    assert runner.outcomes["keepalive"].ok
+
+
+def test_an_error_shows_no_password_and_no_end() -> None:
+    """Of an address the host remains; what nobody reads is cut."""
+    error = OSError("GET https://me:s3cret@host.example/a?token=s3cret failed")
+    assert one_line(error) == "OSError: GET https://host.example/… failed"
+    world = World(cuda=NotSupportedError("x" * 999, hint="y"))
+    runner = world.runner(read_table({"cuda": True}, "a.toml"))
+    runner.run()
+    assert runner.outcomes["cuda"].what == "x" * 300 + "…"
+
+
+def test_an_interrupt_between_two_parts() -> None:
+    """Nothing more runs, and nobody reads that all is ready."""
+    world, stopped = World(), KeyboardInterrupt()
+
+    def begins(doing: str, *_: int) -> None:
+        if "train" in doing:
+            raise stopped
+
+    def gave_up(_: str) -> None:
+        raise stopped
+
+    runner = world.runner(read_table(ALL, "a.toml"))
+    runner.begins, runner.gave_up = begins, gave_up
+    found = states(runner)
+    assert (found["cd"], found["keepalive"]) == ("done", "not run")
+    assert runner.interrupt is stopped
+
+
+def test_an_interrupt_while_the_file_on_drive_is_read() -> None:
+    """Drive is there all the same."""
+    world, stopped = World(), KeyboardInterrupt()
+
+    def read() -> Wishes:
+        raise stopped
+
+    runner = world.runner(read_table(ALL, "a.toml"), later={"drive": read})
+    found = states(runner)
+    assert (found["drive"], found["cd"]) == ("done", "not run")
+    assert runner.interrupt is stopped
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("MyDrive/project", "MyDrive/project"),
+        ("a b", '"a b"'),
+        ("-x", '"-x"'),
+        ("16GiB,cc>=8.0", "16GiB,cc>=8.0"),
+        ("{quit()}", None),
+        ("a $HOME", None),
+        ('a" b', None),
+        ("a'b", None),
+        ("a\nb", None),
+    ],
+)
+def test_a_value_is_typed_as_it_is_or_not_at_all(
+    value: str, expected: str | None
+) -> None:
+    """IPython runs what stands in braces, and a file may come from anywhere."""
+    assert typed(value) == expected
+
+
+def test_what_cannot_be_typed_is_not_offered() -> None:
+    """Nor is what would be broken by its column."""
+    error = NotSupportedError("no", hint="x")
+    for folder in ("MyDrive/{quit()}", "MyDrive/" + "x" * 40):
+        world = World(drive=error)
+        runner = world.runner(read_table({"drive": True, "cd": folder}, "a.toml"))
+        runner.run()
+        assert runner.outcomes["cd"].todo == "run this cell again"
+
+
+def test_an_interrupt_before_the_first_part() -> None:
+    """All that was asked for is told, and not done."""
+    world, stopped = World(), KeyboardInterrupt()
+    runner = world.runner(read_table(ALL, "a.toml"))
+    runner.stop(stopped)
+    assert {each.state for each in runner.outcomes.values()} == {"not run"}
+    assert list(runner.outcomes) == list(PARTS)
+    assert runner.interrupt is stopped

@@ -118,3 +118,10 @@ def test_the_order_is_that_of_the_parts() -> None:
     table = dict.fromkeys(("keepalive", "train", "drive", "cuda", "gpu"), True)
     table = {**table, "cd": "x", "require": "t4"}
     assert read_table(table, "a.toml").wanted == PARTS
+
+
+def test_a_number_that_python_does_not_write() -> None:
+    """It may have 4,300 digits; one of TOML in hexadecimal may have more."""
+    error = read_table({"require": 16**5000}, "a.toml").by_part["require"].error
+    assert error is not None
+    assert error.what == "a.toml: require cannot be so long a number"

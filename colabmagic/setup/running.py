@@ -28,6 +28,7 @@ _MOST_LETTERS: Final = 300
 _LONGEST_COMMAND: Final = (
     40  # a longer one is broken by its column, and cannot be copied
 )
+_AGAIN: Final = "run this cell again"
 _PLAIN: Final = re.compile(r"[^\s'\"{}$#;]+")
 _QUOTABLE: Final = re.compile(r"[^\n\r'\"{}$#]+")
 _ADDRESS: Final = re.compile(r"(\w+://)(?:[^/\s@]*@)?([^/\s?#'\"]*)\S*")
@@ -182,8 +183,10 @@ class Runner:
         self, name: str, wish: Wish, state: str, what: str, todo: str = ""
     ) -> None:
         """Note what came of a part."""
-        if state in {GIVEN_UP, LEFT_OUT, NOT_RUN}:
+        if state in {GIVEN_UP, NOT_RUN}:
             todo = _again(name, wish)
+        elif state == LEFT_OUT:  # by itself it would fail for the same reason
+            todo = _AGAIN
         self.outcomes[name] = PartOutcome(
             name=name, state=state, what=what, todo=todo, source=wish.source
         )
@@ -243,7 +246,7 @@ def _again(name: str, wish: Wish) -> str:
     value = typed(wish.value) if wish.value else ""
     command = f"%colab_setup --{name} {value}".rstrip()
     is_long = len(command) > _LONGEST_COMMAND
-    return "run this cell again" if value is None or is_long else command
+    return _AGAIN if value is None or is_long else command
 
 
 def _cut(text: str) -> str:

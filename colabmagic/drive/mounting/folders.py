@@ -23,7 +23,7 @@ from colabmagic.drive.session import client
 from colabmagic.drive.state_report import StatusReport
 from colabmagic.drive.watching.mounts import inside
 from colabmagic.drive.watching.own_use import working_directory
-from colabmagic.drive.words import home, shown
+from colabmagic.drive.words import home, quoted, shown
 from colabmagic.host.detect import detect
 from colabmagic.host.facts import HostKind
 from colabmagic.report.model import Unknown
@@ -303,7 +303,7 @@ def enter(root: Path, folder: str) -> Path:
         raise DrivePathError(
             f"Drive is mounted, but there is no folder {target}",
             seen=error.strerror or type(error).__name__,
-            hint=f"%ls {root}/MyDrive shows what is there",
+            hint=f"%ls {quoted(root / 'MyDrive')}",
         ) from None
     return target
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from colabmagic.keepalive.ending import Ending
@@ -29,6 +30,7 @@ LOOK_S: Final = 15.0  # between two looks for work
 GRACE_S: Final = 30.0  # so long nothing may be at work before it has ended
 LEAVE_GRACE_S: Final = 300.0  # before the machine is given back for want of work
 STOP_S: Final = 2.0
+_LAST_S: Final = 0.05  # between two looks whether it has said its last words
 _POLL_S: Final = 1.0  # while something runs that nobody wakes us for
 _MOST_NOTES: Final = 20
 
@@ -82,9 +84,10 @@ class Beater:
 
     def start(self) -> None:
         """Begin, or go on after it has ended for want of work."""
-        if self._is_over and self._thread is not None:
-            self._thread.join(STOP_S)  # it says its last words
-        if self.running:
+        ends = time.monotonic() + STOP_S
+        while self._is_over and self.running and time.monotonic() < ends:
+            self._thread.join(_LAST_S)  # type: ignore[union-attr]  # there is one
+        if self.running:  # it goes on after all, or hangs
             return
         self.wait_for_work_again()
         self._wake.clear()
@@ -249,7 +252,21 @@ class Beater:
                 post=True,
             )
             return
-        self._end(Cause.WORK)
+        self._rest()
+
+    def _rest(self) -> None:
+        """End for want of work, unless some has begun since that was looked for."""
+        if not self._is_now_over(Cause.WORK):
+            return
+        # From here on, who begins to work finds a rest, and lets it go on.
+        self._why = self._guarded(self._world.busy, "")
+        if self._why is None:
+            self._tell_end()
+            return
+        with self._ending_it:
+            if self._cause is Cause.WORK:  # nobody has stopped it meanwhile
+                self._is_over, self._cause = False, Cause.NONE
+                self._last_busy = self._clock.now()
 
     def _beat(self, now: float) -> None:
         """Send what is due: one, however many were slept through."""
@@ -282,7 +299,7 @@ class Beater:
         if self._is_over:
             return
         leaving = self._leave_at is not None and now >= self._leave_at
-        if self.ending.warns(now) and self._leave_at is None:
+        if self.ending.warns(now, is_leaving=self._leave_at is not None):
             self._say(self.ending.notice(now, self._clock.wall()), post=True)
         hooks = self._hooks()
         if self.ending.has_begun:
@@ -332,10 +349,19 @@ class Beater:
 
     def _end(self, cause: Cause) -> None:
         """Be over, and say so."""
+        if self._is_now_over(cause):
+            self._tell_end()
+
+    def _is_now_over(self, cause: Cause) -> bool:
+        """Be over; tell whether it was not before."""
         with self._ending_it:
-            if self._is_over:
-                return
-            self._is_over, self._cause = True, cause
+            was_over = self._is_over
+            if not was_over:
+                self._is_over, self._cause = True, cause
+        return not was_over
+
+    def _tell_end(self) -> None:
+        """Say why it is over."""
         text = self._reason()
         self._guarded(lambda: self._world.tell(text), "")
         if self.options.tells_the_end:
@@ -369,8 +395,10 @@ class Beater:
 
     def _post(self, text: str) -> None:
         """Send a sentence to the webhook, if there is one."""
-        if self._world.notifier is not None:
-            self._world.notifier.post(f"colabmagic keepalive: {text}")
+        notifier = self._world.notifier
+        if notifier is not None:
+            said = f"colabmagic keepalive: {text}"
+            self._guarded(lambda: notifier.post(said), "a post could not be begun")
 
     def _hooks(self) -> tuple[Hook, ...]:
         """Return what is to run before the end."""
@@ -385,9 +413,8 @@ class Beater:
     def _deliveries(self) -> tuple[str, ...]:
         """Return what became of the posts."""
         notifier = self._world.notifier
-        return (
-            () if notifier is None else tuple(each.text for each in notifier.deliveries)
-        )
+        found = () if notifier is None else notifier.deliveries
+        return tuple(each.text for each in found)
 
     def _guarded(self, ask: Callable[[], Value], note: str) -> Value | None:
         """Ask something that may fail."""

@@ -44,6 +44,7 @@ class Ending:
         self._most_s = total_s if is_machine else total_s * _SHARE
         self._warn_s = min(warn_s, self._most_s)
         self._warned = warn_s <= 0
+        self._is_held = False  # the notice, until it is known which end comes
         self._run: HookRun | None = None
         self._leaving: HookRun | None = None
         self._told = 0
@@ -59,7 +60,7 @@ class Ending:
             How long what is to run may take.
         """
         due = [self.at]
-        if not self._warned:
+        if not (self._warned or self._is_held):
             due.append(self.at - self._warn_s)
         if self._run is None:
             due.append(self.at - self._margin_s(longest_s))
@@ -75,12 +76,21 @@ class Ending:
         needed = min(longest_s + _SPARE_S, self._most_s)
         return max(needed, self._warn_s) if self.is_machine else needed
 
-    def warns(self, now: float) -> bool:
-        """Tell once that it is time for the notice."""
+    def warns(self, now: float, *, is_leaving: bool = False) -> bool:
+        """Tell once that it is time for the notice.
+
+        Parameters
+        ----------
+        now
+            The time.
+        is_leaving
+            Whether the machine is given back before; if that is called off, the notice
+            is due after all.
+        """
         if self._warned or now < self.at - self._warn_s:
             return False
-        self._warned = True
-        return now < self.at
+        self._warned, self._is_held = not is_leaving, is_leaving
+        return self._warned and now < self.at
 
     def wants(self, now: float, longest_s: float) -> bool:
         """Tell whether it is time for what is to run."""

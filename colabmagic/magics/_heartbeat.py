@@ -93,14 +93,13 @@ class StatusLine:
 
     def _cell_begins(self) -> None:
         """Note that a cell runs; one that rests goes on."""
+        activity().cell_begins()  # first: a thread that ends just now looks once more
         status = service.status()
         if status.rests:
             service.resume()
             self.changed()
         elif not status.running and not self._untold:
             close()
-            return
-        activity().cell_begins()
 
     def _cell_ends(self) -> None:
         """Note that no cell runs, unless this one was run by another one."""

@@ -452,6 +452,40 @@ def test_a_thread_that_breaks_says_so() -> None:
     assert "its thread failed (OSError: no clock)" in told[0]
 
 
+def test_work_that_begins_at_the_last_look_is_not_missed() -> None:
+    """Whoever begins just then finds no rest yet, so it looks once more."""
+    looked: list[float] = []
+
+    def work(age: float) -> str | None:
+        again = looked[-1:] == [age]
+        looked.append(age)
+        return "job" if age < 20 or age > 300 or again else None
+
+    play = Play(options(while_="busy"), work=work)
+    play.until(200)
+    assert not play.over
+    assert play.told == []
+    play.until(400)
+    assert play.beats[-1] > 340
+
+
+def test_a_stop_at_the_last_look_counts() -> None:
+    """The user's word goes before work that begins just then."""
+    play = Play(options(while_="busy"))
+    looked: list[float] = []
+
+    def work(age: float) -> str | None:
+        again = looked[-1:] == [age]
+        looked.append(age)
+        if again:
+            play.beater.stop()
+        return "job" if age < 20 or again else None
+
+    play.work = work
+    play.until(300)
+    assert play.beater.status().cause == "stopped"
+
+
 def test_a_rest_goes_on_with_its_old_bound() -> None:
     """Started again it waits for work, and the end stays where it was."""
     play = Play(

@@ -46,6 +46,16 @@ def test_the_notice_comes_once() -> None:
     assert not ending(warn_s=0).warns(7000)
 
 
+def test_a_notice_is_held_while_the_machine_is_given_back() -> None:
+    """Nobody waits for it meanwhile; it comes when that is called off."""
+    one = ending()
+    assert 6300 in one.due(0)
+    assert not one.warns(6300, is_leaving=True)
+    assert 6300 not in one.due(0)
+    assert one.warns(6400)
+    assert not one.warns(6500)
+
+
 def test_the_words_name_the_kind_of_end() -> None:
     """With what can be done about each."""
     assert "%keepalive" in ending().notice(6300, 0)

@@ -31,6 +31,21 @@ def test_a_cell_that_takes_no_time_keeps_the_machine() -> None:
     assert left[0] > 1200 + LEAVE_GRACE_S
 
 
+def test_the_notice_of_the_bound_comes_when_giving_back_is_called_off() -> None:
+    """It fell due meanwhile; the bound is as near as it was."""
+    play, left = leaving(
+        options=options(then="disconnect", while_="busy", for_s=HOUR_S),
+        work=lambda age: None if 2520 < age < 2760 else "a cell runs",
+    )
+    play.until(2740)
+    assert play.beater.status().phase == "leaving"
+    assert "the time that was set ends" not in " ".join(play.told)
+    play.until(2800)
+    told = [text for text in play.told if "the time that was set ends" in text]
+    assert len(told) == 1
+    assert left == []
+
+
 def with_cell(**given: Any) -> tuple[Play, list[float]]:  # noqa: ANN401
     """Return a play that goes by the GPU, with a cell that works longer on the CPU."""
     play, left = leaving(

@@ -10,20 +10,17 @@ from __future__ import annotations
 import math
 import threading
 import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from colabmagic.keepalive.ending import Ending
 from colabmagic.keepalive.expiry import longest_s
 from colabmagic.keepalive.state import Cause, KeepaliveStatus, Phase
+from colabmagic.keepalive.telling import Teller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from colabmagic.keepalive.expiry import Hook
     from colabmagic.keepalive.options import KeepaliveOptions
     from colabmagic.keepalive.world import World
-
-Value = TypeVar("Value")
 
 THREAD: Final = "colabmagic-keepalive"
 LOOK_S: Final = 15.0  # between two looks for work
@@ -32,7 +29,6 @@ LEAVE_GRACE_S: Final = 300.0  # before the machine is given back for want of wor
 STOP_S: Final = 2.0
 _LAST_S: Final = 0.05  # between two looks whether it has said its last words
 _POLL_S: Final = 1.0  # while something runs that nobody wakes us for
-_MOST_NOTES: Final = 20
 
 
 class Beater:
@@ -56,7 +52,7 @@ class Beater:
         self._why: str | None = None
         self._look_s = min(LOOK_S, options.every_s)
         self._grace_s = min(GRACE_S, 2 * self._look_s)
-        self._notes: list[str] = []
+        self._teller = Teller(world)
         self.beats = self.failed_beats = self.missed_beats = 0
         self._began, self._wall_began = self._clock.now(), self._clock.wall()
         self._last_beat: float | None = None
@@ -70,7 +66,7 @@ class Beater:
         self._is_unknown = False  # what is to run before the end
         if options.while_ == "always":
             self._phase, self._why = Phase.BEATING, "you asked for --while always"
-        life = self._guarded(world.life, "the age of the machine is not known")
+        life = self._teller.guarded(world.life, "the age of the machine is not known")
         is_machine = life is not None and life < options.for_s
         total = life if is_machine and life is not None else options.for_s
         self.ending = Ending(
@@ -164,7 +160,7 @@ class Beater:
             cause=self._cause.value,
             notify=None if self._world.notifier is None else self._world.notifier.shown,
             hooks=tuple(str(each) for each in self.ending.results),
-            notes=(*self._notes, *self._problems(), *self._deliveries()),
+            notes=self._teller.notes,
         )
 
     # --- the thread -------------------------------------------------------------------
@@ -213,7 +209,9 @@ class Beater:
         if self._phase is Phase.LEAVING:
             reason = self._at_work()
         else:
-            reason = self._guarded(self._world.busy, "what is at work is not known")
+            reason = self._teller.guarded(
+                self._world.busy, "what is at work is not known"
+            )
         if reason is not None:
             self._last_busy, self._why = now, reason
             if self._phase is not Phase.BEATING:
@@ -231,7 +229,7 @@ class Beater:
         if self._leave_at is not None:
             self._leave_at = None
             self.ending.forget()
-            self._say("there is work again, so the machine is not given back")
+            self._teller.say("there is work again, so the machine is not given back")
         self._phase = Phase.BEATING
         self._next_beat = min(self._next_beat, now)
 
@@ -246,7 +244,7 @@ class Beater:
             self._phase = Phase.LEAVING
             self._leave_at = min(now + LEAVE_GRACE_S, self.ending.at)
             minutes = (self._leave_at - now) / 60
-            self._say(
+            self._teller.say(
                 f"the work has ended; the machine is given back in {minutes:.0f} min "
                 "unless a cell runs. To keep it, type %keepalive stop",
                 post=True,
@@ -259,7 +257,7 @@ class Beater:
         if not self._is_now_over(Cause.WORK):
             return
         # From here on, who begins to work finds a rest, and lets it go on.
-        self._why = self._guarded(self._world.busy, "")
+        self._why = self._teller.guarded(self._world.busy, "")
         if self._why is None:
             self._tell_end()
             return
@@ -282,7 +280,9 @@ class Beater:
         except Exception as error:  # noqa: BLE001 (told once; the next one may work)
             self.failed_beats += 1
             if self.failed_beats == 1:
-                self._note(f"a beat could not be sent: {type(error).__name__}: {error}")
+                self._teller.note(
+                    f"a beat could not be sent: {type(error).__name__}: {error}"
+                )
             return
         self.beats += 1
         self._last_beat = now
@@ -300,7 +300,7 @@ class Beater:
             return
         leaving = self._leave_at is not None and now >= self._leave_at
         if self.ending.warns(now, is_leaving=self._leave_at is not None):
-            self._say(self.ending.notice(now, self._clock.wall()), post=True)
+            self._teller.say(self.ending.notice(now, self._clock.wall()), post=True)
         hooks = self._hooks()
         if self.ending.has_begun:
             if not self._is_unknown:
@@ -310,14 +310,16 @@ class Beater:
         is_through = self.ending.poll()
         # At once: there may be time to save by hand.
         for result in self.ending.untold():
-            self._say(f"before the end: {result}")
-            self._post(f"before the end: {result.name} {result.state}")
+            self._teller.say(f"before the end: {result}")
+            self._teller.post(f"before the end: {result.name} {result.state}")
         if not is_through or not (leaving or now >= self.ending.at):
             return
         if self.ending.is_leaving or self._gives_back(now):
             if not self.ending.leaves(self._world, self._clock.now, self._wake.set):
                 return
-            self._end(self.ending.left_with(lambda text: self._say(text, post=True)))
+            self._end(
+                self.ending.left_with(lambda text: self._teller.say(text, post=True))
+            )
             return
         self._end(Cause.MACHINE if self.ending.is_machine else Cause.BOUND)
 
@@ -333,7 +335,7 @@ class Beater:
         elif self._leave_at is None and not self.ending.results and self._is_busy(now):
             why = "something is at work, and nothing was registered that saves it"
         if why is not None:
-            self._say(f"the machine is not given back: {why}", post=True)
+            self._teller.say(f"the machine is not given back: {why}", post=True)
         return why is None
 
     def _is_busy(self, now: float) -> bool:
@@ -363,10 +365,10 @@ class Beater:
     def _tell_end(self) -> None:
         """Say why it is over."""
         text = self._reason()
-        self._guarded(lambda: self._world.tell(text), "")
+        self._teller.show(text)
         if self.options.tells_the_end:
-            self._post(text)
-        self._guarded(self._world.changed, "")
+            self._teller.post(text)
+        self._teller.guarded(self._world.changed, "")
 
     def _reason(self) -> str:
         """Say why it beats, waits or has ended."""
@@ -379,48 +381,8 @@ class Beater:
             return "the work has ended; the machine is given back soon"
         return "nothing is at work yet"
 
-    # --- telling ----------------------------------------------------------------------
-
-    def _say(self, text: str, *, post: bool = False) -> None:
-        """Show a sentence, and post it where that is wanted; who shows it may fail."""
-        self._note(text)
-        self._guarded(lambda: self._world.tell(text), "")
-        if post:
-            self._post(text)
-
-    def _note(self, text: str) -> None:
-        """Keep a sentence for the status."""
-        if len(self._notes) < _MOST_NOTES and text not in self._notes:
-            self._notes.append(text)
-
-    def _post(self, text: str) -> None:
-        """Send a sentence to the webhook, if there is one."""
-        notifier = self._world.notifier
-        if notifier is not None:
-            said = f"colabmagic keepalive: {text}"
-            self._guarded(lambda: notifier.post(said), "a post could not be begun")
-
     def _hooks(self) -> tuple[Hook, ...]:
         """Return what is to run before the end."""
-        found = self._guarded(self._world.hooks, "what is to run is not known")
+        found = self._teller.guarded(self._world.hooks, "what is to run is not known")
         self._is_unknown = found is None
         return found or ()
-
-    def _problems(self) -> tuple[str, ...]:
-        """Return what could not be looked at."""
-        return self._guarded(self._world.problems, "") or ()
-
-    def _deliveries(self) -> tuple[str, ...]:
-        """Return what became of the posts."""
-        notifier = self._world.notifier
-        found = () if notifier is None else notifier.deliveries
-        return tuple(each.text for each in found)
-
-    def _guarded(self, ask: Callable[[], Value], note: str) -> Value | None:
-        """Ask something that may fail."""
-        try:
-            return ask()
-        except Exception as error:  # noqa: BLE001 (others' code; the beats go on)
-            if note:
-                self._note(f"{note}: {type(error).__name__}")
-            return None

@@ -182,13 +182,18 @@ class Beater:
         if kept and self._phase is Phase.LEAVING:
             self._last_busy, self._why = now, "a cell has run"
             self._work_begins(now)
-        if now >= self._next_look:
+        if now >= self._next_look or self._leaves_now(now):
             self._next_look = now + self._look_s
             self._look(now)
         if self._phase is Phase.BEATING and now < self.ending.at:
             self._beat(now)
         self._mind_the_end(now)
         return self._wait_s(now)
+
+    def _leaves_now(self, now: float) -> bool:
+        """Tell whether the machine is about to be given back, and nothing has begun."""
+        due = self._leave_at is not None and now >= self._leave_at
+        return due and not self.ending.has_begun
 
     def _wait_s(self, now: float) -> float:
         """Return how long nothing is due."""

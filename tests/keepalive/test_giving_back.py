@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,24 @@ def test_a_cell_that_takes_no_time_keeps_the_machine() -> None:
     assert "there is work again" in " ".join(play.told)
     play.to_the_end()
     assert left[0] > 1200 + LEAVE_GRACE_S
+
+
+def test_a_job_that_begins_just_before_keeps_the_machine() -> None:
+    """It is looked for once more, however short ago that was done."""
+    play, left = leaving(
+        options=options(then="disconnect", while_="busy", every_s=7),
+        work=lambda age: "job" if age < 1000 or since < age < 9000 else None,
+    )
+    since = math.inf
+    play.until(1100)
+    leaves = play.beater._leave_at
+    assert leaves is not None
+    since = leaves - play.began - 1
+    play.until(9000)
+    assert left == []
+    assert "there is work again" in " ".join(play.told)
+    play.to_the_end()
+    assert left[0] > 9000
 
 
 def test_the_notice_of_the_bound_comes_when_giving_back_is_called_off() -> None:

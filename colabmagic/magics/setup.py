@@ -13,6 +13,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 
 from colabmagic.errors import interrupted
+from colabmagic.interrupts import deferred_interrupts
 from colabmagic.magics._base import parse
 from colabmagic.magics._completion import completes
 from colabmagic.magics._config import ColabMagic
@@ -204,7 +205,11 @@ def _set_up(shell: InteractiveShell, line: Wishes, *, quiet: bool) -> SetupRepor
             seconds=time.monotonic() - began,
         )
     )
-    _show(report, progress, quiet=quiet)
+    try:
+        with deferred_interrupts():  # what was done is shown in any case
+            _show(report, progress, quiet=quiet)
+    except KeyboardInterrupt as error:
+        runner.interrupt = runner.interrupt or error
     _stop(report, runner, is_shown=not quiet)
     value: SetupReport = report
     return value
@@ -248,7 +253,8 @@ def _stop(report: SetupReport, runner: Runner, *, is_shown: bool) -> None:
     """Fail where the cells below must not run."""
     if runner.interrupt is not None:
         interrupted(
-            runner.interrupt, f"the setup was stopped; %{_NAME} does what is left"
+            runner.interrupt,
+            "the setup was stopped; run the cell again, it does what is left",
         )
         raise runner.interrupt
     required = runner.outcomes.get("require")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from traitlets import TraitError
 from colabmagic.cuda.errors import BadVersionError
 from colabmagic.cuda.switching import environment
 from colabmagic.keepalive.errors import KeepaliveOptionError
-from colabmagic.magics import MAGICS, _setup_folder
+from colabmagic.magics import MAGICS, _setup_folder, setup
 from colabmagic.magics._completion import Completion
 from colabmagic.magics._config import ColabMagic
 from colabmagic.magics._lazy import LazyMagic
@@ -230,3 +231,21 @@ def test_a_toolkit_that_is_here(parts: SetupParts) -> None:
     first, second = parts.cuda(version), parts.cuda(version)
     assert (first.is_new, second.is_new) == (True, False)
     assert second.what == f"CUDA {version}: {environment.active_root()}"
+
+
+def test_ctrl_c_while_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was done is read all the same, and the cell says in one line what now."""
+    shown: list[Any] = []
+
+    def show(report: Any) -> None:  # noqa: ANN401 (a report)
+        signal.raise_signal(signal.SIGINT)
+        shown.append(report)
+
+    monkeypatch.setattr(setup, "display", show)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt, match="run the cell again"):
+            run("--cd .")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [each["cd"].state for each in shown] == ["already"]

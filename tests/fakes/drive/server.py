@@ -123,7 +123,7 @@ class FakeDrive:
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._thread = threading.Thread(
             target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.05},
+            kwargs={"poll_interval": 0.005},  # a test waits for it at its end
             name="fake-drive",
             daemon=True,
         )

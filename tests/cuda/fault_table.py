@@ -339,8 +339,9 @@ def run_all(
         and (not names or case.name in names)
     ]
     rows, skipped = [], []
+    # Each waits most of the time: for a disk, for pip, for a server that is slow.
     with concurrent.futures.ProcessPoolExecutor(
-        2, mp_context=multiprocessing.get_context("spawn")
+        4, mp_context=multiprocessing.get_context("spawn")
     ) as pool:
         tried = [pool.submit(_numbered, number, str(folder)) for number, _ in chosen]
         for (_, case), each in zip(chosen, tried, strict=True):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 METHODS = [
     zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA,
 ]  # fmt: skip
-HUGE = 300 * 2**20
+HUGE = 64 * 2**20  # twice what may be in memory
 
 
 def packed(method: int, size: int, said: int | None = None) -> bytes:

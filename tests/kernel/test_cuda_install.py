@@ -123,6 +123,7 @@ def test_from_nothing_to_a_program(filled: Kernel, tmp_path: Path) -> None:
         assert again.run("!which nvcc").stdout.strip() != f"{root}/bin/nvcc"
 
 
+@pytest.mark.one_kernel
 def test_the_example(filled: Kernel) -> None:
     """The notebook runs as it stands, with and without a GPU."""
     example = nbformat.read(ROOT / "examples" / "cuda.ipynb", as_version=4)
@@ -138,6 +139,7 @@ def test_the_example(filled: Kernel) -> None:
     assert "13.0.3 (in use)" in said[7]
 
 
+@pytest.mark.one_kernel
 def test_the_extension_goes_and_comes(filled: Kernel) -> None:
     """The magic goes with it; the toolkit stays in use, and can still be left."""
     kernel = filled
@@ -155,6 +157,7 @@ def test_the_extension_goes_and_comes(filled: Kernel) -> None:
     assert "taken back" in told(kernel.run("%cuda_install --rollback"))
 
 
+@pytest.mark.one_kernel
 def test_an_interrupt_in_the_middle(
     machine: Kernel, cache: Path, tmp_path: Path
 ) -> None:

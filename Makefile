@@ -13,7 +13,8 @@ COLAB_PYTHON ?= $(shell .ci/find_python 3.13 3.12)
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 # One thread per process: the tests run in two, and torch would take all cores in each.
-TEST_ENV := OMP_NUM_THREADS=1
+# Compiled modules are kept, whatever the outer shell says: the tests start many Pythons.
+TEST_ENV := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 PYTEST_OPTIONS ?=
 
 .PHONY: help demo test test-cuda lint types layers tests venvs browser drivetools cudatools bench corpus wheel \

@@ -63,6 +63,29 @@ def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
 
 sys.addaudithook(_refuse_network)
 
+# --- which worker runs what -------------------------------------------------------
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of a group run in one worker, and those that may take long go first.
+
+    xdist 3.8 tells its scheduler the groups in an attribute that pytest 9.2 does not read:
+    each worker would start every kernel, the browser and the toolkits for itself.
+    """
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("timeout") is None
+            or item.get_closest_marker("xdist_group") is not None
+        )
+    )
+    for item in items:
+        # Is set only where xdist would tell it, and has not.
+        told, known = getattr(item, "_nodeid", item.nodeid), getattr(item, "_id", None)
+        if told != item.nodeid and known is not None:
+            item._id = type(known).parse(told)
+
+
 # --- what a test must leave as it was ---------------------------------------------
 
 # Variables that others set, once, when they are imported.

@@ -64,9 +64,13 @@ def shared_kernel(interpreter_path: str) -> Iterator[Kernel]:
 
 @pytest.fixture
 def kernel(shared_kernel: Kernel) -> Kernel:
-    """Return the shared kernel, with nothing of the test before."""
+    """Return the shared kernel, with nothing of the test before.
+
+    `%reset` looks through every object that there is, which takes longer than most tests:
+    what outlives it is of the kernel itself, and is not looked through again.
+    """
     reply = shared_kernel.run(
-        "%reset -f\nimport probe_magic\n"
+        "%reset -f\nimport gc, probe_magic\ngc.freeze()\ndel gc\n"
         "probe_magic.EVENTS.clear(); probe_magic.NAMES.clear()"
     )
     assert reply.status == "ok", reply.shown

@@ -128,10 +128,11 @@ def test_a_stop_while_it_tells() -> None:
     assert found == [False]
 
 
-def test_work_of_this_process_is_what_counts() -> None:
+def test_work_of_this_process_is_what_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that begins makes it beat, and its end is seen."""
+    monkeypatch.setattr("colabmagic.keepalive.options.LEAST_EVERY_S", 1.0)
     beats: list[int] = []
-    options = KeepaliveOptions(every_s=5)
+    options = KeepaliveOptions(every_s=1)
     with keepalive.job("train"):
         service.start(options, send=lambda: beats.append(1))
         end = time.monotonic() + 10
@@ -168,13 +169,14 @@ def test_nothing_is_known_off_colab() -> None:
     assert service.life_s() is None
 
 
-def test_hooks_of_the_caller() -> None:
+def test_hooks_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     """The magic adds Drive's to the user's."""
+    monkeypatch.setattr("colabmagic.keepalive.options.LEAST_EVERY_S", 1.0)
     hooks = Hooks()
     ran: list[int] = []
     hooks.add(lambda: ran.append(1), timeout_s=1)
     service.start(
-        KeepaliveOptions(while_="always", for_s=5, warn_s=0),
+        KeepaliveOptions(while_="always", for_s=1, warn_s=0),
         send=lambda: None,
         hooks=hooks.all,
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fakes.accelerator.fake_accelerator import kernel_code, missing_tools
-from tests.kernel.support import INTERPRETERS, Kernel
+from tests.kernel.support import INTERPRETERS, ROOT, Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -25,6 +28,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             ],
             scope="session",
         )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let who waits for the culling table come last, for it is made meanwhile."""
+    items.sort(key=lambda item: "culling" in getattr(item, "fixturenames", ()))
 
 
 def _kernels_for(metafunc: pytest.Metafunc) -> list[str]:
@@ -53,9 +61,64 @@ def interpreter_path(kernel_name: str) -> str:
     return str(path)
 
 
+class Culling:
+    """The table of ``python -m tests.keepalive.culling``, made in a process of its own.
+
+    It takes most of a minute, and only waits.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output = output
+
+    def begin(self, name: str) -> None:
+        """Begin, unless it has begun, with the kernel of a name."""
+        if self._process is None:
+            command = [sys.executable, "-m", "tests.keepalive.culling"]
+            with self._output.open("wb") as output:
+                self._process = subprocess.Popen(
+                    [*command, "--kernels", name],
+                    cwd=ROOT,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+
+    def result(self, timeout_s: float) -> tuple[int, str]:
+        """Wait for it; return its exit status and the table."""
+        assert self._process is not None
+        status = self._process.wait(timeout_s)
+        return status, self._output.read_text("utf-8", "replace")
+
+    def close(self) -> None:
+        """End it, where nobody has waited for it."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)  # it ends the server, too
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
 @pytest.fixture(scope="session")
-def shared_kernel(interpreter_path: str) -> Iterator[Kernel]:
+def culling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Culling]:
+    """Yield the culling table of this session, not yet begun."""
+    table = Culling(tmp_path_factory.mktemp("culling") / "table.txt")
+    yield table
+    table.close()
+
+
+@pytest.fixture(scope="session")
+def shared_kernel(
+    interpreter_path: str, kernel_name: str, request: pytest.FixtureRequest
+) -> Iterator[Kernel]:
     """One running kernel for all tests of an interpreter."""
+    for item in request.session.items:
+        # It waits beside the tests before it.
+        names = getattr(item, "fixturenames", ())
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if "culling" in names and parameters["kernel_name"] == kernel_name:
+            request.getfixturevalue("culling").begin(kernel_name)
     with Kernel(interpreter_path) as kernel:
         reply = kernel.run("%load_ext colabmagic\n%load_ext probe_magic")
         assert reply.status == "ok", reply.shown

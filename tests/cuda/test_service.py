@@ -27,6 +27,7 @@ from colabmagic.cuda.steps.activate import Activate
 from colabmagic.cuda.steps.command import Command
 from colabmagic.cuda.steps.publish import Publish
 from colabmagic.cuda.steps.verify import Verify
+from colabmagic.cuda.store.apply import Store
 from colabmagic.cuda.store.layout import Home
 from colabmagic.cuda.store.lock import locked
 from colabmagic.cuda.switching import environment
@@ -367,6 +368,59 @@ def test_a_failure_leaves_the_toolkit_in_use_that_was(home: Home) -> None:
         cuda.install(plan_of("12.9", *steps, Raise(what="full")))
     assert {name: os.environ[name] for name in used} == used
     assert environment.active_root() == home.toolkits / "13.0.3"
+
+
+def test_a_failure_leaves_the_systems_toolkit_in_use(tmp_path: Path) -> None:
+    """It has no card of ours: what it wants is known to this kernel alone."""
+    other = tmp_path / "cuda-12.8"
+    other.mkdir()
+    variables = {"NVCC_PREPEND_FLAGS": "-ccbin /usr/bin/g++-11"}
+    environment.activate(other, variables)
+    with pytest.raises(CudaError):
+        cuda.install(plan_of("13.0", *plan_of("13.0").steps, Raise(what="full")))
+    assert environment.active_root() == other
+    assert os.environ["NVCC_PREPEND_FLAGS"] == variables["NVCC_PREPEND_FLAGS"]
+    cuda.install(plan_of("13.0"))
+    environment.activate(other, variables)
+    service.rollback()
+    assert os.environ["CUDA_HOME"] == str(other)
+    assert os.environ["NVCC_PREPEND_FLAGS"] == variables["NVCC_PREPEND_FLAGS"]
+
+
+def test_what_could_not_be_taken_back_is_said() -> None:
+    """Nobody is told that all is as before when it is not; the next run tries again."""
+    stuck = Command(argv=("true",), what="x", undo_argv=("false",))
+    with pytest.raises(CudaError) as caught:
+        cuda.install(plan_of("13.0", stuck, Raise(what="verify")))
+    assert caught.value.seen == (
+        "nvcc: killed; not all could be taken back (take back: x did not work): the next "
+        "run tries that again"
+    )
+
+
+def test_an_interrupt_that_came_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The change is whole: nobody is told that nothing has changed."""
+
+    def press(store: Store) -> None:
+        if store.after.is_whole:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "_sweep", press)
+    with pytest.raises(KeyboardInterrupt, match="done already; %cuda_install --rollb"):
+        cuda.install(plan_of("13.0"))
+    with pytest.raises(KeyboardInterrupt, match="CUDA 13.0.3 is gone already"):
+        service.uninstall("13.0")
+    assert environment.active_root() is None
+
+
+def test_a_rollback_says_what_it_cannot_bring_back(home: Home) -> None:
+    """A toolkit that was made anew, with other parts, has taken another's place."""
+    cuda.install(plan_of("13.0"))
+    cuda.install(plan_of("13.0"))
+    done = service.rollback()
+    assert done.summary.endswith("in the cache; the 13.0.3 before it is not kept")
+    assert done.typed == ("%cuda_install 13.0.3",)
+    assert not (home.toolkits / "13.0.3").exists()
 
 
 def test_an_uninstall_that_cannot_be_leaves_it_in_use(home: Home) -> None:

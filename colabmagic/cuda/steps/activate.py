@@ -75,7 +75,7 @@ class Deactivate:
     pid
         Of that process.
     back_to
-        The toolkit of ours that it used before; None: none.
+        The toolkit that it used before, ours or the system's; None: none.
     """
 
     pid: int
@@ -110,6 +110,12 @@ class Deactivate:
         environment.deactivate()
         if self.back_to is None:
             return
-        card = read_card(work.home.toolkits / Path(self.back_to).name)
+        root = Path(self.back_to)
+        card = read_card(work.home.toolkits / root.name)
         if card is not None:
             environment.activate(Path(card.root), card.variables())
+            return
+        # Another's: what it wants is in this process alone, and no journal can say it.
+        variables = environment.variables_of(root)
+        if variables is not None:
+            environment.activate(root, variables)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from colabmagic.cuda.switching.environment import with_flags
 from colabmagic.cuda.verifying.outcome import (
     Result,
     failed,
@@ -173,7 +174,10 @@ def check_library(scene: Scene, objects: str, build: str) -> Result:
     if not (library / "libcudart.so").exists():
         return skipped("This toolkit has no shared runtime.")
     made = str(scene.scratch / "shared")
-    run_path = ("-Xlinker", "-rpath", "-Xlinker", f'"{library}"')  # it splits at spaces
+    # By a name of our own: nvcc splits at spaces, and spoils other signs in quotes.
+    alias = scene.scratch / "runtime"
+    alias.symlink_to(library)
+    run_path = ("-Xlinker", "-rpath", "-Xlinker", f'"{alias}"')
     outcome = scene.compile("-cudart=shared", objects, *run_path, "-o", made)
     if not outcome.ok:
         return program_failed(scene, outcome, "nvcc")
@@ -233,9 +237,9 @@ def check_flags(scene: Scene, target: int) -> Result:
     named = " ".join(f"{name}={value!r}" for name, value in flags.items())
     made = str(scene.scratch / "flags")
     source = str(program("run.cu"))
-    outcome = scene.compile(
-        f"-arch=sm_{target}", source, "-o", made, env={**scene.environment(), **flags}
-    )
+    # As they stand together in later cells.
+    env = {**scene.environment(), **flags, **with_flags(scene.own, flags)}
+    outcome = scene.compile(f"-arch=sm_{target}", source, "-o", made, env=env)
     if outcome.ok:
         return passed(f"It compiles with your {named}.")
     broken = program_failed(scene, outcome, "nvcc")

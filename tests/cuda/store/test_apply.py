@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.cuda.errors import BusyError, CudaError, NotInstalledError
+from colabmagic.cuda.errors import (
+    BusyError,
+    CudaError,
+    NeedsRootError,
+    NotInstalledError,
+)
 from colabmagic.cuda.steps.command import Command
 from colabmagic.cuda.steps.remove import Remove
 from colabmagic.cuda.store.inventory import find, installed
@@ -231,6 +236,18 @@ def test_a_journal_of_others_is_not_obeyed(scene: Scene) -> None:
     scene.home.journal.chmod(0o600)
     scene.store.take_back_last()
     assert mark.exists()
+
+
+@pytest.mark.parametrize("name", ["lock", "journal.jsonl"])
+def test_a_link_in_our_folder_is_not_followed(scene: Scene, name: str) -> None:
+    """Somebody who may write there could have a file of ours emptied."""
+    victim = scene.home.root.parent / "victim"
+    victim.write_text("dear")
+    scene.home.toolkits.mkdir(parents=True)
+    (scene.home.toolkits / name).symlink_to(victim)
+    with pytest.raises(NeedsRootError, match="cannot be written"):
+        scene.store.carry_out("nothing", ())
+    assert victim.read_text() == "dear"
 
 
 def test_nobody_else_may_write_to_our_folder(scene: Scene) -> None:

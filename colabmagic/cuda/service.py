@@ -421,7 +421,7 @@ def _refuse(plan: Plan) -> None:
             raise refusal(first)
         raise CudaError(
             f"CUDA {clean(plan.wanted)} cannot be had here",
-            hint=f"%cuda_install --plan {clean(plan.wanted)}   says why",
+            hint=f"%cuda_install --plan {clean(plan.wanted)}\n(says why)",
         )
     # The cell's own lines for pip were asked for, line by line.
     outside = dict.fromkeys(line for step in plan.chosen.steps for line in step.outside)

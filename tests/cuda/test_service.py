@@ -408,7 +408,7 @@ def test_an_interrupt_that_came_too_late(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Store, "_sweep", press)
     with pytest.raises(KeyboardInterrupt, match="done already; %cuda_install --rollb"):
         cuda.install(plan_of("13.0"))
-    with pytest.raises(KeyboardInterrupt, match="CUDA 13.0.3 is gone already"):
+    with pytest.raises(KeyboardInterrupt, match=r"CUDA 13\.0\.3 is gone already"):
         service.uninstall("13.0")
     assert environment.active_root() is None
 

@@ -175,7 +175,7 @@ def try_compiler(work: Work, launcher: Path, major: int) -> None:
     raise NoHostCompilerError(
         f"The g++ {major} that was brought does not run here.",
         seen=words.splitlines()[-1][:200] if words else "it says nothing",
-        hint=f"!apt-get install -y g++-{major}, then run the cell again",
+        hint=f"!apt-get install -y g++-{major}\n(then run the cell again)",
     )
 
 
@@ -198,7 +198,7 @@ def choose(work: Work, path: str) -> None:
         raise NoHostCompilerError(
             "nvcc cannot be told of a host compiler whose path has a space in it.",
             seen=path,
-            hint="%env COLABMAGIC_HOME=/a/folder/without/spaces, then run the cell again",
+            hint="%env COLABMAGIC_HOME=/a/folder/without/spaces\n(then run the cell again)",
         )
     flags = work.environment.get("NVCC_PREPEND_FLAGS", "")
     work.environment["NVCC_PREPEND_FLAGS"] = f"{flags} -ccbin {path}".strip()

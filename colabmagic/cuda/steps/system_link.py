@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -144,7 +145,8 @@ def point(link: Path, target: str) -> None:
         raise CudaError(
             f"{link} is a real folder, not a link",
             seen="it is left as it is",
-            hint=f"move it away yourself, or leave --system out: !mv {link} {link}.old",
+            hint=f"leave --system out, or move it away yourself:\n"
+            f"!mv {shlex.quote(str(link))} {shlex.quote(f'{link}.old')}",
         )
     beside = link.with_name(f".{link.name}-{os.getpid()}")
     try:

@@ -212,8 +212,8 @@ class Store:
                 "a change is not taken back: others can write to the journal of changes",
                 seen=f"{clean(str(self.home.journal))}; it would run: "
                 f"{clean('; '.join(step.lines()))}",
-                hint=f"!ls -l {shlex.quote(str(self.home.journal))}   tells whose it "
-                "is; if it is yours, chmod 600 it, and run this cell again",
+                hint=f"!ls -l {shlex.quote(str(self.home.journal))}\n(tells whose it "
+                "is; if it is yours, chmod 600 it, and run this cell again)",
             )
 
     def _sweep(self) -> None:

@@ -153,7 +153,7 @@ def _judge_driver(told: Told, build: str) -> Result:
     if code == _INSUFFICIENT_DRIVER:
         has = version_text(told.driver or 0)
         why = f"The driver is too old: it runs CUDA {has}, this is {minor_of(build)}."
-        fix = f"%cuda_install {has}"
+        fix = "%cuda_install auto   takes the newest that this driver runs"
         return failed(why, code="E03", seen=f"{code} {name}", fix=fix)
     return passed(f"{words}.")  # what else it answers is no fault of the toolkit
 
@@ -268,14 +268,14 @@ def check_gpu(told: Told) -> Result:
         return passed(f"{COUNT} sums on the GPU, all right; {versions}.")
     if code == 0:
         seen = f"{told.device_sum} instead of {EXPECTED}; {versions}"
-        fix = "%gpu_check --deep tells more"
+        fix = "%gpu_check --deep   tells more"
         return failed("The GPU computes wrongly.", seen=seen, fix=fix)
     if code == _NO_KERNEL_IMAGE:
         why = "The GPU runs no code of this toolkit."
-        fix = "%cuda_install auto chooses a toolkit for this GPU"
+        fix = "%cuda_install auto   chooses a toolkit for this GPU"
         return failed(why, code="E06", seen=f"{code} {name}", fix=fix)
     why = f"The GPU fails: {name}."
-    fix = "%gpu_check tells what is wrong with the GPU"
+    fix = "%gpu_check   tells what is wrong with the GPU"
     return failed(why, seen=f"{code} {name}; {versions}", fix=fix)
 
 
@@ -304,10 +304,11 @@ def check_ptx(scene: Scene, target: int) -> Result:
             f"The driver (CUDA {has}) does not compile the PTX of this toolkit.",
             code="E15",
             seen=f"{code} {name}",
-            fix=f"!nvcc -arch=sm_{target} YOUR_FILE.cu (no PTX), or %cuda_install {has}",
+            fix=f"!nvcc -arch=sm_{target} YOUR_FILE.cu   so that no PTX is needed\nor\n"
+            "%cuda_install auto   takes the newest whose PTX this driver compiles",
         )
     why = f"A program of PTX fails: {name}."
-    return failed(why, seen=f"{code} {name}", fix="%gpu_check --deep tells more")
+    return failed(why, seen=f"{code} {name}", fix="%gpu_check --deep   tells more")
 
 
 def version_text(number: int) -> str:

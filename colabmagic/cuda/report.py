@@ -78,8 +78,9 @@ def _summary(plan: Plan) -> str:
     if chosen.method == "reuse":
         return "nothing to fetch" if plan.packages is None else ""
     is_root = any(getattr(step, "needs_root", False) for step in plan.steps)
+    fetch = chosen.download_bytes and f"{in_words(chosen.download_bytes)} to fetch"
     parts = [
-        chosen.download_bytes and f"{in_words(chosen.download_bytes)} to fetch",
+        "from the cache alone" if plan.options.offline else fetch,
         chosen.disk_bytes and f"{in_words(chosen.disk_bytes)} on disk",
         chosen.seconds and f"about {chosen.seconds:.0f} s",
         "as root" if is_root else "no root",

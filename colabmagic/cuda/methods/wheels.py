@@ -11,6 +11,7 @@ from colabmagic.cuda.methods.recipe import (
     finish,
     make,
     refuse,
+    without_pip,
 )
 from colabmagic.cuda.steps.assemble import Assemble
 from colabmagic.cuda.steps.fetch import Unpack
@@ -60,6 +61,8 @@ def candidate(
     """
     if not release.has_nvcc_binary:
         return _no_compiler(release)
+    if not facts.has_pip:
+        return without_pip(METHOD)
     torch_root = brought_by_torch(release, facts)
     requirements = _requirements(release, shadow=torch_root is not None)
     download, disk = (size * MB for size in _SIZES.get(release.minor, (130, 350)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from colabmagic.cuda.planning.limits import (
     GPU_RUNTIME,
     code_for,
+    find_limit,
     is_managed,
     known_gpus,
     no_code,
@@ -105,11 +106,13 @@ def _libc(release: Release, facts: MachineFacts) -> Iterator[Problem]:
     if facts.glibc is None or facts.glibc < _CLASHING_GLIBC:
         return
     if release.major < _FIRST_WITHOUT_CLASH:
+        newer = compat.newest_of(f"{_FIRST_WITHOUT_CLASH}.0")
+        is_no_way = find_limit(newer, facts) is not None  # its GPU or driver is too old
         yield Problem(
             code="E02",
             what=f"headers of CUDA {release.minor} may clash with this C library",
             seen=f"glibc {facts.glibc[0]}.{facts.glibc[1]}, from memory; the proof tells",
-            fix=("%cuda_install 13.0",),
+            fix=() if is_no_way else (f"%cuda_install {newer.minor}",),
         )
 
 

@@ -27,6 +27,7 @@ from colabmagic.cuda.fetching.cache import Cache
 from colabmagic.cuda.outcome import Done, Outcome, Toolkits, Verified
 from colabmagic.cuda.planning.plan import Options, Plan
 from colabmagic.cuda.steps.base import Work
+from colabmagic.cuda.steps.compiler import refuse_spaces
 from colabmagic.cuda.steps.remove import Remove
 from colabmagic.cuda.steps.system_link import SYSTEM_LINK, leads_to
 from colabmagic.cuda.store.apply import Store
@@ -423,6 +424,9 @@ def _refuse(plan: Plan) -> None:
             f"CUDA {clean(plan.wanted)} cannot be had here",
             hint=f"%cuda_install --plan {clean(plan.wanted)}\n(says why)",
         )
+    brings = any(step.kind == "bring-compiler" for step in plan.chosen.steps)
+    if brings:  # before anything is fetched
+        refuse_spaces(str(_home().root))
     # The cell's own lines for pip were asked for, line by line.
     outside = dict.fromkeys(line for step in plan.chosen.steps for line in step.outside)
     if outside and not plan.options.yes:

@@ -18,6 +18,7 @@ from colabmagic.cuda.errors import (
     DiskFullError,
     GpuNotSupportedError,
     NeedsRootError,
+    NoHostCompilerError,
     NotInstalledError,
     VerifyFailedError,
 )
@@ -452,3 +453,36 @@ def test_a_home_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of("13.0", options=Options(cache="~nobody-of-this-name/x"))
     with pytest.raises(CudaError, match="where ~ leads"):
         service.install(plan)
+
+
+def test_a_folder_at_which_path_is_parted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No program would be found in it."""
+    monkeypatch.setenv("COLABMAGIC_HOME", "/data/a:b")
+    with pytest.raises(CudaError) as caught:
+        service.overview(FACTS)
+    assert caught.value.render()[:2] == [
+        "CudaError: no program is found in a folder of this name: PATH is parted there",
+        "  seen: /data/a:b has ':'",
+    ]
+
+
+def test_a_compiler_is_not_brought_where_nvcc_cannot_be_told_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is said before anything is fetched."""
+    monkeypatch.setenv("COLABMAGIC_HOME", str(tmp_path / "my data"))
+    with pytest.raises(NoHostCompilerError, match="has a space in it"):
+        cuda.install(cuda.plan("11.1", facts=FACTS))
+    assert not (tmp_path / "my data").exists()
+
+
+def test_a_link_of_the_system_that_leads_nowhere_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Programs of others look there."""
+    link = tmp_path / "cuda"
+    monkeypatch.setattr(service, "SYSTEM_LINK", str(link))
+    link.symlink_to(cuda.install(plan_of("13.0")).root or "")
+    done = service.uninstall("13.0.3")
+    assert done.summary.endswith(f"from the cache; {link} leads nowhere now")
+    assert done.typed == ("%cuda_install 13.0.3", f"!rm {link}")

@@ -98,8 +98,9 @@ def had_replaced(home: Home, change: Change) -> bool:
     change
         What was taken back.
     """
-    name = change.details.get("name")
-    if not name or find(home, name) is not None or not change.details.get("root"):
+    name, root = change.details.get("name"), str(change.details.get("root"))
+    is_ours = Path(root) == home.toolkits / str(name)
+    if not is_ours or find(home, str(name)) is not None:
         return False
     before = [
         each
@@ -109,10 +110,7 @@ def had_replaced(home: Home, change: Change) -> bool:
         and each.details.get("name") == name
     ]
     last = before[-1].details if before else {}
-    return (
-        last.get("root") == change.details["root"]
-        and last.get("reversible") is not False
-    )
+    return last.get("root") == root and last.get("reversible") is not False
 
 
 def with_own_fixes(ladder: Ladder, home: Home) -> Ladder:

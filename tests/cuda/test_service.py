@@ -422,6 +422,12 @@ def test_a_rollback_says_what_it_cannot_bring_back(home: Home) -> None:
     assert done.summary.endswith("in the cache; the 13.0.3 before it is not kept")
     assert done.typed == ("%cuda_install 13.0.3",)
     assert not (home.toolkits / "13.0.3").exists()
+    system = Activate(root="/usr/local/cuda-13.0")  # with packages, it is a change
+    for _ in range(2):
+        packages = Command(argv=("true",), what="x", changes=("packages",))
+        made = plan_of("13.0", system, packages, method="reuse")
+        cuda.install(replace(made, options=Options(yes=True)))
+    assert service.rollback().typed == ("%cuda_install --list",)
 
 
 def test_an_uninstall_that_cannot_be_leaves_it_in_use(home: Home) -> None:

@@ -66,6 +66,17 @@ def advise(
                 fix=("leave --offline out",),
             )
         )
+    if chosen is not None and chosen.method == "wheels" and options.mirror:
+        found.append(
+            Problem(
+                code="E09",
+                what="NVIDIA's wheels come from pip's own index, not from --mirror",
+                seen="PIP_INDEX_URL and pip.conf name it",
+                fix=("--method redist   takes NVIDIA's archives, from the mirror",)
+                if "://" in options.mirror
+                else (),
+            )
+        )
     if chosen is not None and chosen.basis == "memory":
         rows = [word for group, word in _ROWS if release.basis(group) == "memory"]
         found.append(

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colabmagic.cuda.packages.record import PROCESS
 from colabmagic.cuda.store.inventory import read_card
 from colabmagic.cuda.switching import environment
 
@@ -54,7 +55,7 @@ class Activate:
         """Return the inverse, for this process alone."""
         before = environment.active_root()
         back_to = None if before is None else str(before)
-        return (Deactivate(pid=os.getpid(), back_to=back_to),)
+        return (Deactivate(pid=os.getpid(), back_to=back_to, process=PROCESS),)
 
     def do(self, work: Work) -> None:
         """Set it."""
@@ -76,10 +77,13 @@ class Deactivate:
         Of that process.
     back_to
         The toolkit that it used before, ours or the system's; None: none.
+    process
+        Its own name: in a container that was started anew, another one has its number.
     """
 
     pid: int
     back_to: str | None = None
+    process: str = ""
 
     @property
     def kind(self) -> str:
@@ -105,7 +109,7 @@ class Deactivate:
 
     def do(self, work: Work) -> None:
         """Set it back; another process has an environment of its own."""
-        if self.pid != os.getpid():
+        if self.pid != os.getpid() or self.process not in {"", PROCESS}:
             return
         environment.deactivate()
         if self.back_to is None:

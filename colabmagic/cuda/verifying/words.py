@@ -48,7 +48,7 @@ class Cause:
 
 
 REINSTALL: Final = "%cuda_install --uninstall VERSION\n%cuda_install VERSION"
-_NO_COMPILER: Final = "%cuda_install VERSION   brings one\nor\n!apt-get install -y g++"
+_NO_COMPILER: Final = "!apt-get install -y g++\nor\n%cuda_install VERSION   brings one"
 BUILT: Final = "The program that was built"  # by the nvcc under test
 # Pattern, code, sentence ({1} is the first group of the pattern), fix; the first counts.
 _CAUSES: Final = (

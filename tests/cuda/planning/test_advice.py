@@ -134,6 +134,15 @@ def test_offline() -> None:
     assert "E09" not in warnings(load("colab_t4"), "12.8", offline=True)
 
 
+def test_a_mirror_that_is_not_asked() -> None:
+    """Nobody is to think that it was."""
+    url = "https://mirror.example/nvidia"
+    told = warnings(load("colab_t4"), "13.0", mirror=url)["E09"]
+    assert told.what.endswith("pip's own index, not from --mirror")
+    assert "E09" not in warnings(load("colab_t4"), "12.4", mirror=url)
+    assert warnings(load("colab_t4"), "13.0", mirror="nju")["E09"].fix == ()
+
+
 def test_new_libc() -> None:
     """Functions of glibc 2.41 have the names of some of CUDA's."""
     assert "E02" in warnings(load("debian13_cpu"), "12.4")

@@ -175,9 +175,9 @@ def test_no_host_compiler(cuda_13: Path) -> None:
     assert (rung.name, rung.code) == ("cubin", "E05")
     assert rung.why == "There is no host compiler: gcc is not found."
     assert rung.fix.splitlines() == [
-        "%cuda_install 13.0   brings one",
-        "or",
         "!apt-get install -y g++",
+        "or",
+        "%cuda_install 13.0   brings one",
     ]
 
 

@@ -69,7 +69,9 @@ def carry_out(plan: Plan, store: Store, before: Path | None) -> Carried:
         return work
 
     try:
-        return Carried(plan, _done(plan, Store(store.home, make_work), before))
+        return Carried(
+            plan, _done(plan, Store(store.home, make_work, store.after), before)
+        )
     except CudaError as error:
         other = instead(plan)
         # What fails later (pip) would fail with another toolkit as well.

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colabmagic.cuda.errors import NotInstalledError
+from colabmagic.cuda.errors import BadVersionError, CudaError, NotInstalledError
 from colabmagic.cuda.machine.toolkits import behind_script
 from colabmagic.cuda.store.inventory import Installed, find, installed, read_card
+from colabmagic.cuda.store.journal import Journal
 from colabmagic.cuda.switching import environment
+from colabmagic.cuda.version import parse_wanted
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from colabmagic.cuda.machine.facts import MachineFacts
+    from colabmagic.cuda.store.journal import Change
     from colabmagic.cuda.store.layout import Home
+    from colabmagic.cuda.verifying.ladder import Ladder
 
 
-def found(home: Home, version: str, *, hint: str = "") -> Installed:
+def found(home: Home, version: str, *, hint: str = "", only: bool = False) -> Installed:
     """Return a toolkit of ours.
 
     Parameters
@@ -26,16 +31,23 @@ def found(home: Home, version: str, *, hint: str = "") -> Installed:
     home
         Our folder.
     version
-        "12.4", "12.4.1", "12".
+        "12.4", "12.4.1", "12", "cu124".
     hint
         What to type where it is not here; left out: what installs it.
+    only
+        Refuse what may mean several: it is to be removed.
 
     Raises
     ------
     NotInstalledError
         It is not in our folder.
+    CudaError
+        With `only`, it means more than one.
     """
-    toolkit = find(home, version.strip().removeprefix("v"))
+    plain = _plain(version)
+    toolkit = find(home, plain)
+    if toolkit is not None and only and toolkit.name != plain:
+        _refuse_several(home, plain)
     if toolkit is None:
         here = ", ".join(each.name for each in installed(home)) or "none yet"
         raise NotInstalledError(
@@ -44,6 +56,83 @@ def found(home: Home, version: str, *, hint: str = "") -> Installed:
             hint=hint or f"%cuda_install {clean(version)}",
         )
     return toolkit
+
+
+def _plain(version: str) -> str:
+    """Return "12.4" of "cu124" and "v12.4"; what is no version stays as it is."""
+    try:
+        wanted = parse_wanted(version)
+    except BadVersionError:
+        return version.strip().removeprefix("v")
+    return wanted.version or wanted.minor or str(wanted.major or version.strip())
+
+
+def _refuse_several(home: Home, version: str) -> None:
+    """Refuse to guess which of several is meant.
+
+    Raises
+    ------
+    CudaError
+        There are several.
+    """
+    names = [each.name for each in installed(home)]
+    meant = [name for name in names if name.startswith(f"{version}.")]
+    if len(meant) > 1:
+        raise CudaError(
+            f"{clean(version)} may mean each of {len(meant)} toolkits",
+            seen=f"in our folder: {', '.join(names)}",
+            hint="\nor\n".join(f"%cuda_install --uninstall {name}" for name in meant),
+        )
+
+
+def had_replaced(home: Home, change: Change) -> bool:
+    """Tell whether a change that was taken back had put a toolkit in another's place.
+
+    That one is gone: a name is given anew only when the new one is whole, and then the
+    files of the old one go.
+
+    Parameters
+    ----------
+    home
+        Our folder.
+    change
+        What was taken back.
+    """
+    name, root = change.details.get("name"), str(change.details.get("root"))
+    is_ours = Path(root) == home.toolkits / str(name)
+    if not is_ours or find(home, str(name)) is not None:
+        return False
+    before = [
+        each
+        for each in Journal(home.journal).changes()
+        if each.began < change.began
+        and each.state == "committed"
+        and each.details.get("name") == name
+    ]
+    last = before[-1].details if before else {}
+    return last.get("root") == root and last.get("reversible") is not False
+
+
+def with_own_fixes(ladder: Ladder, home: Home) -> Ladder:
+    """Return a ladder whose advice can be followed: only ours can be uninstalled by us.
+
+    Parameters
+    ----------
+    ladder
+        Of any toolkit.
+    home
+        Our folder.
+    """
+    if Path(ladder.root).parent == home.toolkits:
+        return ladder
+    build = ladder.build or ""
+    minor = ".".join(build.split(".")[:2]) or "auto"
+    instead = f"%cuda_install --plan {minor}   names other ways to have it"
+    rungs = tuple(
+        replace(rung, fix=instead) if "--uninstall" in rung.fix else rung
+        for rung in ladder.rungs
+    )
+    return replace(ladder, rungs=rungs)
 
 
 def in_use(home: Home) -> tuple[Path, str | None, dict[str, str]]:

@@ -95,7 +95,7 @@ def _use_it(outcome: Outcome) -> Iterable[str]:
     yield "!nvcc --version"
     plan = outcome.plan
     if not outcome.is_reused or plan.outside:
-        yield "%cuda_install --rollback"
+        yield "%cuda_install --rollback   # takes it back"
 
 
 def _proven(ladder: Ladder | None) -> str:
@@ -197,7 +197,7 @@ def list_view(toolkits: Toolkits) -> Report:
     """
     ours, others = toolkits.ours, toolkits.others
     rows = [_row(each, toolkits.active) for each in ours]
-    rows += [_other_row(each) for each in others]
+    rows += [_other_row(each, toolkits.active) for each in others]
     columns = ("version", "from", "size", "where")
     table = Table(caption="Toolkits", columns=columns, rows=tuple(rows))
     counts = [f"{len(ours)} in our folder", f"{len(others)} of others"]
@@ -221,9 +221,10 @@ def _row(toolkit: Installed, active: str | None) -> tuple[str, ...]:
     return (f"{toolkit.name}{mark}", origin, size, toolkit.root)
 
 
-def _other_row(toolkit: Toolkit) -> tuple[str, ...]:
+def _other_row(toolkit: Toolkit, active: str | None) -> tuple[str, ...]:
     """Return the row of another's."""
     version = "unknown" if isinstance(toolkit.build, Unknown) else toolkit.build
+    version += " (in use)" if toolkit.root == active else ""
     origin = toolkit.origin if toolkit.has_compiler else f"{toolkit.origin}, no nvcc"
     return (version, origin, "", toolkit.root)
 

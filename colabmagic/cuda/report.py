@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from colabmagic.report.model import (
@@ -39,6 +40,9 @@ _UNSURE: Final = {
     "read": "as documented, not tried",
 }
 _ANOTHER_WAY: Final = ("%", "!uv venv", "Runtime > ")
+# Of these the next fix is the second step.
+_BRINGS_UV: Final = "%pip install uv"
+_BRINGS_COMPILER: Final = re.compile(r"!.* (?:g\+\+|gcc)[\w+.-]*$")
 _TYPED: Final = ("%", "!", "uv ", "python ", "nvcc ", "apt-get ", "sudo ")
 _RUN: Final = (*_TYPED, "dpkg", "ln ", "mv ", "add-apt")
 _BITS: Final = 2
@@ -78,8 +82,9 @@ def _summary(plan: Plan) -> str:
     if chosen.method == "reuse":
         return "nothing to fetch" if plan.packages is None else ""
     is_root = any(getattr(step, "needs_root", False) for step in plan.steps)
+    fetch = chosen.download_bytes and f"{in_words(chosen.download_bytes)} to fetch"
     parts = [
-        chosen.download_bytes and f"{in_words(chosen.download_bytes)} to fetch",
+        "from the cache alone" if plan.options.offline else fetch,
         chosen.disk_bytes and f"{in_words(chosen.disk_bytes)} on disk",
         chosen.seconds and f"about {chosen.seconds:.0f} s",
         "as root" if is_root else "no root",
@@ -127,11 +132,19 @@ def choices(fixes: Iterable[str]) -> Iterable[str]:
     """
     before = ""
     for fix in fixes:
-        if before and fix.startswith(_ANOTHER_WAY):
+        if before and _is_another(fix, before):
             yield "or"
         is_line_of_cell = before.startswith("%%") and " " not in fix
         yield from (Code(fix),) if is_line_of_cell else typed(fix)
         before = fix
+
+
+def _is_another(fix: str, before: str) -> bool:
+    """Tell whether a fix is another way, and not the next step of the one before it."""
+    if before == _BRINGS_UV or _BRINGS_COMPILER.match(before):
+        return False
+    is_whole = before.startswith("%cuda_install ")  # what is typed there needs no more
+    return is_whole or fix.startswith(_ANOTHER_WAY)
 
 
 def typed(text: str) -> Iterable[str]:

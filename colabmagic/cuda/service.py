@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.cuda.carrying import carry_out, finish
-from colabmagic.cuda.current import capability, found, in_use
+from colabmagic.cuda.current import (
+    capability,
+    found,
+    had_replaced,
+    in_use,
+    with_own_fixes,
+)
 from colabmagic.cuda.errors import (
     BusyError,
     CudaError,
@@ -21,7 +27,9 @@ from colabmagic.cuda.fetching.cache import Cache
 from colabmagic.cuda.outcome import Done, Outcome, Toolkits, Verified
 from colabmagic.cuda.planning.plan import Options, Plan
 from colabmagic.cuda.steps.base import Work
+from colabmagic.cuda.steps.compiler import refuse_spaces
 from colabmagic.cuda.steps.remove import Remove
+from colabmagic.cuda.steps.system_link import SYSTEM_LINK, leads_to
 from colabmagic.cuda.store.apply import Store
 from colabmagic.cuda.store.inventory import installed, read_card, size_of
 from colabmagic.cuda.store.layout import Home, expanded, home_folder
@@ -41,6 +49,9 @@ if TYPE_CHECKING:
     from colabmagic.report.progress import Progress
 
 AS_BEFORE: Final = "everything is as it was before; what was fetched is kept"
+_DONE: Final = (
+    "stopped, but it was done already; %cuda_install --rollback takes it back"
+)
 
 
 def plan(
@@ -123,10 +134,12 @@ def install(
         carried = carry_out(plan, store, before)
     except CudaError as error:
         if not isinstance(error, BusyError):
-            error.seen = "; ".join(part for part in (error.seen, AS_BEFORE) if part)
+            parts = (error.seen, _state(store))
+            error.seen = "; ".join(part for part in parts if part)
         raise
     except KeyboardInterrupt as error:
-        interrupted(error, f"stopped; {AS_BEFORE}. Run this cell again to go on")
+        told = f"stopped; {_state(store)}. Run this cell again to go on"
+        interrupted(error, _DONE if store.after.is_whole else told)
         raise
     finish(carried)
     plan, work = carried.plan, carried.work
@@ -252,7 +265,7 @@ def verify(
         raise
     finally:
         progress.finish()
-    return Verified(ladder=ladder)
+    return Verified(ladder=with_own_fixes(ladder, _home()))
 
 
 def rollback(*, progress: Progress = SILENT) -> Done:
@@ -268,16 +281,19 @@ def rollback(*, progress: Progress = SILENT) -> Done:
     NotInstalledError
         There is nothing, or it cannot be taken back.
     """
-    used = environment.active_root()
+    home, used = _home(), environment.active_root()
     progress.start("taking back")
     try:
         change = _store(Options(), progress=progress).take_back_last()
+    except KeyboardInterrupt as error:
+        interrupted(error, "stopped half-way; %cuda_install --rollback goes on")
+        raise
     finally:
         progress.finish()
     if change is None:
         raise NotInstalledError(
             "there is nothing to take back",
-            seen=f"{_home().journal} tells of no change",
+            seen=f"{home.journal} tells of no change",
             hint="%cuda_install --list",
         )
     if used is not None and not used.exists():
@@ -286,13 +302,16 @@ def rollback(*, progress: Progress = SILENT) -> Done:
         str(used) != change.details.get("root") or change.details.get("was_used")
     ):
         card = read_card(used)  # it was in use before that change, or since
-        environment.activate(used, card.variables() if card is not None else {})
+        variables = card.variables() if card else environment.variables_of(used)
+        environment.activate(used, variables or {})
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(change.began))
+    name = change.details.get("name")
+    lost = f"; the {name} before it is not kept" if had_replaced(home, change) else ""
     return Done(
         title="CUDA",
         verdict=f"taken back: {change.what}",
-        summary=f"of {when}; what was fetched is still in the cache",
-        typed=("%cuda_install --list",),
+        summary=f"of {when}; what was fetched is still in the cache{lost}",
+        typed=(f"%cuda_install {name}",) if lost else ("%cuda_install --list",),
     )
 
 
@@ -311,25 +330,43 @@ def uninstall(version: str, *, progress: Progress = SILENT) -> Done:
     NotInstalledError
         It is not in our folder.
     """
-    toolkit = found(_home(), version, hint="%cuda_install --list")
+    toolkit = found(_home(), version, hint="%cuda_install --list", only=True)
     progress.start(f"removing {toolkit.name}")
+    store = _store(Options(), progress=progress)
     try:
-        _store(Options(), progress=progress).carry_out(
+        store.carry_out(
             f"uninstall CUDA {toolkit.name}",
             (Remove(name=toolkit.name),),
             details=lambda _: {"name": toolkit.name, "reversible": False},
         )
+    except KeyboardInterrupt as error:
+        gone = f"stopped, but CUDA {toolkit.name} is gone already"
+        interrupted(
+            error, gone if store.after.is_whole else f"stopped; {_state(store)}"
+        )
+        raise
     finally:
         progress.finish()
-    if environment.active_root() == Path(toolkit.root):  # only now: it may have failed
-        environment.deactivate()
+        is_used = environment.active_root() == Path(toolkit.root)
+        if is_used and store.after.is_whole:  # only now: it may have failed
+            environment.deactivate()
+    dangling = (SYSTEM_LINK,) if leads_to(SYSTEM_LINK) == toolkit.root else ()
     return Done(
         title=f"CUDA {toolkit.name}",
         verdict="is gone",
         summary=f"{in_words(toolkit.size_bytes)} freed; a later install takes it from "
-        "the cache",
-        typed=(f"%cuda_install {toolkit.name}",),
+        "the cache" + "".join(f"; {link} leads nowhere now" for link in dangling),
+        typed=(f"%cuda_install {toolkit.name}", *(f"!rm {link}" for link in dangling)),
     )
+
+
+def _state(store: Store) -> str:
+    """Return what a failure has left."""
+    if not store.after.failures:
+        return AS_BEFORE
+    first = store.after.failures[0]
+    why = first.what if isinstance(first, CudaError) else str(first)
+    return f"not all could be taken back ({why}): the next run tries that again"
 
 
 def _home() -> Home:
@@ -385,8 +422,11 @@ def _refuse(plan: Plan) -> None:
             raise refusal(first)
         raise CudaError(
             f"CUDA {clean(plan.wanted)} cannot be had here",
-            hint=f"%cuda_install --plan {clean(plan.wanted)}   says why",
+            hint=f"%cuda_install --plan {clean(plan.wanted)}\n(says why)",
         )
+    brings = any(step.kind == "bring-compiler" for step in plan.chosen.steps)
+    if brings:  # before anything is fetched
+        refuse_spaces(str(_home().root))
     # The cell's own lines for pip were asked for, line by line.
     outside = dict.fromkeys(line for step in plan.chosen.steps for line in step.outside)
     if outside and not plan.options.yes:

@@ -26,6 +26,15 @@ _NAME: Final = "cuda_install"
 _VERBS: Final = ("plan", "list", "use", "verify", "rollback", "uninstall")
 _METHODS: Final = ("auto", "archive", "wheels", "redist", "deb", "apt", "runfile")
 _EXT: Final = "ext"
+_OF_INSTALL: Final = {  # as it is called here, and as it is written
+    "torch": "--torch",
+    "method": "--method",
+    "parts": "--with",
+    "mirror": "--mirror",
+    "offline": "--offline",
+    "cache": "--cache",
+    "system": "--system",
+}
 _COLAB_MIME: Final = "application/vnd.colab-display-data+json"
 
 
@@ -143,8 +152,8 @@ def _verb(options: argparse.Namespace, body: str) -> str:
     chosen = [name for name in _VERBS if getattr(options, name) not in {None, False}]
     if options.verify == "" and options.version == _EXT:  # written with a blank
         options.verify, options.version = _EXT, None
-    if options.verify == _EXT and options.version is not None and len(chosen) == 1:
-        return "install"  # proven further
+    if options.verify == _EXT and options.version is not None:  # proven further
+        chosen.remove("verify")
     if len(chosen) > 1:
         raise UsageError(
             f"%{_NAME}: --{chosen[0]} and --{chosen[1]} are two things: one a line"
@@ -158,11 +167,22 @@ def _verb(options: argparse.Namespace, body: str) -> str:
         options.verify = options.version
     if verb in {"list", "rollback"} and options.version is not None:
         raise UsageError(f"%{_NAME}: --{verb} takes no version")
-    if body and verb not in {"install", "plan"}:
-        raise UsageError(f"%%{_NAME}: --{verb} takes no lines for pip")
+    if verb not in {"install", "plan"}:
+        _refuse_those_of_install(verb, options, body)
     if options.offline and options.mirror:
         raise UsageError(f"%{_NAME}: --offline fetches nothing, also from no --mirror")
     return verb
+
+
+def _refuse_those_of_install(verb: str, options: argparse.Namespace, body: str) -> None:
+    """Refuse what this verb would not heed: nobody is to count on it."""
+    if body:
+        raise UsageError(f"%%{_NAME}: --{verb} takes no lines for pip")
+    for name, written in _OF_INSTALL.items():
+        if getattr(options, name) not in {None, False}:
+            raise UsageError(
+                f"%{_NAME}: {written} goes with installing, not with --{verb}"
+            )
 
 
 def _options(options: argparse.Namespace) -> Any:  # noqa: ANN401 (imported when used)

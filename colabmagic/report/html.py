@@ -11,6 +11,7 @@ A sanitised export knows few tags, and prints all others as text: no ``p``, ``ca
 from __future__ import annotations
 
 import html
+import re
 from typing import TYPE_CHECKING
 
 from colabmagic.report.model import Code
@@ -29,6 +30,9 @@ _HEADLINE = f"{_PLAIN};margin:0;font-size:1.15em"
 _LINES = f"{_PLAIN};white-space:pre;overflow-x:auto;margin:0.2em 0 0.3em 1em;padding-bottom:0.3em"
 _UNWRAPPED = f"{_PLAIN};white-space:pre"  # JupyterLab wraps code that does not say so
 _LINE = f"{_PLAIN};margin:0.5em 0 0"
+# Where a command does not fit into its line, one sees that what follows belongs to it.
+_TYPED = f"{_PLAIN};padding-left:2em;text-indent:-2em"
+_FIGURE = re.compile(r"\d[\d.,]* \w+")  # "105.0 MB"
 
 
 def escape(text: str) -> str:
@@ -75,7 +79,7 @@ def _entry(text: str) -> str:
     """Return one line of a cell; what is to be typed looks like it."""
     shown = escape(text)
     if isinstance(text, Code) or text.startswith(COMMANDS):
-        shown = f'<code style="{_PLAIN}">{shown}</code>'
+        return f'<div style="{_TYPED}"><code style="{_PLAIN}">{shown}</code></div>'
     return f'<div style="{_PLAIN}">{shown}</div>'
 
 
@@ -102,7 +106,13 @@ def _render_listing(listing: Listing) -> str:
 def _render_row(row: tuple[str, ...]) -> str:
     """Return the cells of a row, the first as its header."""
     first, *others = row
-    return _head(first, "row") + "".join(_cell(escape(cell)) for cell in others)
+    return _head(first, "row") + "".join(_cell(_whole(cell)) for cell in others)
+
+
+def _whole(text: str) -> str:
+    """Return the text of a cell; a figure stays with its unit."""
+    shown = escape(text)
+    return shown.replace(" ", "&nbsp;") if _FIGURE.fullmatch(text) else shown
 
 
 def _render_fields(fields: Iterable[Field]) -> str:

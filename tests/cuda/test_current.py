@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.cuda.current import capability, found, in_use
-from colabmagic.cuda.errors import NotInstalledError
+from colabmagic.cuda.current import capability, found, in_use, with_own_fixes
+from colabmagic.cuda.errors import CudaError, NotInstalledError
 from colabmagic.cuda.store.inventory import Installed, write_card
 from colabmagic.cuda.store.layout import Home
+from colabmagic.cuda.verifying.ladder import Ladder, Rung
+from colabmagic.cuda.verifying.words import REINSTALL
 from tests.cuda.planning.machines import load
 
 if TYPE_CHECKING:
@@ -35,7 +37,14 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.mark.parametrize(
     ("version", "name"),
-    [("13", "13.0.3"), ("12.9", "12.9.2"), ("12.9.2", "12.9.2"), ("v13.0", "13.0.3")],
+    [
+        ("13", "13.0.3"),
+        ("12.9", "12.9.2"),
+        ("12.9.2", "12.9.2"),
+        ("v13.0", "13.0.3"),
+        ("cu129", "12.9.2"),
+        ("CUDA 13.0", "13.0.3"),
+    ],
 )
 def test_one_of_ours(home: Home, version: str, name: str) -> None:
     """By its release, its minor or its major."""
@@ -48,6 +57,33 @@ def test_none_of_ours(home: Home, version: str) -> None:
     with pytest.raises(NotInstalledError) as caught:
         found(home, version)
     assert caught.value.seen == "in our folder: 13.0.3, 12.9.2"
+
+
+def test_what_is_removed_is_not_guessed(home: Home) -> None:
+    """Of several, each is named; the only one of a minor version is meant."""
+    second = Installed(name="13.4.3", build="13.4.1", method="wheels", installed=1.0)
+    (home.toolkits / "13.4.3").mkdir()
+    write_card(home.toolkits / "13.4.3", second)
+    assert found(home, "13.0", only=True).name == "13.0.3"
+    with pytest.raises(CudaError) as caught:
+        found(home, "13", only=True)
+    assert caught.value.render() == [
+        "CudaError: 13 may mean each of 2 toolkits",
+        "  seen: in our folder: 13.4.3, 13.0.3, 12.9.2",
+        "  try:  %cuda_install --uninstall 13.4.3",
+        "        or",
+        "        %cuda_install --uninstall 13.0.3",
+    ]
+
+
+def test_another_ones_toolkit_is_not_uninstalled_by_us(home: Home) -> None:
+    """What is said of ours helps nobody with that of the system."""
+    rung = Rung(name="run", verdict="failed", why="It is broken.", fix=REINSTALL)
+    other = Ladder(root="/usr/local/cuda-12.4", build="12.4.131", rungs=(rung,))
+    (told,) = with_own_fixes(other, home).rungs
+    assert told.fix == "%cuda_install --plan 12.4   names other ways to have it"
+    ours = Ladder(root=str(home.toolkits / "13.0.3"), build="13.0.88", rungs=(rung,))
+    assert with_own_fixes(ours, home) == ours
 
 
 def test_what_is_in_use(

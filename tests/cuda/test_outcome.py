@@ -100,7 +100,7 @@ def test_a_fresh_one() -> None:
         "link and run         no driver  Built, linked and started.\n"
         "  Next\n"
         "      !nvcc --version\n"
-        "      %cuda_install --rollback\n"
+        "      %cuda_install --rollback   # takes it back\n"
         f"CUDA_HOME {ROOT}"
     )
 
@@ -132,7 +132,7 @@ def test_packages_beside_one_that_was_here() -> None:
     """They can be taken back, so that is told."""
     plan = make_plan("12.8", "numpy", load("colab_t4"))
     made = Outcome(plan=plan, root=Path("/usr/local/cuda-12.8"), ladder=None)
-    assert "      %cuda_install --rollback\n" in made.text
+    assert "      %cuda_install --rollback   # takes it back\n" in made.text
 
 
 def test_on_a_gpu() -> None:

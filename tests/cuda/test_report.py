@@ -8,6 +8,7 @@ import pytest
 
 from colabmagic.cuda.planning.make import make_plan
 from colabmagic.cuda.planning.plan import Options
+from colabmagic.cuda.report import choices
 from tests.cuda.planning.machines import FOLDER, load, names
 
 FIXTURE = FOLDER.parent / "cuda_reports.txt"
@@ -116,3 +117,13 @@ def test_foreign_text_does_no_harm() -> None:
     assert "<script>" not in made.html
     assert "<b>" not in made.html
     assert "\x1b" not in made.text
+
+
+def test_a_second_step_is_no_other_way() -> None:
+    """What follows a compiler, or uv, belongs to it; a whole line of ours needs no more."""
+    steps = ("!sudo apt-get install -y g++-11", "%cuda_install 11.4")
+    assert list(choices(steps)) == list(steps)
+    steps = ("%pip install uv", "!uv venv --python 3.9 ~/old")
+    assert list(choices(steps)) == list(steps)
+    others = ("%cuda_install 12.9", "update this computer's driver to 580 or newer")
+    assert list(choices(others)) == [others[0], "or", others[1]]

@@ -18,6 +18,7 @@ from colabmagic.cuda.errors import (
     DiskFullError,
     GpuNotSupportedError,
     NeedsRootError,
+    NoHostCompilerError,
     NotInstalledError,
     VerifyFailedError,
 )
@@ -27,6 +28,7 @@ from colabmagic.cuda.steps.activate import Activate
 from colabmagic.cuda.steps.command import Command
 from colabmagic.cuda.steps.publish import Publish
 from colabmagic.cuda.steps.verify import Verify
+from colabmagic.cuda.store.apply import Store
 from colabmagic.cuda.store.layout import Home
 from colabmagic.cuda.store.lock import locked
 from colabmagic.cuda.switching import environment
@@ -369,6 +371,65 @@ def test_a_failure_leaves_the_toolkit_in_use_that_was(home: Home) -> None:
     assert environment.active_root() == home.toolkits / "13.0.3"
 
 
+def test_a_failure_leaves_the_systems_toolkit_in_use(tmp_path: Path) -> None:
+    """It has no card of ours: what it wants is known to this kernel alone."""
+    other = tmp_path / "cuda-12.8"
+    other.mkdir()
+    variables = {"NVCC_PREPEND_FLAGS": "-ccbin /usr/bin/g++-11"}
+    environment.activate(other, variables)
+    with pytest.raises(CudaError):
+        cuda.install(plan_of("13.0", *plan_of("13.0").steps, Raise(what="full")))
+    assert environment.active_root() == other
+    assert os.environ["NVCC_PREPEND_FLAGS"] == variables["NVCC_PREPEND_FLAGS"]
+    cuda.install(plan_of("13.0"))
+    environment.activate(other, variables)
+    service.rollback()
+    assert os.environ["CUDA_HOME"] == str(other)
+    assert os.environ["NVCC_PREPEND_FLAGS"] == variables["NVCC_PREPEND_FLAGS"]
+
+
+def test_what_could_not_be_taken_back_is_said() -> None:
+    """Nobody is told that all is as before when it is not; the next run tries again."""
+    stuck = Command(argv=("true",), what="x", undo_argv=("false",))
+    with pytest.raises(CudaError) as caught:
+        cuda.install(plan_of("13.0", stuck, Raise(what="verify")))
+    assert caught.value.seen == (
+        "nvcc: killed; not all could be taken back (take back: x did not work): the next "
+        "run tries that again"
+    )
+
+
+def test_an_interrupt_that_came_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The change is whole: nobody is told that nothing has changed."""
+
+    def press(store: Store) -> None:
+        if store.after.is_whole:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "_sweep", press)
+    with pytest.raises(KeyboardInterrupt, match="done already; %cuda_install --rollb"):
+        cuda.install(plan_of("13.0"))
+    with pytest.raises(KeyboardInterrupt, match=r"CUDA 13\.0\.3 is gone already"):
+        service.uninstall("13.0")
+    assert environment.active_root() is None
+
+
+def test_a_rollback_says_what_it_cannot_bring_back(home: Home) -> None:
+    """A toolkit that was made anew, with other parts, has taken another's place."""
+    cuda.install(plan_of("13.0"))
+    cuda.install(plan_of("13.0"))
+    done = service.rollback()
+    assert done.summary.endswith("in the cache; the 13.0.3 before it is not kept")
+    assert done.typed == ("%cuda_install 13.0.3",)
+    assert not (home.toolkits / "13.0.3").exists()
+    system = Activate(root="/usr/local/cuda-13.0")  # with packages, it is a change
+    for _ in range(2):
+        packages = Command(argv=("true",), what="x", changes=("packages",))
+        made = plan_of("13.0", system, packages, method="reuse")
+        cuda.install(replace(made, options=Options(yes=True)))
+    assert service.rollback().typed == ("%cuda_install --list",)
+
+
 def test_an_uninstall_that_cannot_be_leaves_it_in_use(home: Home) -> None:
     """Another kernel is at work: nothing changes here."""
     cuda.install(plan_of("13.0"))
@@ -398,3 +459,36 @@ def test_a_home_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of("13.0", options=Options(cache="~nobody-of-this-name/x"))
     with pytest.raises(CudaError, match="where ~ leads"):
         service.install(plan)
+
+
+def test_a_folder_at_which_path_is_parted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No program would be found in it."""
+    monkeypatch.setenv("COLABMAGIC_HOME", "/data/a:b")
+    with pytest.raises(CudaError) as caught:
+        service.overview(FACTS)
+    assert caught.value.render()[:2] == [
+        "CudaError: no program is found in a folder of this name: PATH is parted there",
+        "  seen: /data/a:b has ':'",
+    ]
+
+
+def test_a_compiler_is_not_brought_where_nvcc_cannot_be_told_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is said before anything is fetched."""
+    monkeypatch.setenv("COLABMAGIC_HOME", str(tmp_path / "my data"))
+    with pytest.raises(NoHostCompilerError, match="has a space in it"):
+        cuda.install(cuda.plan("11.1", facts=FACTS))
+    assert not (tmp_path / "my data").exists()
+
+
+def test_a_link_of_the_system_that_leads_nowhere_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Programs of others look there."""
+    link = tmp_path / "cuda"
+    monkeypatch.setattr(service, "SYSTEM_LINK", str(link))
+    link.symlink_to(cuda.install(plan_of("13.0")).root or "")
+    done = service.uninstall("13.0.3")
+    assert done.summary.endswith(f"from the cache; {link} leads nowhere now")
+    assert done.typed == ("%cuda_install 13.0.3", f"!rm {link}")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.cuda.fetching.cache import Cache
+from colabmagic.cuda.methods.wheels import requirements_of
 from colabmagic.cuda.steps.assemble import Assemble
 from colabmagic.cuda.steps.base import Work
 from colabmagic.cuda.steps.compiler import BringCompiler
@@ -25,6 +26,7 @@ from colabmagic.cuda.steps.debs import FetchDebs
 from colabmagic.cuda.steps.fetch import Unpack
 from colabmagic.cuda.steps.wheels import FetchWheels
 from colabmagic.cuda.store.layout import Home
+from colabmagic.data import compat
 from colabmagic.host.command import run
 from colabmagic.report.progress import SILENT
 
@@ -36,7 +38,6 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MINORS_13 = ("13.0", "13.1", "13.2", "13.3", "13.4", "13.5")
 HYBRIDS = {"11.8": "bookworm", "12.4": "trixie"}
 COMPILERS = {"g++-11": "bookworm", "g++-13": "trixie"}  # alone, with all they need
-_CORE = ("nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-cuda-crt", "nvidia-nvvm")
 _HYBRID = ("nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-cuda-cccl")
 _TIMEOUT_S = 600
 
@@ -90,16 +91,16 @@ def steps(version: str, shadow: str | None = None) -> list[Step]:
         major = int(version.partition("-")[2])
         return [BringCompiler(major=major, suites=suites, keyring=KEYRING, whole=True)]
     if shadow is not None:
-        names = [name for name in (*_CORE, "nvidia-cuda-cccl") if "runtime" not in name]
+        wanted = requirements_of(compat.newest_of(version), shadow=True)
         return [
-            FetchWheels(requirements=tuple(f"{name}=={version}.*" for name in names)),
+            FetchWheels(requirements=tuple(wanted)),
             Unpack(format="wheels"),
             Assemble(layout="shadow", build=version, from_root=shadow),
         ]
     if version in MINORS_13:
-        wanted = tuple(f"{name}=={version}.*" for name in _CORE)
+        wanted = requirements_of(compat.newest_of(version), shadow=False)
         return [
-            FetchWheels(requirements=wanted),
+            FetchWheels(requirements=tuple(wanted)),
             Unpack(format="wheels"),
             Assemble(layout="wheels", build=version),
         ]

@@ -104,3 +104,23 @@ def test_a_listing_looks_like_what_is_typed() -> None:
     html = render_html(REPORT)
     assert ">!nvcc --version</code></div>" in html
     assert "white-space:pre" in html
+
+
+def test_a_figure_stays_with_its_unit() -> None:
+    """Also in a narrow column, where other words may be parted."""
+    table = Table(
+        caption="Ways", columns=("way", "fetch"), rows=(("a", "1.5 MB"), ("b", "a b"))
+    )
+    shown = render_html(Report(title="t", verdict="v", tables=(table,)))
+    assert ">1.5&nbsp;MB<" in shown
+    assert ">a b<" in shown
+
+
+def test_a_command_that_is_wrapped_is_seen_to_go_on() -> None:
+    """Its second line is further in than the first one of another command."""
+    found = Finding(
+        code="x", severity=Severity.WARN, title="t", fix=("%pip install x",)
+    )
+    shown = render_html(Report(title="t", verdict="v", findings=(found,)))
+    before = shown[: shown.index("%pip install x")]
+    assert "text-indent:-2em" in before[before.rindex("<div") :]

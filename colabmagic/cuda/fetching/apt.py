@@ -265,7 +265,7 @@ def _failure(outcome: CommandOutcome, what: str) -> CudaError:
         return ChecksumError(
             "the list of packages is not of today: it is too old, or this clock is wrong",
             seen=seen,
-            hint="!date   and set the clock if it is wrong\n"
+            hint="!date\n(set the clock if it is wrong)\n"
             "or name another source: --mirror URL",
         )
     if any(word in text for word in _UNSIGNED):
@@ -285,7 +285,7 @@ def _failure(outcome: CommandOutcome, what: str) -> CudaError:
         return SourceUnreachableError(
             f"the archive does not have {what}",
             seen=seen,
-            hint="another version: %cuda_install --list; or another way: --method redist",
+            hint="another version: %cuda_install auto; or another way: --method redist",
         )
     return SourceUnreachableError(
         f"{what} did not come",

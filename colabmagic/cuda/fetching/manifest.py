@@ -102,5 +102,5 @@ def _no_part(
     return SourceUnreachableError(
         f"{name_of(url)} has no {part} for {platform}",
         seen=f"it has {shown_names}{more}",
-        hint="another version: %cuda_install --list; or another way: --method runfile",
+        hint="another version: %cuda_install auto; or another way: --method runfile",
     )

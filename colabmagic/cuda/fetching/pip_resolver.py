@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 import tempfile
 from dataclasses import replace
@@ -120,7 +121,8 @@ def _by_dry_run(
             raise CudaError(
                 "pip's answer cannot be read",
                 seen=f"{type(error).__name__} in the report of pip",
-                hint=f"{sys.executable} -m pip install --upgrade pip, then this cell again",
+                hint=f"!{shlex.quote(sys.executable)} -m pip install --upgrade pip\n"
+                "(then run the cell again)",
             ) from None
 
 
@@ -217,7 +219,8 @@ def _failure(
         return CudaError(
             "this Python has no pip that works",
             seen=seen,
-            hint=f"{sys.executable} -m ensurepip",
+            hint=f"!{shlex.quote(sys.executable)} -m ensurepip --upgrade\n"
+            "(then run the cell again)",
         )
     if any(word in text for word in _NO_NETWORK):
         return SourceUnreachableError(
@@ -231,7 +234,7 @@ def _failure(
         return NoCompilerInPackageError(
             f"the package index has no wheel for this Python and system of {asked}",
             seen=seen,
-            hint="another version: %cuda_install --list; or another way: --method redist",
+            hint="another version: %cuda_install auto; or another way: --method redist",
         )
     if "DO NOT MATCH THE HASHES" in text:
         return ChecksumError(
@@ -242,5 +245,5 @@ def _failure(
     return CudaError(
         "pip does not find the wheels",
         seen=seen,
-        hint=f"see what pip says: !pip download --no-deps {' '.join(requirements)}",
+        hint=f"!pip download --no-deps {shlex.join(requirements)}\n(shows what pip says)",
     )

@@ -60,7 +60,7 @@ def refused(name: str, url: str, status: int, reason: str) -> SourceUnreachableE
     """
     if status in _MISSING:
         what = f"the server does not have {clean(name)}"
-        hint = "another source: --mirror URL, or another version: %cuda_install --list"
+        hint = "another source: --mirror URL, or another version: %cuda_install auto"
     elif status in _LOGIN:
         what = f"the server does not let us have {clean(name)}"
         hint = (

@@ -5,6 +5,7 @@ Names and folders tell the version: a compiler is asked only where they do not.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -44,9 +45,10 @@ def find_compilers(
     found: dict[str, Compiler] = {}
     named = _named(env)
     for path in (*named, *_in_folders(env, sysroot)):
-        compiler = _describe(path, run)
-        if compiler is not None:
-            found.setdefault(_real(path), compiler)
+        with contextlib.suppress(OSError):  # one that is shut hides no other
+            compiler = _describe(path, run)
+            if compiler is not None:
+                found.setdefault(_real(path), compiler)
     mine = {_real(path) for path in named}
     order = sorted(
         found.items(),
@@ -70,7 +72,8 @@ def _named(env: Mapping[str, str]) -> list[Path]:
             if os.sep in word:
                 return [Path(word)]
             for folder in env.get("PATH", "").split(os.pathsep):
-                if folder and (path := Path(folder) / word).is_file():
+                path = Path(folder) / word
+                if folder and os.path.isfile(path):  # noqa: PTH113 (raises for no folder)
                     return [path]
     return []
 

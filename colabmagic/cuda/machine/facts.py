@@ -181,6 +181,7 @@ class MachineFacts:
     keyrings: tuple[str, ...] = ()
     apt_sources: tuple[str, ...] = ()
     library_path: str = ""  # LD_LIBRARY_PATH
+    has_pip: bool = True  # whether this Python has it
     kept: tuple[Kept, ...] | Unknown = ()
 
     @property

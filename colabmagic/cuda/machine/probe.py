@@ -122,6 +122,7 @@ def probe_machine(  # noqa: PLR0913 (what tests put in the place of the machine)
         apt_sources=sources,
         library_path=env.get("LD_LIBRARY_PATH", ""),
         kept=kept,
+        has_pip=_guard(system.has_pip, True),  # noqa: FBT003 (as above)
     )
 
 

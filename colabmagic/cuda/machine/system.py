@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import platform
 import re
@@ -94,9 +95,12 @@ def free_bytes(home: Path, cache: Path) -> dict[str, int]:
         Folders, which need not exist yet.
     """
     free = {}
-    places = {"home": home, "cache": cache, "tmp": Path(tempfile.gettempdir())}
+    # The variable first: Python remembers a folder from before it was set.
+    temporary = Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
+    places = {"home": home, "cache": cache, "tmp": temporary}
     for purpose, folder in places.items():
-        while not folder.exists() and folder != folder.parent:
+        # As a function it raises for no folder that is shut.
+        while not os.path.exists(folder) and folder != folder.parent:  # noqa: PTH110
             folder = folder.parent  # noqa: PLW2901 (up to what exists)
         try:
             free[purpose] = shutil.disk_usage(folder).free
@@ -110,6 +114,11 @@ def find_tools(env: Mapping[str, str], sysroot: Path) -> tuple[str, ...]:
     folders = [str(sysroot / each) for each in _SYSTEM_FOLDERS]
     path = os.pathsep.join([env.get("PATH", ""), *folders])
     return tuple(tool for tool in TOOLS if shutil.which(tool, path=path))
+
+
+def has_pip() -> bool:
+    """Tell whether this Python has pip: environments that uv makes have none."""
+    return importlib.util.find_spec("pip") is not None
 
 
 def find_keyrings(sysroot: Path) -> tuple[str, ...]:

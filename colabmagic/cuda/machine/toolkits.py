@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -75,8 +76,9 @@ def find_toolkits(
     found: dict[str, Toolkit] = {}
     for folder, origin in _places(env, sysroot, home, site_packages):
         real = os.path.realpath(folder)
-        if real not in found and (toolkit := _look(folder, origin, run)) is not None:
-            found[real] = toolkit
+        with contextlib.suppress(OSError):  # one folder that is shut hides no other
+            if real not in found and (toolkit := _look(folder, origin, run)):
+                found[real] = toolkit
     return tuple(found.values())
 
 

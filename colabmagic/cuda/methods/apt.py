@@ -51,6 +51,9 @@ def candidate(
     refused = _refused(release, facts, options, compiler)
     if refused is not None:
         return refused
+    not_heeded = _not_heeded(options)
+    if not_heeded:
+        return refuse(METHOD, not_heeded, "E09")
     packages = packages_of(release, options)
     version = release.minor.replace(".", "-")
     root = f"/usr/local/cuda-{release.minor}"
@@ -127,6 +130,15 @@ def repository(facts: MachineFacts) -> str:
 def _group(facts: MachineFacts) -> str:
     """Return the group of the table that tells which repositories there are."""
     return "debian_repos" if facts.os_id == "debian" else "ubuntu_repos"
+
+
+def _not_heeded(options: Options) -> str:
+    """Return which option apt would not heed; nothing: none."""
+    if options.offline:
+        return "apt fetches packages, and --offline was given"
+    if "://" in (options.mirror or ""):
+        return "apt asks the servers that it is set up for, not --mirror"
+    return ""
 
 
 def _refused(

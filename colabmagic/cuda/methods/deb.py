@@ -12,6 +12,7 @@ from colabmagic.cuda.methods.recipe import (
     finish,
     make,
     refuse,
+    without_pip,
 )
 from colabmagic.cuda.planning.archives import (
     ARCHIVES,
@@ -73,6 +74,8 @@ def candidate(
             METHOD, "the distribution's packages bring no libraries of --with", "E09"
         )
     archive = usable[0]
+    if not facts.has_pip and "nvidia-cuda-dev" not in archive.packages:
+        return without_pip(METHOD)
     build, basis = archive.nvcc() or (release.minor, "memory")
     has_dev = "nvidia-cuda-dev" in archive.packages
     weight = _WEIGHTS.get(release.minor, _WITH_DEV if has_dev else _WITH_WHEELS)

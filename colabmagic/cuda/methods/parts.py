@@ -133,6 +133,27 @@ _ALL: Final = (
     ),
 )
 PARTS: Final = {part.name: part for part in _ALL}
+# What cuda-toolkit of each minor asks for (read in the metadata of 13.0.3, 13.1.2, 13.2.2,
+# 13.3.1, 13.4.3 and 13.5.0, on 2026-11-30): without, pip takes the newest, whose headers
+# and PTX are of another CUDA.
+_LIBRARIES: Final = (
+    "cublas",
+    "cufft",
+    "curand",
+    "cusolver",
+    "cusparse",
+    "npp",
+    "nvjpeg",
+)
+_PINS: Final = {
+    "13.0": "13.1.1.3 12.0.0.61 10.4.0.35 12.0.4.66 12.6.3.3 13.0.1.2 13.0.1.86",
+    "13.1": "13.2.2.2 12.1.0.78 10.4.1.81 12.0.9.81 12.7.3.1 13.0.3.3 13.0.3.75",
+    "13.2": "13.4.1.3 12.2.0.57 10.4.2.66 12.2.0.11 12.7.10.12 13.1.0.59 13.1.0.59",
+    "13.3": "13.6.0.2 12.3.0.29 10.4.3.29 12.2.6.9 12.8.2.51 13.1.2.81 13.2.1.68",
+    "13.4": "13.8.0.4 12.4.0.43 10.4.4.72 12.3.5.3 12.8.6.72 13.2.0.58 13.2.3.58",
+    "13.5": "13.10.0.20 12.5.0.14 10.4.5.25 12.4.1.2 12.9.4.2 13.2.0.93 13.3.2.43",
+}
+_LIKE_CUDA: Final = frozenset({"nvrtc", "cupti", "nvtx"})  # they have its version
 _FIRST_WHEELS: Final = 11  # before, NVIDIA published no wheels
 _UNSUFFIXED: Final = 13  # from here on wheels are called without -cuXX
 
@@ -165,8 +186,8 @@ def chosen_parts(names: Iterable[str]) -> list[Part]:
 def wheel_requirement(part: Part, release: Release) -> str | None:
     """Return what pip is asked for; None where there is no such wheel.
 
-    Libraries have version numbers of their own, so that only the CUDA major tells which
-    one goes with a toolkit.
+    Libraries have version numbers of their own. Before 13 the name of a wheel tells for
+    which CUDA major it is, and no more is asked.
 
     Parameters
     ----------
@@ -178,5 +199,14 @@ def wheel_requirement(part: Part, release: Release) -> str | None:
     if release.major < _FIRST_WHEELS:
         return None
     if release.major >= _UNSUFFIXED and part.is_of_toolkit:
-        return part.wheel
+        return f"{part.wheel}{_pin(part, release)}"
     return f"{part.wheel}-cu{release.major}"
+
+
+def _pin(part: Part, release: Release) -> str:
+    """Return which version of a library goes with a minor; nothing: that is not known."""
+    if part.name in _LIKE_CUDA:
+        return f"=={release.minor}.*"
+    versions = dict(zip(_LIBRARIES, _PINS.get(release.minor, "").split(), strict=False))
+    known = versions.get(part.name)
+    return f"=={known}.*" if known else ""

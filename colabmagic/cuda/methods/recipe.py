@@ -35,6 +35,13 @@ VERIFY_S: Final = 4.0
 # Room that is wanted: staging, and what others write meanwhile.
 _SPARE: Final = 1.5
 _GB: Final = 1e9
+# The proof compiles there, and pip writes what it reads of wheels.
+_SCRATCH: Final = 50 * MB
+_PLACES: Final = {
+    "home": "COLABMAGIC_HOME",
+    "cache": "COLABMAGIC_HOME",
+    "tmp": "TMPDIR",
+}
 
 
 def capability_of(release: Release, facts: MachineFacts) -> int | None:
@@ -185,7 +192,12 @@ def no_room(facts: MachineFacts, download: int, disk: int) -> Problem | None:
     if free.get("cache") is not None and free.get("cache") == free.get("home"):
         # One disk for both, as nearly everywhere.
         wanted = {"home": wanted["cache"] + wanted["home"]}
-    words = {"home": "our folder", "cache": "the cache"}
+    wanted["tmp"] = _SCRATCH
+    words = {
+        "home": "our folder",
+        "cache": "the cache",
+        "tmp": "temporary files",
+    }
     for purpose, need in wanted.items():
         left = free.get(purpose)
         if left is not None and left < need:
@@ -195,7 +207,7 @@ def no_room(facts: MachineFacts, download: int, disk: int) -> Problem | None:
                 seen=f"{left / _GB:.1f} GB free, {need / _GB:.1f} GB wanted",
                 fix=(
                     "!pip cache purge   and delete what is not needed any more",
-                    "%env COLABMAGIC_HOME=/a/folder/on/a/larger/disk",
+                    f"%env {_PLACES[purpose]}=/a/folder/on/a/larger/disk",
                 ),
             )
     return None
@@ -220,6 +232,20 @@ def refuse(
         why=why,
         problem=Problem(code=code, what=why, seen=seen, fix=fix),
     )
+
+
+def without_pip(method: str) -> Candidate:
+    """Return that a method needs pip, which finds its wheels, and there is none.
+
+    Parameters
+    ----------
+    method
+        Of the candidate.
+    """
+    from colabmagic.cuda.packages.failure import ENSURE_PIP  # noqa: PLC0415 (rare)
+
+    why = "this Python has no pip, by which NVIDIA's wheels are found"
+    return refuse(method, why, "E09", fix=(ENSURE_PIP,))
 
 
 def mirrored(url: str, options: Options) -> str:

@@ -13,6 +13,7 @@ from colabmagic.cuda.methods.recipe import (
     make,
     mirrored,
     refuse,
+    without_pip,
 )
 from colabmagic.cuda.planning.limits import ARCHES
 from colabmagic.cuda.steps.assemble import Assemble
@@ -69,6 +70,8 @@ def candidate(
             parts.append(part.redist)
         elif requirement is not None:
             wheels.append(requirement)
+    if wheels and not facts.has_pip:
+        return without_pip(METHOD)
     url = mirrored(manifest, options)
     steps: tuple[Step, ...] = (
         FetchRedist(

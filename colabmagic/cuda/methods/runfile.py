@@ -12,6 +12,7 @@ from colabmagic.cuda.methods.recipe import (
     make,
     mirrored,
     refuse,
+    without_pip,
 )
 from colabmagic.cuda.planning.limits import ARCHES
 from colabmagic.cuda.steps.assemble import Assemble
@@ -66,6 +67,8 @@ def candidate(
                 METHOD, f"{part.name} for CUDA {release.minor} cannot be had", "E09"
             )
         wheels.append(requirement)
+    if wheels and not facts.has_pip:
+        return without_pip(METHOD)
     if ARCHES.get(facts.arch) == "sbsa":
         url = url.removesuffix("_linux.run") + _ARM_SUFFIX
         bases.append("inferred")

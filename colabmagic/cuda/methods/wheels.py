@@ -11,6 +11,7 @@ from colabmagic.cuda.methods.recipe import (
     finish,
     make,
     refuse,
+    without_pip,
 )
 from colabmagic.cuda.steps.assemble import Assemble
 from colabmagic.cuda.steps.fetch import Unpack
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from colabmagic.data.compat import Release
 
 METHOD: Final = "wheels"
+_HEADERS: Final = "nvidia-cuda-cccl"
+_FIRST_OF_CCCL: Final = (13, 3)
 _COMPILER: Final = (
     "nvidia-cuda-nvcc",
     "nvidia-nvvm",
     "nvidia-cuda-crt",
-    "nvidia-cuda-cccl",
+    _HEADERS,
 )
 _RUNTIME: Final = "nvidia-cuda-runtime"
 # These have the build number of the compiler.
@@ -60,8 +63,10 @@ def candidate(
     """
     if not release.has_nvcc_binary:
         return _no_compiler(release)
+    if not facts.has_pip:
+        return without_pip(METHOD)
     torch_root = brought_by_torch(release, facts)
-    requirements = _requirements(release, shadow=torch_root is not None)
+    requirements = requirements_of(release, shadow=torch_root is not None)
     download, disk = (size * MB for size in _SIZES.get(release.minor, (130, 350)))
     if torch_root is not None:
         download -= _RUNTIME_BYTES
@@ -138,20 +143,38 @@ def brought_by_torch(release: Release, facts: MachineFacts) -> Toolkit | None:
     )
 
 
-def _requirements(release: Release, *, shadow: bool) -> list[str]:
+def requirements_of(release: Release, *, shadow: bool) -> list[str]:
     """Return what pip is asked for.
 
     All are pinned to the minor version, whose newest build is taken; where an older
     release is wanted, the compiler is pinned to the build that belongs to it.
+
+    Parameters
+    ----------
+    release
+        The toolkit, of 13.0 or later.
+    shadow
+        Whether the libraries are here already.
     """
     names = _COMPILER if shadow else (*_COMPILER, _RUNTIME)
-    if _is_newest(release):
-        return [f"{name}=={release.minor}.*" for name in names]
-    build = _build(release)
-    return [
-        f"{name}=={build if name in _SAME_BUILD else release.minor + '.*'}"
-        for name in names
-    ]
+    pins = dict.fromkeys(names, f"{release.minor}.*")
+    pins[_HEADERS] = f"{_headers_minor(release)}.*"
+    if not _is_newest(release):
+        pins |= dict.fromkeys(_SAME_BUILD, _build(release))
+    return [f"{name}=={pins[name]}" for name in names]
+
+
+def _headers_minor(release: Release) -> str:
+    """Return the beginning of the version that the wheel of Thrust and CUB has.
+
+    Up to 13.2 it is that of CUDA. From 13.3 on it is CUDA's major version, then that of
+    CCCL itself, which is 3.3 with 13.3, 3.4 with 13.4, 3.5 with 13.5 (read in what
+    cuda-toolkit 13.3.0 to 13.5.0 ask for): "13.3.4" with CUDA 13.4.
+    """
+    major, minor = release.numbers[:2]
+    if (major, minor) < _FIRST_OF_CCCL:
+        return release.minor
+    return f"{major}.3.{minor}"
 
 
 def _is_newest(release: Release) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from typing import TYPE_CHECKING
 
 from colabmagic.cuda.errors import (
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from colabmagic.host.process import ProcessOutcome
 
 _LONGEST = 300
+# Of the kernel's Python: another may be first on PATH.
+ENSURE_PIP = f"!{shlex.quote(sys.executable)} -m ensurepip --upgrade"
 _NO_ANSWER = re.compile(
     r"Connection ?(?:refused|reset|aborted|error)|NewConnectionError|ProxyError"
     r"|Max retries exceeded|name resolution|Name or service not known|timed out"
@@ -48,7 +52,7 @@ _CAUSES: tuple[tuple[re.Pattern[str], type[CudaError], str, str], ...] = (
         re.compile("No module named pip"),
         RequirementError,
         "this Python has no pip",
-        "!python -m ensurepip --upgrade",
+        ENSURE_PIP,
     ),
     (
         re.compile("externally-managed-environment"),
@@ -105,7 +109,7 @@ def explain(outcome: ProcessOutcome, output: str = "") -> CudaError:
         return RequirementError(
             "pip did not start",
             seen=_short(outcome.error),
-            hint="!python -m ensurepip --upgrade",
+            hint=ENSURE_PIP,
         )
     if outcome.timed_out:
         return SourceUnreachableError(
@@ -174,5 +178,5 @@ def _no_solution(text: str, seen: str) -> CudaError:
     return RequirementError(
         "pip cannot install this",
         seen=seen,
-        hint="to read all that pip says: !pip install REQUIREMENT",
+        hint="!pip install REQUIREMENT\n(shows all that pip says)",
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from colabmagic.cuda.planning.limits import (
     GPU_RUNTIME,
     code_for,
+    find_limit,
     is_managed,
     known_gpus,
     no_code,
@@ -65,6 +66,17 @@ def advise(
                 fix=("leave --offline out",),
             )
         )
+    if chosen is not None and chosen.method == "wheels" and options.mirror:
+        found.append(
+            Problem(
+                code="E09",
+                what="NVIDIA's wheels come from pip's own index, not from --mirror",
+                seen="PIP_INDEX_URL and pip.conf name it",
+                fix=("--method redist   takes NVIDIA's archives, from the mirror",)
+                if "://" in options.mirror
+                else (),
+            )
+        )
     if chosen is not None and chosen.basis == "memory":
         rows = [word for group, word in _ROWS if release.basis(group) == "memory"]
         found.append(
@@ -105,11 +117,13 @@ def _libc(release: Release, facts: MachineFacts) -> Iterator[Problem]:
     if facts.glibc is None or facts.glibc < _CLASHING_GLIBC:
         return
     if release.major < _FIRST_WITHOUT_CLASH:
+        newer = compat.newest_of(f"{_FIRST_WITHOUT_CLASH}.0")
+        is_no_way = find_limit(newer, facts) is not None  # its GPU or driver is too old
         yield Problem(
             code="E02",
             what=f"headers of CUDA {release.minor} may clash with this C library",
             seen=f"glibc {facts.glibc[0]}.{facts.glibc[1]}, from memory; the proof tells",
-            fix=("%cuda_install 13.0",),
+            fix=() if is_no_way else (f"%cuda_install {newer.minor}",),
         )
 
 

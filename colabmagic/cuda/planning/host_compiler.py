@@ -18,13 +18,24 @@ if TYPE_CHECKING:
     from colabmagic.data.compat import Release
 
 # What brings the distribution's own g++, whose version nobody knows beforehand.
+_DNF: Final = "dnf install -y gcc-c++"
+_APT: Final = "apt-get install -y g++"
 _MANAGERS: Final = {
-    "fedora": "dnf install -y gcc-c++",
-    "rhel": "dnf install -y gcc-c++",
-    "rocky": "dnf install -y gcc-c++",
-    "almalinux": "dnf install -y gcc-c++",
+    "fedora": _DNF,
+    "rhel": _DNF,
+    "rocky": _DNF,
+    "almalinux": _DNF,
+    "ol": _DNF,
+    "amzn": _DNF,
+    "centos": "yum install -y gcc-c++",
     "arch": "pacman -S --noconfirm gcc",
+    "manjaro": "pacman -S --noconfirm gcc",
     "opensuse-leap": "zypper install -y gcc-c++",
+    "opensuse-tumbleweed": "zypper install -y gcc-c++",
+    "sles": "zypper install -y gcc-c++",
+    **dict.fromkeys(
+        ("debian", "ubuntu", "linuxmint", "pop", "kali", "raspbian", "elementary"), _APT
+    ),
 }
 NONE: Final = HostCompiler(here=None)
 # Oldest gcc; from memory of NVIDIA's tables: 11.x was made for CentOS 7 with its 4.8.
@@ -109,7 +120,7 @@ def _problem(release: Release, facts: MachineFacts, gcc: list[Compiler]) -> Prob
         return Problem(
             code="E05",
             what=f"there is no C++ compiler here, and CUDA {release.minor} needs one",
-            seen=f"{seen} in /usr/bin and on PATH",
+            seen=f"{seen} in /usr/bin and on PATH{_clang(facts)}",
             fix=fix,
         )
     if min(each.major for each in gcc) > top:
@@ -125,6 +136,12 @@ def _problem(release: Release, facts: MachineFacts, gcc: list[Compiler]) -> Prob
         seen=f"{seen}; wanted g++ {low} to {top}",
         fix=fix,
     )
+
+
+def _clang(facts: MachineFacts) -> str:
+    """Return that a clang++ which is here is not what is looked for, if there is one."""
+    found = next((each for each in facts.compilers if each.kind == "clang"), None)
+    return f"; clang++ {found.major} is here, and not tried" if found else ""
 
 
 def install_commands(release: Release, facts: MachineFacts) -> list[str]:
@@ -143,7 +160,8 @@ def install_commands(release: Release, facts: MachineFacts) -> list[str]:
     if archive is not None:
         majors = _majors(archive, release)
         return [f"!{sudo}apt-get install -y g++-{max(majors)}"] if majors else []
-    if not facts.compilers and facts.os_id in _MANAGERS:
+    has_gcc = any(each.kind == "gcc" for each in facts.compilers)
+    if not has_gcc and facts.os_id in _MANAGERS:
         return [f"!{sudo}{_MANAGERS[facts.os_id]}"]
     if facts.os_id in {"centos", "rhel", "rocky", "almalinux", "ol"}:
         return [f"module load gcc/{top}   on a cluster; then start the kernel there"]

@@ -114,5 +114,5 @@ def _refuse_half_a_toolkit(root: Path, parts: list[str]) -> None:
     raise NoCompilerInPackageError(
         "These packages install and bring no working compiler.",
         seen=f"{', '.join(missing)} missing in {', '.join(parts) or 'no part at all'}",
-        hint="%cuda_install --method auto chooses packages that bring one",
+        hint="run the cell again with --method auto: it chooses packages that bring one",
     )

@@ -154,7 +154,7 @@ def finish_compiler(folder: Path, major: int, triplet: Triplet) -> Path:
         raise NoHostCompilerError(
             f"The packages of g++ {major} hold no compiler.",
             seen=f"no usr/bin/{program} with a cc1plus",
-            hint=f"!apt-get install -y g++-{major}, then run the cell again",
+            hint=f"!apt-get install -y g++-{major}\n(then run the cell again)",
         )
     whole = (folder / "usr" / "include" / "stdio.h").exists()
     _close_links(folder, None if whole else Path("/usr/lib") / triplet.folder)

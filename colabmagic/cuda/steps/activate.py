@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colabmagic.cuda.packages.record import PROCESS
 from colabmagic.cuda.store.inventory import read_card
 from colabmagic.cuda.switching import environment
 
@@ -54,7 +55,7 @@ class Activate:
         """Return the inverse, for this process alone."""
         before = environment.active_root()
         back_to = None if before is None else str(before)
-        return (Deactivate(pid=os.getpid(), back_to=back_to),)
+        return (Deactivate(pid=os.getpid(), back_to=back_to, process=PROCESS),)
 
     def do(self, work: Work) -> None:
         """Set it."""
@@ -75,11 +76,14 @@ class Deactivate:
     pid
         Of that process.
     back_to
-        The toolkit of ours that it used before; None: none.
+        The toolkit that it used before, ours or the system's; None: none.
+    process
+        Its own name: in a container that was started anew, another one has its number.
     """
 
     pid: int
     back_to: str | None = None
+    process: str = ""
 
     @property
     def kind(self) -> str:
@@ -105,11 +109,17 @@ class Deactivate:
 
     def do(self, work: Work) -> None:
         """Set it back; another process has an environment of its own."""
-        if self.pid != os.getpid():
+        if self.pid != os.getpid() or self.process not in {"", PROCESS}:
             return
         environment.deactivate()
         if self.back_to is None:
             return
-        card = read_card(work.home.toolkits / Path(self.back_to).name)
+        root = Path(self.back_to)
+        card = read_card(work.home.toolkits / root.name)
         if card is not None:
             environment.activate(Path(card.root), card.variables())
+            return
+        # Another's: what it wants is in this process alone, and no journal can say it.
+        variables = environment.variables_of(root)
+        if variables is not None:
+            environment.activate(root, variables)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.cuda.errors import AptBusyError, CudaError, NeedsRootError
+from colabmagic.cuda.packages.scrub import scrub
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _failed(step: Command, outcome: CommandOutcome) -> CudaError:
     text = f"{outcome.stdout}\n{outcome.stderr}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("E:", "dpkg:", "error"))]
-    seen = clean("; ".join((errors or lines)[-_LINES_SHOWN:])) or (
+    seen = clean(scrub("; ".join((errors or lines)[-_LINES_SHOWN:]))) or (
         outcome.error or f"exit status {outcome.returncode}"
     )
     if outcome.timed_out:
@@ -141,11 +142,11 @@ def _failed(step: Command, outcome: CommandOutcome) -> CudaError:
         return AptBusyError(
             "apt holds back a package that is needed",
             seen=seen,
-            hint="!apt-mark showhold shows which; or leave --system out",
+            hint="!apt-mark showhold\n(shows which; or leave --system out)",
         )
     return CudaError(
         f"{step.what} did not work",
         seen=seen,
-        hint=f"!{shlex.join(step.argv)}   shows all that it says; without --system no "
-        "package of the system is needed",
+        hint=f"!{shlex.join(step.argv)}\n(shows all that it says; without --system no "
+        "package of the system is needed)",
     )

@@ -175,7 +175,7 @@ def try_compiler(work: Work, launcher: Path, major: int) -> None:
     raise NoHostCompilerError(
         f"The g++ {major} that was brought does not run here.",
         seen=words.splitlines()[-1][:200] if words else "it says nothing",
-        hint=f"!apt-get install -y g++-{major}, then run the cell again",
+        hint=f"!apt-get install -y g++-{major}\n(then run the cell again)",
     )
 
 
@@ -194,12 +194,28 @@ def choose(work: Work, path: str) -> None:
     NoHostCompilerError
         The path has a space: ``NVCC_PREPEND_FLAGS`` knows no quotes for it.
     """
+    refuse_spaces(path)
+    flags = work.environment.get("NVCC_PREPEND_FLAGS", "")
+    work.environment["NVCC_PREPEND_FLAGS"] = f"{flags} -ccbin {path}".strip()
+    work.environment["CUDAHOSTCXX"] = path
+
+
+def refuse_spaces(path: str) -> None:
+    """Refuse a host compiler that nvcc cannot be told of.
+
+    Parameters
+    ----------
+    path
+        Of the compiler, or of a folder that it will lie in.
+
+    Raises
+    ------
+    NoHostCompilerError
+        The path has a space.
+    """
     if any(sign.isspace() for sign in path):
         raise NoHostCompilerError(
             "nvcc cannot be told of a host compiler whose path has a space in it.",
             seen=path,
-            hint="%env COLABMAGIC_HOME=/a/folder/without/spaces, then run the cell again",
+            hint="%env COLABMAGIC_HOME=/a/folder/without/spaces\n(then run the cell again)",
         )
-    flags = work.environment.get("NVCC_PREPEND_FLAGS", "")
-    work.environment["NVCC_PREPEND_FLAGS"] = f"{flags} -ccbin {path}".strip()
-    work.environment["CUDAHOSTCXX"] = path

@@ -99,7 +99,7 @@ class PipRestore:
                 raise CudaError(
                     "what pip changed cannot be taken back: the record of it is damaged",
                     seen=f"{self.token}.json in {work.home.toolkits}/pip",
-                    hint="!pip list   shows what is here; put back what you need",
+                    hint="!pip list\n(shows what is here; put back what you need)",
                 )
             return
         with tempfile.TemporaryDirectory(prefix="colabmagic-pip-") as folder:

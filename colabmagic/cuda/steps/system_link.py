@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -51,7 +52,7 @@ class SystemLink:
 
     def undo(self) -> tuple[Step, ...]:
         """Return the inverse: where the link points to now."""
-        target = _target(self.link)
+        target = leads_to(self.link)
         return (RestoreLink(link=self.link, target=target, set_to=self.root),)
 
     def do(self, work: Work) -> None:
@@ -105,7 +106,7 @@ class RestoreLink:
 
     def do(self, work: Work) -> None:
         """Set it back, where it is not so already, and nobody else has turned it."""
-        link, now = Path(self.link), _target(self.link)
+        link, now = Path(self.link), leads_to(self.link)
         if now == self.target or (now is not None and not self._is_ours(now, work)):
             return
         if self.target is not None:
@@ -144,7 +145,8 @@ def point(link: Path, target: str) -> None:
         raise CudaError(
             f"{link} is a real folder, not a link",
             seen="it is left as it is",
-            hint=f"move it away yourself, or leave --system out: !mv {link} {link}.old",
+            hint=f"leave --system out, or move it away yourself:\n"
+            f"!mv {shlex.quote(str(link))} {shlex.quote(f'{link}.old')}",
         )
     beside = link.with_name(f".{link.name}-{os.getpid()}")
     try:
@@ -155,8 +157,14 @@ def point(link: Path, target: str) -> None:
         raise _refused(link, error) from None
 
 
-def _target(link: str) -> str | None:
-    """Return the text of a link; None: there is no link."""
+def leads_to(link: str) -> str | None:
+    """Return the text of a link; None: there is no link.
+
+    Parameters
+    ----------
+    link
+        Its path.
+    """
     try:
         return str(Path(link).readlink())
     except OSError:

@@ -189,6 +189,7 @@ def error_of(rung: Rung) -> CudaError:
         Of a ladder.
     """
     from colabmagic.cuda import errors  # noqa: PLC0415 (when it is used)
+    from colabmagic.cuda.report import typed  # noqa: PLC0415 (when it is used)
 
     classes = {
         each.code: each
@@ -199,7 +200,7 @@ def error_of(rung: Rung) -> CudaError:
     return kind(
         f"The toolkit does not pass ({rung.title}): {rung.why}",
         seen=rung.seen or None,
-        hint=_AGAIN if "--uninstall" in rung.fix else rung.fix,
+        hint=_AGAIN if "--uninstall" in rung.fix else "\n".join(typed(rung.fix)),
     )
 
 

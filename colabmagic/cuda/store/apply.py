@@ -6,7 +6,7 @@ import contextlib
 import os
 import shlex
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.cuda.errors import CudaError, NotInstalledError
@@ -28,6 +28,27 @@ STAGING = ".staging-"
 REMOVED = ".removed-"
 
 
+@dataclass(eq=False, slots=True)
+class Aftermath:
+    """What became of a change that did not end well.
+
+    Attributes
+    ----------
+    is_whole
+        It was done before it was interrupted.
+    failures
+        Why parts of it could not be taken back; whoever comes next tries again.
+    """
+
+    is_whole: bool = False
+    failures: list[CudaError | OSError] = field(default_factory=list)
+
+    def reset(self) -> None:
+        """Forget it: another change begins."""
+        self.is_whole = False
+        self.failures.clear()
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """Our folder, and who changes it.
@@ -38,10 +59,13 @@ class Store:
         Our folder.
     make_work
         Makes what the steps of a change share, from the folder that it fills.
+    after
+        What became of the last change that raised.
     """
 
     home: Home
     make_work: Callable[[Path], Work]
+    after: Aftermath = field(default_factory=Aftermath)
 
     def carry_out(
         self,
@@ -72,8 +96,9 @@ class Store:
         Raises
         ------
         CudaError
-            What failed; it was taken back.
+            What failed; it was taken back, as far as `after` says.
         """
+        self.after.reset()
         with locked(self.home, wait_s=wait_s):
             self._recover()
             journal = Journal(self.home.journal)
@@ -84,9 +109,10 @@ class Store:
                 kept = details(work) if details is not None else {}
                 with deferred_interrupts():
                     journal.commit(change, **kept)
+                    self.after.is_whole = True
             except BaseException as error:  # also Ctrl-C: nothing may be left by half
                 with deferred_interrupts(deliver=False):
-                    self._recover()
+                    self._recover(self.after.failures)
                 if isinstance(error, OSError) and not isinstance(error, CudaError):
                     raise unwritable(self.home.toolkits, error) from None
                 raise
@@ -138,12 +164,16 @@ class Store:
                 raise failures[0]
             return change
 
-    def _recover(self) -> list[Change]:
+    def _recover(
+        self, failures: list[CudaError | OSError] | None = None
+    ) -> list[Change]:
         """Take back every change that is not whole, the newest first."""
         changes = Journal(self.home.journal).changes()
         left = [change for change in changes if change.state == "open"]
         for change in reversed(left):
-            self._take_back(change)
+            failed = self._take_back(change)
+            if failures is not None:
+                failures += failed
         self._sweep()
         return left
 
@@ -182,8 +212,8 @@ class Store:
                 "a change is not taken back: others can write to the journal of changes",
                 seen=f"{clean(str(self.home.journal))}; it would run: "
                 f"{clean('; '.join(step.lines()))}",
-                hint=f"!ls -l {shlex.quote(str(self.home.journal))}   tells whose it "
-                "is; if it is yours, chmod 600 it, and run this cell again",
+                hint=f"!ls -l {shlex.quote(str(self.home.journal))}\n(tells whose it "
+                "is; if it is yours, chmod 600 it, and run this cell again)",
             )
 
     def _sweep(self) -> None:

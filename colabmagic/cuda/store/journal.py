@@ -143,9 +143,9 @@ class Journal:
         then a line of its own, and not the beginning of this one.
         """
         text = "\n" + json.dumps(record) + "\n"
-        descriptor = os.open(
-            self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        # A link in its place was made by somebody else, and leads to a file of another.
+        descriptor = os.open(self.path, flags | os.O_NOFOLLOW, 0o600)
         try:
             size = os.fstat(descriptor).st_size
             try:

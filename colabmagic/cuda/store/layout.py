@@ -44,6 +44,12 @@ def home_folder(env: Mapping[str, str] | None = None) -> Path:
             seen=f"{clean(str(folder))} has {' '.join(map(repr, wrong))}",
             hint=f"%env {HOME_VARIABLE}=/a/folder/with/a/plain/name",
         )
+    if os.pathsep in str(folder):
+        raise CudaError(
+            "no program is found in a folder of this name: PATH is parted there",
+            seen=f"{clean(str(folder))} has {os.pathsep!r}",
+            hint=f"%env {HOME_VARIABLE}=/a/folder/with/a/plain/name",
+        )
     return folder
 
 

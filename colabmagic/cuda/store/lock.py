@@ -40,7 +40,8 @@ def locked(home: Home, *, wait_s: float = 0.0) -> Iterator[None]:
     """
     try:
         _make(home)
-        descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(home.lock, flags, 0o644)
     except OSError as error:
         raise unwritable(home.toolkits, error) from None
     try:

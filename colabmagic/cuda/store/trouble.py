@@ -30,8 +30,8 @@ def unwritable(path: Path, error: OSError) -> CudaError:
         return DiskFullError(
             "the disk is full",
             seen=seen,
-            hint="free some room (%cuda_install --list shows what is ours), then run "
-            "this cell again",
+            hint="free some room, then run this cell again; what is ours is shown by\n"
+            "%cuda_install --list",
         )
     return NeedsRootError(
         "the folder for toolkits cannot be written",

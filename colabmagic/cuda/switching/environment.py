@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
 ROOTS: Final = ("CUDA_HOME", "CUDA_PATH")  # torch reads the first, CMake the second
+FLAGS: Final = ("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS")
 _PATH: Final = "PATH"
+_BUILDER: Final = "torch.utils.cpp_extension"
 
 # What a variable held before we set it; None: nothing. Of this process alone.
 _before: dict[str, str | None] = {}
 _set: dict[str, str] = {}  # what we set
 _active: list[str] = []  # the folder that PATH begins with
+_wanted: dict[
+    str, dict[str, str]
+] = {}  # of each toolkit that was in use: its variables
+_of_torch: list[Any] = []  # what its builder held before us, if it was there already
 
 
 def activate(
@@ -51,15 +57,49 @@ def activate(
     rest = [each for each in path if each != binaries]
     wanted = {
         **dict.fromkeys(ROOTS, str(root)),
-        **variables,
+        **with_flags(variables, env),
         _PATH: os.pathsep.join([binaries, *rest]),
     }
     _active[:] = [binaries]  # first: what is set by half can be set back
+    _wanted[str(root)] = dict(variables)
     for name, value in wanted.items():
         _before[name] = env.get(name)
         _set[name] = env[name] = value
     _tell_torch(str(root))
     return wanted
+
+
+def with_flags(variables: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
+    """Return what a toolkit wants, with the flags for nvcc that the user has set himself.
+
+    His come last: where both name a compiler, nvcc takes the last one, and says so.
+
+    Parameters
+    ----------
+    variables
+        As for `activate`.
+    env
+        The environment without us.
+    """
+    wanted = dict(variables)
+    for name in FLAGS:
+        his, ours = env.get(name), wanted.get(name)
+        if (
+            his and ours
+        ):  # a kernel that another one of ours has started has both already
+            wanted[name] = his if his.startswith(ours) else f"{ours} {his}"
+    return wanted
+
+
+def variables_of(root: Path) -> dict[str, str] | None:
+    """Return what a toolkit wanted when this process used it last; None: it did not.
+
+    Parameters
+    ----------
+    root
+        Of the toolkit, ours or another's.
+    """
+    return _wanted.get(str(root))
 
 
 def deactivate(env: MutableMapping[str, str] | None = None) -> None:
@@ -73,11 +113,12 @@ def deactivate(env: MutableMapping[str, str] | None = None) -> None:
     env = os.environ if env is None else env
     if not _active:
         return
+    ours = _set.get(ROOTS[0])
     _set_back(env)
     _active.clear()
     _before.clear()
     _set.clear()
-    _tell_torch(env.get(ROOTS[0]))
+    _tell_torch_as_before(ours, env.get(ROOTS[0]))
 
 
 def without_ours(env: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -123,8 +164,24 @@ def active_root(env: Mapping[str, str] | None = None) -> Path | None:
     return None
 
 
-def _tell_torch(root: str | None) -> None:
+def _tell_torch(root: str) -> None:
     """Change what torch's extension builder read once, when it was imported."""
-    builder: Any = sys.modules.get("torch.utils.cpp_extension")
+    builder: Any = sys.modules.get(_BUILDER)
     if builder is not None and hasattr(builder, "CUDA_HOME"):
+        _of_torch[:] = [builder.CUDA_HOME]
         builder.CUDA_HOME = root
+
+
+def _tell_torch_as_before(ours: str | None, root: str | None) -> None:
+    """Give torch's extension builder back what it held, or what it would find now.
+
+    It finds more than the variable names: an nvcc on PATH, ``/usr/local/cuda``. What
+    somebody has set there since stays.
+    """
+    builder: Any = sys.modules.get(_BUILDER)
+    if builder is not None and ours and getattr(builder, "CUDA_HOME", None) == ours:
+        if not _of_torch:  # imported while a toolkit of ours was in use
+            search = getattr(builder, "_find_cuda_home", None)
+            _of_torch[:] = [search() if callable(search) else root]
+        builder.CUDA_HOME = _of_torch[0]
+    _of_torch.clear()

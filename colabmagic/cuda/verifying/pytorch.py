@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from colabmagic.host.command import CommandOutcome
 
 TORCH_S: Final = 120.0  # a cold import on a slow disk can take a minute
+# Not "torch": that is the CUDA of the one that is to be replaced.
+OTHER_TORCH: Final = "%%cuda_install auto\ntorch"
 EXT_S: Final = 900.0  # torch/extension.h through nvcc: 80 to 350 measured on two cores
 
 
@@ -66,7 +68,7 @@ def _judge(scene: Scene, build: str, told: dict[str, Any]) -> Result:
     version, cuda = told["version"], told["cuda"]
     if not cuda:
         why = f"PyTorch {version} is built for the CPU: it uses no CUDA at all."
-        fix = "%%cuda_install torch (with the line: torch)"
+        fix = OTHER_TORCH
         if scene.capability is None:
             return skipped(why, code="E14", fix=fix)
         return failed(why, code="E14", seen="torch.version.cuda is None", fix=fix)
@@ -77,7 +79,7 @@ def _judge(scene: Scene, build: str, told: dict[str, Any]) -> Result:
         return no_driver(f"PyTorch {version} of CUDA {cuda}; it sees no GPU.")
     if told["product"] != "right":
         why = f"PyTorch {version} cannot multiply on the GPU."
-        fix = "%gpu_check --deep tells more"
+        fix = "%gpu_check --deep   tells more"
         return failed(why, seen=told["product"], fix=fix)
     return passed(f"PyTorch {version} of CUDA {cuda}; one product on the GPU, right.")
 
@@ -103,7 +105,7 @@ def _misfit(scene: Scene, build: str, told: dict[str, Any]) -> Result | None:
             f" (compute capability {dotted(capability)}).",
             code="E07",
             seen=f"it has {' '.join(archs)}",
-            fix="%%cuda_install torch (with the line: torch) chooses a build that has",
+            fix=OTHER_TORCH,
         )
     return None
 
@@ -134,7 +136,7 @@ def check_ext(scene: Scene, told: dict[str, Any], python: str) -> Result:
         return _child_failed(outcome, "building the extension")
     if built["sum"] != built["expected"]:
         seen = f"{built['sum']} instead of {built['expected']}"
-        fix = "%gpu_check --deep tells more"
+        fix = "%gpu_check --deep   tells more"
         return failed("The extension computes wrongly.", seen=seen, fix=fix)
     if built["device"] == "cuda":
         return passed("An extension of C++ and CUDA built and run on the GPU.")
@@ -192,7 +194,7 @@ def _child_failed(outcome: CommandOutcome, what: str) -> Result:
     """Return that a child died, with PyTorch's own last words."""
     if outcome.timed_out:
         why = f"{what} did not end within {outcome.elapsed_s:.0f} s and was stopped."
-        return failed(why, fix="run it again; %gpu_check tells what holds it up")
+        return failed(why, fix="run it again\nor\n%gpu_check   tells what holds it up")
     words = last_words(outcome.stdout + "\n" + outcome.stderr)
     why = f"{what} fails in a fresh Python."
     return failed(why, seen=words, fix="%pip install --force-reinstall torch")

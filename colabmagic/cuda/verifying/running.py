@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from colabmagic.cuda.switching.environment import with_flags
 from colabmagic.cuda.verifying.outcome import (
     Result,
     failed,
@@ -152,7 +153,7 @@ def _judge_driver(told: Told, build: str) -> Result:
     if code == _INSUFFICIENT_DRIVER:
         has = version_text(told.driver or 0)
         why = f"The driver is too old: it runs CUDA {has}, this is {minor_of(build)}."
-        fix = f"%cuda_install {has}"
+        fix = "%cuda_install auto   takes the newest that this driver runs"
         return failed(why, code="E03", seen=f"{code} {name}", fix=fix)
     return passed(f"{words}.")  # what else it answers is no fault of the toolkit
 
@@ -173,7 +174,10 @@ def check_library(scene: Scene, objects: str, build: str) -> Result:
     if not (library / "libcudart.so").exists():
         return skipped("This toolkit has no shared runtime.")
     made = str(scene.scratch / "shared")
-    run_path = ("-Xlinker", "-rpath", "-Xlinker", f'"{library}"')  # it splits at spaces
+    # By a name of our own: nvcc splits at spaces, and spoils other signs in quotes.
+    alias = scene.scratch / "runtime"
+    alias.symlink_to(library)
+    run_path = ("-Xlinker", "-rpath", "-Xlinker", f'"{alias}"')
     outcome = scene.compile("-cudart=shared", objects, *run_path, "-o", made)
     if not outcome.ok:
         return program_failed(scene, outcome, "nvcc")
@@ -233,9 +237,9 @@ def check_flags(scene: Scene, target: int) -> Result:
     named = " ".join(f"{name}={value!r}" for name, value in flags.items())
     made = str(scene.scratch / "flags")
     source = str(program("run.cu"))
-    outcome = scene.compile(
-        f"-arch=sm_{target}", source, "-o", made, env={**scene.environment(), **flags}
-    )
+    # As they stand together in later cells.
+    env = {**scene.environment(), **flags, **with_flags(scene.own, flags)}
+    outcome = scene.compile(f"-arch=sm_{target}", source, "-o", made, env=env)
     if outcome.ok:
         return passed(f"It compiles with your {named}.")
     broken = program_failed(scene, outcome, "nvcc")
@@ -264,14 +268,14 @@ def check_gpu(told: Told) -> Result:
         return passed(f"{COUNT} sums on the GPU, all right; {versions}.")
     if code == 0:
         seen = f"{told.device_sum} instead of {EXPECTED}; {versions}"
-        fix = "%gpu_check --deep tells more"
+        fix = "%gpu_check --deep   tells more"
         return failed("The GPU computes wrongly.", seen=seen, fix=fix)
     if code == _NO_KERNEL_IMAGE:
         why = "The GPU runs no code of this toolkit."
-        fix = "%cuda_install auto chooses a toolkit for this GPU"
+        fix = "%cuda_install auto   chooses a toolkit for this GPU"
         return failed(why, code="E06", seen=f"{code} {name}", fix=fix)
     why = f"The GPU fails: {name}."
-    fix = "%gpu_check tells what is wrong with the GPU"
+    fix = "%gpu_check   tells what is wrong with the GPU"
     return failed(why, seen=f"{code} {name}; {versions}", fix=fix)
 
 
@@ -300,10 +304,11 @@ def check_ptx(scene: Scene, target: int) -> Result:
             f"The driver (CUDA {has}) does not compile the PTX of this toolkit.",
             code="E15",
             seen=f"{code} {name}",
-            fix=f"!nvcc -arch=sm_{target} YOUR_FILE.cu (no PTX), or %cuda_install {has}",
+            fix=f"!nvcc -arch=sm_{target} YOUR_FILE.cu   so that no PTX is needed\nor\n"
+            "%cuda_install auto   takes the newest whose PTX this driver compiles",
         )
     why = f"A program of PTX fails: {name}."
-    return failed(why, seen=f"{code} {name}", fix="%gpu_check --deep tells more")
+    return failed(why, seen=f"{code} {name}", fix="%gpu_check --deep   tells more")
 
 
 def version_text(number: int) -> str:

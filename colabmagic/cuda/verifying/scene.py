@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from colabmagic.cuda.switching.environment import FLAGS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -17,7 +19,6 @@ ASK_S: Final = 20.0
 RUN_S: Final = 60.0  # the first start of CUDA on a big machine takes its time
 
 _KEPT: Final = ("PATH", "HOME")  # of the user's variables, what a compiler needs
-_NVCC_FLAGS: Final = ("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ class Scene:
         """Return flags for nvcc that are the user's, and not the toolkit's."""
         return {
             name: self.user[name]
-            for name in _NVCC_FLAGS
+            for name in FLAGS
             if self.user.get(name) and self.user[name] != self.own.get(name)
         }
 

@@ -165,7 +165,7 @@ def _no_target(scene: Scene) -> Result:
     if scene.capability is not None:
         gpu = dotted(scene.capability)
         why = f"This toolkit makes no code for this GPU (compute capability {gpu})."
-        fix = "%cuda_install auto chooses a toolkit for this GPU"
+        fix = "%cuda_install auto   chooses a toolkit for this GPU"
         seen = f"sm_{scene.capability} is not among nvcc --list-gpu-code"
         return failed(why, code="E06", seen=seen, fix=fix)
     ask: Callable[..., CommandOutcome] = scene.run

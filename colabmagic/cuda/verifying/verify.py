@@ -205,7 +205,7 @@ def _scratch(
     except OSError as error:
         where = chosen or tempfile.gettempdir()
         seen = f"{where}: {error.strerror}"
-        fix = "%env TMPDIR=/some/folder that can be written"
+        fix = "%env TMPDIR=/a/folder/that/you/may/write"
         yield None, failed("Temporary files cannot be written.", seen=seen, fix=fix)
         return
     with folder as name:

@@ -47,7 +47,8 @@ class Cause:
     fix: str = ""
 
 
-REINSTALL: Final = "%cuda_install --uninstall VERSION, then %cuda_install VERSION"
+REINSTALL: Final = "%cuda_install --uninstall VERSION\n%cuda_install VERSION"
+_NO_COMPILER: Final = "!apt-get install -y g++\nor\n%cuda_install VERSION   brings one"
 BUILT: Final = "The program that was built"  # by the nvcc under test
 # Pattern, code, sentence ({1} is the first group of the pattern), fix; the first counts.
 _CAUSES: Final = (
@@ -55,31 +56,31 @@ _CAUSES: Final = (
         r"No space left on device|Disk quota exceeded",
         "E08",
         "The disk is full.",
-        "!df -h shows which; free some, then run it again",
+        "!df -h   shows which; free some, then run it again",
     ),
     (
         r"unsupported GNU version! gcc versions later than (\d+)",
         "E04",
         "The host compiler is too new: this nvcc takes g++ up to {1}.",
-        "%cuda_install VERSION brings an older g++ beside the toolkit",
+        "%cuda_install VERSION   brings an older g++ beside the toolkit",
     ),
     (
         r"unsupported clang version! clang version must be less than (\d+)",
         "E04",
         "The host compiler is too new: this nvcc takes clang below {1}.",
-        "%cuda_install VERSION brings a g++ beside the toolkit",
+        "%cuda_install VERSION   brings a g++ beside the toolkit",
     ),
     (
         r"(?:Unsupported gpu architecture|Value) '\w+_(\d+\w*)'",
         "E06",
         "This toolkit makes no code for sm_{1}.",
-        "%cuda_install auto chooses a toolkit for this GPU",
+        "%cuda_install auto   chooses a toolkit for this GPU",
     ),
     (
         r"Could not open output file '([^']*)/tmpxft",
         "E20",
         "nvcc cannot write its temporary files to {1}.",
-        "%env TMPDIR=/some/folder that can be written",
+        "%env TMPDIR=/a/folder/that/you/may/write",
     ),
     (
         r"(\S+): (?:not found\s*$|No such file or directory\s*\nnvcc fatal)",
@@ -91,7 +92,7 @@ _CAUSES: Final = (
         r"Failed to preprocess host compiler properties|cannot execute '?(cc1plus)",
         "E05",
         "The host compiler does not work.",
-        "!apt-get install -y g++, or %cuda_install VERSION brings one",
+        _NO_COMPILER,
     ),
     (
         r"fatal error: ([\w./+]+): No such file or directory",
@@ -190,7 +191,7 @@ def _missing_program(path: str) -> Cause:
         return Cause(
             code="E05",
             what=f"There is no host compiler: {name} is not found.",
-            fix="!apt-get install -y g++, or %cuda_install VERSION brings one",
+            fix=_NO_COMPILER,
         )
     what = f"A part of the toolkit is missing: {name}."
     return Cause(code="E20", what=what, fix=REINSTALL)

@@ -86,7 +86,7 @@ def test_a_version_that_is_not_there_is_named(index: FileServer, wanted: str) ->
         resolve([wanted], run=run)
     assert caught.value.code == "E16"
     assert caught.value.seen == f"pip: No matching distribution found for {wanted}"
-    assert "%cuda_install --list" in caught.value.hint
+    assert "%cuda_install auto" in caught.value.hint
 
 
 def test_an_index_that_does_not_answer_is_named_without_its_login(

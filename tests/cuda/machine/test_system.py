@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import sys
@@ -201,3 +202,13 @@ def test_imported_packages() -> None:
 def test_root_is_told_by_the_system() -> None:
     """It is what the operating system says."""
     assert system.is_root() is (os.geteuid() == 0 and os.access("/usr", os.W_OK))
+
+
+def test_room_of_a_folder_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder above it tells; temporary files go where the variable says now."""
+    shut = tmp_path / ("x" * 300)
+    monkeypatch.setenv("TMPDIR", str(shut / "tmp"))
+    assert set(system.free_bytes(shut, tmp_path)) == {"home", "cache", "tmp"}
+    assert system.has_pip() == (importlib.util.find_spec("pip") is not None)

@@ -214,3 +214,10 @@ def test_libraries_are_known_by_their_headers(tmp_path: Path) -> None:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).touch()
     assert set(find(tmp_path)[0].parts) == {"cudnn", "cupti"}
+
+
+def test_one_folder_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    """A name that is too long fails as a shut folder does, also for root."""
+    toolkit(tmp_path / "usr/local/cuda-11.8", "11.8.89")
+    env = {"CUDA_HOME": f"{tmp_path}/{'x' * 300}"}
+    assert [each.build for each in find(tmp_path, env)] == ["11.8.89"]

@@ -101,3 +101,17 @@ def test_repository_names() -> None:
     """As NVIDIA writes them."""
     assert repository(load("colab_t4")) == "ubuntu2204"
     assert repository(load("debian12_cpu")) == "debian12"
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (Options(system=True, offline=True), "apt fetches packages, and --offline"),
+        (Options(system=True, mirror="http://m.example"), "apt asks the servers that"),
+    ],
+)
+def test_options_that_apt_would_not_heed(options: Options, why: str) -> None:
+    """They are no way past what was asked for."""
+    refused = judge("apt", "colab_t4", "12.4", options)
+    assert refused.why.startswith(why)
+    assert not refused.fits

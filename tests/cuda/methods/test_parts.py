@@ -35,6 +35,10 @@ def test_wheels() -> None:
     cublas, nccl = PARTS["cublas"], PARTS["nccl"]
     twelve, thirteen = compat.newest_of("12.4"), compat.newest_of("13.0")
     assert wheel_requirement(cublas, twelve) == "nvidia-cublas-cu12"
-    assert wheel_requirement(cublas, thirteen) == "nvidia-cublas"
+    assert wheel_requirement(cublas, thirteen) == "nvidia-cublas==13.1.1.3.*"
+    assert wheel_requirement(PARTS["nvrtc"], thirteen) == "nvidia-cuda-nvrtc==13.0.*"
+    assert wheel_requirement(PARTS["nvjpeg"], compat.newest_of("13.5")) == (
+        "nvidia-nvjpeg==13.3.2.43.*"
+    )
     assert wheel_requirement(nccl, thirteen) == "nvidia-nccl-cu13"
     assert wheel_requirement(nccl, compat.newest_of("10.2")) is None

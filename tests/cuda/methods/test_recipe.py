@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from colabmagic.cuda.machine.facts import Gpu
 from colabmagic.cuda.methods.recipe import capability_of, mirrored, no_room
+from colabmagic.cuda.packages.failure import ENSURE_PIP
+from colabmagic.cuda.planning.make import make_plan
 from colabmagic.cuda.planning.plan import Options
 from colabmagic.data import compat
 from tests.cuda.methods.judge import judge
@@ -45,3 +47,28 @@ def test_the_weakest_row_counts() -> None:
     """The GPUs of 11.1 are from memory: they matter where there is a GPU."""
     assert judge("redist", "colab_t4", "11.1").basis == "memory"
     assert judge("redist", "debian11_cpu", "11.1").basis == "read"
+
+
+def test_room_for_temporary_files() -> None:
+    """The proof compiles there; its folder is another one than ours."""
+    facts = load("colab_t4")
+    full = replace(facts, disk_free={**facts.disk_free, "tmp": 10_000_000})
+    problem = no_room(full, 1, 1)
+    assert problem is not None
+    assert problem.what == "there is not enough room for temporary files"
+    assert problem.fix[1] == "%env TMPDIR=/a/folder/on/a/larger/disk"
+
+
+def test_a_python_without_pip() -> None:
+    """Wheels are found by pip, so the archives are taken; they need none without --with."""
+    plan = make_plan("13.0", "", replace(load("debian12_cpu"), has_pip=False))
+    assert plan.chosen is not None
+    assert plan.chosen.method == "redist"
+    wheels = judge("wheels", "debian12_cpu", "13.0", has_pip=False)
+    assert wheels.problem is not None
+    assert wheels.problem.fix == (ENSURE_PIP,)
+    for method, minor in (("redist", "12.4"), ("runfile", "12.4"), ("deb", "11.8")):
+        with_nccl = Options(parts=() if method == "deb" else ("nccl",))
+        refused = judge(method, "debian12_cpu", minor, with_nccl, has_pip=False)
+        assert refused.problem is not None
+        assert refused.problem.what == wheels.why

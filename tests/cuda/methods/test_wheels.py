@@ -66,10 +66,11 @@ def test_parts() -> None:
     options = Options(parts=("cublas", "cudnn"))
     made = judge("wheels", "colab_t4", "13.0", options)
     wanted = fields(made, "fetch-wheels")["requirements"]
-    assert wanted[-2:] == ["nvidia-cublas", "nvidia-cudnn-cu13"]
+    assert wanted[-2:] == ["nvidia-cublas==13.1.1.3.*", "nvidia-cudnn-cu13"]
     made = judge("wheels", "colab_t4", "13.0", options, toolkits=(TORCH,))
     assert fields(made, "fetch-wheels")["requirements"][-1] == "nvidia-cudnn-cu13"
-    assert "nvidia-cublas" not in fields(made, "fetch-wheels")["requirements"]
+    requirements = fields(made, "fetch-wheels")["requirements"]
+    assert not [each for each in requirements if each.startswith("nvidia-cublas")]
 
 
 @pytest.mark.parametrize(
@@ -142,3 +143,20 @@ def test_with_libraries_no_time_is_promised() -> None:
     assert judge("wheels", "colab_t4", "13.0").seconds
     wish = Options(parts=("cudnn",))
     assert judge("wheels", "colab_t4", "13.0", wish).seconds is None
+
+
+@pytest.mark.parametrize(
+    ("version", "pin"),
+    [
+        ("13.0", "13.0.*"),
+        ("13.2", "13.2.*"),
+        ("13.3", "13.3.3.*"),
+        ("13.4", "13.3.4.*"),
+        ("13.4.1", "13.3.4.*"),
+        ("13.5", "13.3.5.*"),
+    ],
+)
+def test_thrust_has_versions_of_its_own(version: str, pin: str) -> None:
+    """As the metapackage cuda-toolkit of each version asks for it."""
+    made = judge("wheels", "debian12_cpu", version)
+    assert f"nvidia-cuda-cccl=={pin}" in fields(made, "fetch-wheels")["requirements"]

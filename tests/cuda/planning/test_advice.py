@@ -8,7 +8,7 @@ import pytest
 
 from colabmagic.cuda.machine.facts import Gpu, MachineFacts, TorchHere
 from colabmagic.cuda.planning.make import make_plan
-from colabmagic.cuda.planning.plan import Options, Problem
+from colabmagic.cuda.planning.plan import Options, Plan, Problem
 from tests.cuda.planning.machines import load
 
 
@@ -134,7 +134,31 @@ def test_offline() -> None:
     assert "E09" not in warnings(load("colab_t4"), "12.8", offline=True)
 
 
+def test_a_mirror_that_is_not_asked() -> None:
+    """Nobody is to think that it was."""
+    url = "https://mirror.example/nvidia"
+    told = warnings(load("colab_t4"), "13.0", mirror=url)["E09"]
+    assert told.what.endswith("pip's own index, not from --mirror")
+    assert "E09" not in warnings(load("colab_t4"), "12.4", mirror=url)
+    assert warnings(load("colab_t4"), "13.0", mirror="nju")["E09"].fix == ()
+
+
 def test_new_libc() -> None:
     """Functions of glibc 2.41 have the names of some of CUDA's."""
     assert "E02" in warnings(load("debian13_cpu"), "12.4")
     assert "E02" not in warnings(load("debian13_cpu"), "13.0")
+
+
+def test_new_libc_with_an_old_gpu() -> None:
+    """13.0 is no way out where the GPU, or the driver, does not go with it."""
+    here = load("debian13_cpu")
+    plan = make_plan("12.4", "", here)
+    assert fixes(plan, "E02") == [("%cuda_install 13.0",)]
+    v100 = (Gpu(name="V100", capability=(7, 0)),)
+    old = replace(here, gpus=v100, driver="550.54.14", driver_cuda=(12, 4))
+    assert fixes(make_plan("12.4", "", old), "E02") == [()]
+
+
+def fixes(plan: Plan, code: str) -> list[tuple[str, ...]]:
+    """Return what is offered against a warning."""
+    return [each.fix for each in plan.warnings if each.code == code]

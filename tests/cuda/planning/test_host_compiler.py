@@ -115,3 +115,29 @@ def test_clang_is_not_taken() -> None:
 def test_what_installs_one(machine: str, minor: str, expected: list[str]) -> None:
     """Only what the system really has is named."""
     assert install_commands(compat.newest_of(minor), load(machine)) == expected
+
+
+@pytest.mark.parametrize(
+    ("os_id", "command"),
+    [
+        ("linuxmint", "!sudo apt-get install -y g++"),
+        ("ubuntu", "!sudo apt-get install -y g++"),  # a release that is not known
+        ("amzn", "!sudo dnf install -y gcc-c++"),
+        ("nixos", "put g++ 15 or older on PATH, then start the kernel from that shell"),
+    ],
+)
+def test_a_clang_is_no_gcc(os_id: str, command: str) -> None:
+    """A g++ is asked for all the same, by the system's own manager."""
+    clang = Compiler(path="/usr/bin/clang++-18", version=(18,), kind="clang")
+    facts = replace(
+        load("fedora42_gcc15"),
+        compilers=(clang,),
+        os_id=os_id,
+        os_version="99",
+        is_root=False,
+    )
+    release = compat.newest_of("13.0")
+    assert install_commands(release, facts) == [command]
+    _, problem = choose_compiler(release, facts)
+    assert problem is not None
+    assert problem.seen.endswith("; clang++ 18 is here, and not tried")

@@ -193,7 +193,7 @@ def test_packages_without_a_compiler(root: Path) -> None:
             "  seen: bin/nvcc, bin/cudafe++, bin/fatbinary, bin/nvlink, nvvm/bin/cicc,"
             " nvvm/libdevice/libdevice.10.bc, include/cuda_runtime.h missing in wheels"
         ),
-        "  try:  %cuda_install --method auto chooses packages that bring one",
+        "  try:  run the cell again with --method auto: it chooses packages that bring one",
     ]
 
 

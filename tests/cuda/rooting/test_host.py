@@ -98,7 +98,8 @@ def test_names_only(tmp_path: Path) -> None:
     assert caught.value.render() == [
         "NoHostCompilerError: The packages of g++ 13 hold no compiler.",
         "  seen: no usr/bin/x86_64-linux-gnu-g++-13 with a cc1plus",
-        "  try:  !apt-get install -y g++-13, then run the cell again",
+        "  try:  !apt-get install -y g++-13",
+        "        (then run the cell again)",
     ]
     fill(tmp_path, {"usr/libexec/gcc/x86_64-linux-gnu/13/cc1plus": "x"})
     assert not lacks_programs(tmp_path)

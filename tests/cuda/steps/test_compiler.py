@@ -38,7 +38,8 @@ def test_a_path_with_a_space(work: Work) -> None:
             " space in it."
         ),
         "  seen: /my drive/g++",
-        "  try:  %env COLABMAGIC_HOME=/a/folder/without/spaces, then run the cell again",
+        "  try:  %env COLABMAGIC_HOME=/a/folder/without/spaces",
+        "        (then run the cell again)",
     ]
     assert work.environment == {}
 

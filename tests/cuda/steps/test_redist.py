@@ -176,7 +176,7 @@ def test_a_version_that_is_not_there_is_named(
         FetchRedist(manifest_url=url, parts=PARTS).do(make_work(tmp_path))
     assert caught.value.what == "the server does not have redistrib_11.1.0.json"
     assert caught.value.seen == f"{url}: 404 Not Found"
-    assert "--list" in caught.value.hint
+    assert "%cuda_install auto" in caught.value.hint
 
 
 def test_the_plan_shows_what_is_done(nvidia: FileServer) -> None:

@@ -7,17 +7,26 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colabmagic.cuda.errors import BusyError, CudaError, NotInstalledError
+from colabmagic.cuda.errors import (
+    BusyError,
+    CudaError,
+    NeedsRootError,
+    NotInstalledError,
+)
+from colabmagic.cuda.packages.record import PROCESS
+from colabmagic.cuda.steps.activate import Deactivate
 from colabmagic.cuda.steps.command import Command
 from colabmagic.cuda.steps.remove import Remove
 from colabmagic.cuda.store.inventory import find, installed
 from colabmagic.cuda.store.journal import Journal
 from colabmagic.cuda.store.lock import locked
+from colabmagic.cuda.switching import environment
 from tests.cuda.store.scenario import NAME, Scene
 
 if TYPE_CHECKING:
@@ -233,6 +242,18 @@ def test_a_journal_of_others_is_not_obeyed(scene: Scene) -> None:
     assert mark.exists()
 
 
+@pytest.mark.parametrize("name", ["lock", "journal.jsonl"])
+def test_a_link_in_our_folder_is_not_followed(scene: Scene, name: str) -> None:
+    """Somebody who may write there could have a file of ours emptied."""
+    victim = scene.home.root.parent / "victim"
+    victim.write_text("dear")
+    scene.home.toolkits.mkdir(parents=True)
+    (scene.home.toolkits / name).symlink_to(victim)
+    with pytest.raises(NeedsRootError, match="cannot be written"):
+        scene.store.carry_out("nothing", ())
+    assert victim.read_text() == "dear"
+
+
 def test_nobody_else_may_write_to_our_folder(scene: Scene) -> None:
     """Whatever the umask says: programs lie there."""
     before = os.umask(0)
@@ -272,3 +293,16 @@ def test_a_card_that_makes_no_sense_is_none(
     assert find(scene.home, NAME) is None
     card.write_text("[" * 100_000)
     assert installed(scene.home) == []
+
+
+def test_another_process_of_the_same_number_is_not_switched(scene: Scene) -> None:
+    """A container that is started anew counts from one again."""
+    scene.install("old")
+    environment.deactivate()
+    back_to = str(scene.home.toolkits / "13.0.3")
+    stale = Deactivate(pid=os.getpid(), back_to=back_to, process="gone")
+    work = scene.store.make_work(scene.home.toolkits)
+    stale.do(work)
+    assert environment.active_root() is None
+    replace(stale, process=PROCESS).do(work)
+    assert environment.active_root() is not None

@@ -91,3 +91,53 @@ def test_the_path_comes_back_to_the_letter(env: dict[str, str]) -> None:
     assert environment.without_ours(env)["PATH"] == before
     environment.deactivate(env)
     assert env["PATH"] == before
+
+
+def test_torch_finds_again_what_it_found_without_us(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No variable was set: it had looked into ``/usr/local`` by itself."""
+    env = {"PATH": "/usr/bin"}
+    builder = types.ModuleType("torch.utils.cpp_extension")
+    builder.CUDA_HOME = "/usr/local/cuda"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, builder.__name__, builder)
+    environment.activate(ROOT, {}, env)
+    environment.activate(OTHER, {}, env)
+    assert str(OTHER) == builder.CUDA_HOME
+    environment.deactivate(env)
+    assert builder.CUDA_HOME == "/usr/local/cuda"
+    assert env == {"PATH": "/usr/bin"}
+
+
+@pytest.mark.parametrize(
+    ("held", "then"), [(str(ROOT), "/found"), (None, None), ("/mine", "/mine")]
+)
+def test_torch_that_was_imported_meanwhile_looks_anew(
+    monkeypatch: pytest.MonkeyPatch, held: str | None, then: str | None
+) -> None:
+    """It has read our variable; a build for the CPU has not, and a user may have set it."""
+    env = {"PATH": "/usr/bin"}
+    monkeypatch.delitem(sys.modules, "torch.utils.cpp_extension", raising=False)
+    environment.activate(ROOT, {}, env)
+    builder = types.ModuleType("torch.utils.cpp_extension")
+    builder.CUDA_HOME = held  # type: ignore[attr-defined]
+    builder._find_cuda_home = lambda: "/found"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, builder.__name__, builder)
+    environment.deactivate(env)
+    assert then == builder.CUDA_HOME
+
+
+def test_flags_of_the_user_stay(env: dict[str, str]) -> None:
+    """Ours come before his, once, also where a kernel inherits both."""
+    env["NVCC_PREPEND_FLAGS"] = "-lineinfo"
+    before = dict(env)
+    ours = {"NVCC_PREPEND_FLAGS": "-ccbin /usr/bin/g++-11"}
+    environment.activate(ROOT, ours, env)
+    together = "-ccbin /usr/bin/g++-11 -lineinfo"
+    assert env["NVCC_PREPEND_FLAGS"] == together
+    assert environment.variables_of(ROOT) == ours
+    environment.deactivate(env)
+    assert env == before
+    assert environment.with_flags(ours, {"NVCC_PREPEND_FLAGS": together}) == {
+        "NVCC_PREPEND_FLAGS": together
+    }

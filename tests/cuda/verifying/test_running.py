@@ -147,7 +147,8 @@ def test_ptx(tmp_path: Path, text: str, verdict: str, code: str) -> None:
         )
         assert (
             result.fix
-            == "!nvcc -arch=sm_75 YOUR_FILE.cu (no PTX), or %cuda_install 12.4"
+            == "!nvcc -arch=sm_75 YOUR_FILE.cu   so that no PTX is needed\nor\n"
+            "%cuda_install auto   takes the newest whose PTX this driver compiles"
         )
 
 

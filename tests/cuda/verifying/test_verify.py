@@ -127,7 +127,7 @@ def test_no_cicc(broken: Path) -> None:
     assert files.seen == "nvvm/bin/cicc is gone"
     assert (cubin.name, cubin.code) == ("cubin", "E20")
     assert cubin.why == "A part of the toolkit is missing: cicc."
-    assert cubin.fix == "%cuda_install --uninstall 13.0, then %cuda_install 13.0"
+    assert cubin.fix == "%cuda_install --uninstall 13.0\n%cuda_install 13.0"
 
 
 def test_a_ptxas_of_another_toolkit(broken: Path) -> None:
@@ -174,7 +174,11 @@ def test_no_host_compiler(cuda_13: Path) -> None:
     rung = climb(cuda_13, user={"PATH": "/nonexistent"}).rungs[-1]
     assert (rung.name, rung.code) == ("cubin", "E05")
     assert rung.why == "There is no host compiler: gcc is not found."
-    assert rung.fix == "!apt-get install -y g++, or %cuda_install 13.0 brings one"
+    assert rung.fix.splitlines() == [
+        "!apt-get install -y g++",
+        "or",
+        "%cuda_install 13.0   brings one",
+    ]
 
 
 def test_a_host_compiler_that_is_too_new(cuda_13: Path, tmp_path: Path) -> None:
@@ -361,7 +365,7 @@ def test_drivers(  # noqa: PLR0913, PLR0917 (a table)
             ladder.failed.why
             == "The driver is too old: it runs CUDA 11.0, this is 13.0."
         )
-        assert ladder.failed.fix == "%cuda_install 11.0"
+        assert ladder.failed.fix.startswith("%cuda_install auto   takes")
 
 
 def test_an_interrupt_ends_the_compiler(broken: Path, tmp_path: Path) -> None:

@@ -205,6 +205,7 @@ def _failure(
     last = (
         errors[-1].removeprefix("ERROR: ") if errors else (outcome.error or "nothing")
     )
+    last = outcome.how if outcome.flooded else last
     seen = f"pip: {scrub(last)}"
     asked = ", ".join(requirements)
     if outcome.timed_out:

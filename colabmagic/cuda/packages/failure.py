@@ -114,7 +114,7 @@ def explain(outcome: ProcessOutcome, output: str = "") -> CudaError:
             hint="run the cell again: what was fetched is kept by pip",
         )
     last = _errors(text)
-    seen = _short(last[-1]) if last else f"it ended with {outcome.returncode}"
+    seen = _short(last[-1]) if last and not outcome.flooded else outcome.how
     if "DO NOT MATCH THE HASHES" in text or re.search(r"Expected sha\d+", text):
         return _wrong_checksum(text)
     for pattern, kind, what, hint in _CAUSES:

@@ -9,6 +9,7 @@ from packaging.specifiers import SpecifierSet
 
 from colabmagic.cuda.errors import (
     NoTorchWheelError,
+    RequirementError,
     TorchIsCpuError,
     TorchLacksGpuError,
     TwoCudasError,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from colabmagic.cuda.packages.wish import Wish
 
 _OTHER_LABELS = ("cpu", "rocm", "xpu")
+_MOST_CONDITIONS = 100  # of one package: what is weighed takes the square of it
+_LONGEST_SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,8 @@ def choose_torch(
     torch_asked
         PyTorch is wanted also where no wish names it.
     """
+    if crowd := _too_many(wishes):
+        return Choice(problem=crowd)
     question = _question(wishes, cuda, facts, label, torch_asked=torch_asked)
     if other := _other_platform(question):
         return other
@@ -142,8 +147,36 @@ def _question(
     wanted.setdefault("torch", SpecifierSet())
     names = tuple(name for name in FAMILY if name in wanted)
     shown = ", ".join(f"{name}{wanted[name]}" for name in names)
+    if len(shown) > _LONGEST_SHOWN:
+        shown = f"{shown[:_LONGEST_SHOWN]}…"
     return _Question(
         names=names, wanted=wanted, cuda=cuda, facts=facts, label=label, shown=shown
+    )
+
+
+def _too_many(wishes: Sequence[Wish]) -> Problem | None:
+    """Refuse more conditions for one package than anybody writes."""
+    conditions: dict[str, set[str]] = {}
+    for wish in wishes:
+        assert wish.name is not None
+        assert wish.requirement is not None
+        its_own = map(str, wish.requirement.specifier)
+        conditions.setdefault(wish.name, set()).update(its_own)
+    for name, each in conditions.items():
+        if len(each) > _MOST_CONDITIONS:
+            return Problem(
+                code=RequirementError.code,
+                what=f"the cell has {len(each)} conditions for the version of {name}",
+                seen=f"at most {_MOST_CONDITIONS} are weighed",
+                fix=(f"{name}=={_newest(name)}   one line with the version", name),
+            )
+    return None
+
+
+def _newest(name: str) -> str:
+    """Return the newest version of one of the family that is known."""
+    return next(
+        version for each in reversed(all_builds()) if (version := each.version_of(name))
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from colabmagic.cuda.errors import SourceUnreachableError
+from colabmagic.cuda.fetching.pip_settings import pip_environment
 from colabmagic.cuda.packages.failure import explain
 from colabmagic.cuda.packages.record import Change, name_of, normal
 from colabmagic.host.stream import stream
@@ -81,34 +81,16 @@ def install_argv(  # noqa: PLR0913 (each is a part of the command)
     ]
 
 
-# Settings of pip by which packages would go elsewhere, others would come, or none: what
-# was promised, and what can be taken back, are this Python's packages.
-_NOT_OURS = frozenset(
-    f"PIP_{name}"
-    for name in (
-        "ABI",
-        "DRY_RUN",
-        "EDITABLE",
-        "IMPLEMENTATION",
-        "PATH",
-        "PLATFORM",
-        "PREFIX",
-        "PYTHON",
-        "PYTHON_VERSION",
-        "REPORT",
-        "REQUIREMENT",
-        "ROOT",
-        "TARGET",
-        "USER",
-    )
-)
+def environment(command: str, python: str | None = None) -> Mapping[str, str]:
+    """Return the environment of pip: this Python's, without advice that we do not show.
 
-
-def environment() -> Mapping[str, str]:
-    """Return the environment of pip: the user's, without advice that we do not show."""
-    kept = {name: each for name, each in os.environ.items() if name not in _NOT_OURS}
+    Parameters
+    ----------
+    command, python
+        See `pip_environment`.
+    """
     return {
-        **kept,
+        **pip_environment(command, python),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_ROOT_USER_ACTION": "ignore",
         "PIP_NO_COLOR": "1",
@@ -138,6 +120,10 @@ class Pip:
         """Write a file that a command names."""
         (self.folder / name).write_text("\n".join([*lines, ""]), encoding="utf-8")
 
+    def environment(self, command: str) -> Mapping[str, str]:
+        """Return what a command of this pip works in."""
+        return environment(command, self.python)
+
     def _has(self, name: str) -> bool:
         """Tell whether a file was written."""
         return (self.folder / name).is_file()
@@ -165,7 +151,7 @@ class Pip:
             Pip does not run.
         """
         argv = [self.python, "-m", "pip", "freeze", "--all"]
-        outcome = self.work.run(argv, timeout_s=_LOOK_S, env=environment())
+        outcome = self.work.run(argv, timeout_s=_LOOK_S, env=self.environment("freeze"))
         if not outcome.ok:
             raise explain(outcome, outcome.stdout)
         lines = outcome.stdout.splitlines()
@@ -174,7 +160,7 @@ class Pip:
     def versions(self) -> dict[str, str]:
         """Return what is installed: package → version."""
         argv = [self.python, "-c", _LIST]
-        outcome = self.work.run(argv, timeout_s=_LOOK_S, env=environment())
+        outcome = self.work.run(argv, timeout_s=_LOOK_S, env=self.environment("list"))
         if not outcome.ok:
             raise explain(outcome, outcome.stdout)
         rows: dict[str, str] = json.loads(outcome.stdout.splitlines()[-1])
@@ -189,7 +175,9 @@ class Pip:
             It cannot be.
         """
         argv = self.argv(command_options, dry_run=True)
-        outcome = self.work.run(argv, timeout_s=_RESOLVE_S, env=environment())
+        outcome = self.work.run(
+            argv, timeout_s=_RESOLVE_S, env=self.environment("install")
+        )
         if not outcome.ok:
             raise self._explained(outcome, outcome.stdout)
         report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
@@ -222,7 +210,9 @@ class Pip:
             said.append(line)
             on_line(line)
 
-        outcome = stream(argv, timeout_s=_INSTALL_S, on_line=hear, env=environment())
+        outcome = stream(
+            argv, timeout_s=_INSTALL_S, on_line=hear, env=self.environment(argv[3])
+        )
         if not outcome.ok:
             raise self._explained(outcome, "".join(said[-50:]))
 

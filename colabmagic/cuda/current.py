@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from colabmagic.cuda.errors import NotInstalledError
 from colabmagic.cuda.machine.toolkits import behind_script
@@ -16,6 +16,8 @@ from colabmagic.report.text import clean
 if TYPE_CHECKING:
     from colabmagic.cuda.machine.facts import MachineFacts
     from colabmagic.cuda.store.layout import Home
+
+_MOST_NAMED: Final = 3  # toolkits, each with its line to type
 
 
 def found(home: Home, version: str, *, hint: str = "") -> Installed:
@@ -44,6 +46,37 @@ def found(home: Home, version: str, *, hint: str = "") -> Installed:
             hint=hint or f"%cuda_install {clean(version)}",
         )
     return toolkit
+
+
+def named(home: Home, version: str, verb: str) -> str:
+    """Return a version that was named, without blanks.
+
+    Parameters
+    ----------
+    home
+        Our folder.
+    version
+        As the user writes it.
+    verb
+        What shall be done with it: "use", "uninstall".
+
+    Raises
+    ------
+    NotInstalledError
+        It is empty; what can be typed is told.
+    """
+    if version.strip():
+        return version.strip()
+    here = [each.name for each in installed(home)]
+    ways = [f"%cuda_install --{verb} {name}" for name in here[:_MOST_NAMED]]
+    if verb == "use":
+        ways.append("%cuda_install --use none\n(what was used before us)")
+    ways += ["%cuda_install --list"] if here else ["%cuda_install auto"]
+    raise NotInstalledError(
+        f"--{verb} does not say which CUDA",
+        seen=f"in our folder: {', '.join(here) or 'none yet'}",
+        hint="\nor\n".join(ways),
+    )
 
 
 def in_use(home: Home) -> tuple[Path, str | None, dict[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from colabmagic.cuda.carrying import carry_out, finish
-from colabmagic.cuda.current import capability, found, in_use
+from colabmagic.cuda.current import capability, found, in_use, named
 from colabmagic.cuda.errors import (
     BusyError,
     CudaError,
@@ -181,14 +181,13 @@ def use(version: str) -> Done:
     NotInstalledError
         It is not in our folder.
     """
-    if version.strip().lower() == "none":
+    version = named(_home(), version, "use")
+    if version.lower() == "none":
         environment.deactivate()
         home = os.environ.get("CUDA_HOME")
-        return Done(
-            title="CUDA",
-            verdict="this kernel uses what it used before",
-            summary=f"CUDA_HOME is {home}" if home else "CUDA_HOME is not set",
-        )
+        told = f"CUDA_HOME is {home}" if home else "CUDA_HOME is not set"
+        verdict = "this kernel uses what it used before"
+        return Done(title="CUDA", verdict=verdict, summary=told)
     toolkit = found(_home(), version)
     environment.activate(Path(toolkit.root), toolkit.variables())
     return Done(
@@ -311,7 +310,8 @@ def uninstall(version: str, *, progress: Progress = SILENT) -> Done:
     NotInstalledError
         It is not in our folder.
     """
-    toolkit = found(_home(), version, hint="%cuda_install --list")
+    name = named(_home(), version, "uninstall")
+    toolkit = found(_home(), name, hint="%cuda_install --list")
     progress.start(f"removing {toolkit.name}")
     try:
         _store(Options(), progress=progress).carry_out(

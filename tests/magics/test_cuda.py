@@ -74,8 +74,6 @@ def test_what_is_verified(line: str, verify: str) -> None:
     ("line", "body", "told"),
     [
         ("--list --rollback", "", "--list and --rollback are two things: one a line"),
-        ("--use", "", "--use needs a version: %cuda_install --use 12.4"),
-        ("--uninstall", "", "--uninstall needs a version"),
         ("--list 12.4", "", "--list takes no version"),
         ("--rollback 12.4", "", "--rollback takes no version"),
         ("--use 12.4", "torch", "--use takes no lines for pip"),

@@ -273,7 +273,7 @@ def _failure(outcome: CommandOutcome, what: str) -> CudaError:
         return ChecksumError(
             "the list of packages is not signed as it should be",
             seen=seen,
-            hint="run the cell again in some minutes: a mirror may be out of step\n"
+            hint="run the cell again in some minutes: that server may be changing its files\n"
             "or name another source: --mirror URL",
         )
     if "Could not get lock" in text or "Unable to lock" in text:

@@ -240,9 +240,9 @@ def _failure(
         )
     if "DO NOT MATCH THE HASHES" in text:
         return ChecksumError(
-            f"the package index sends other bytes than it announces, of {asked}",
-            seen="pip: the packages do not match the hashes",
-            hint="run the cell again in some minutes: a mirror may be out of step",
+            f"what came from the package index is damaged, or another file: {asked}",
+            seen="pip: the packages do not match the hashes of the index",
+            hint="run the cell again in some minutes: that server may be changing its files",
         )
     return CudaError(
         "pip does not find the wheels",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.cuda.errors import SourceUnreachableError
+from colabmagic.cuda.errors import CudaError, SourceUnreachableError
 from colabmagic.cuda.fetching.pip_settings import pip_environment
 from colabmagic.cuda.packages.failure import explain
 from colabmagic.cuda.packages.record import Change, name_of, normal
+from colabmagic.cuda.packages.scrub import scrub
 from colabmagic.host.stream import stream
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from colabmagic.cuda.steps.base import Work
@@ -36,6 +39,7 @@ print(json.dumps(found))
 REQUIREMENTS = "requirements.txt"  # its lines are shown beside the command
 WHEELS = "torch-wheels.html"  # the wheels of PyTorch that were chosen, and no others
 FOUND = "found.txt"  # the versions that the dry run found
+REPORT = "report.json"  # which the dry run writes
 
 
 def install_argv(  # noqa: PLR0913 (each is a part of the command)
@@ -76,7 +80,7 @@ def install_argv(  # noqa: PLR0913 (each is a part of the command)
         *(["--no-index"] if offline else []),
         *([f"--find-links={folder}{WHEELS}"] if with_wheels else []),
         *([f"--constraint={folder}{FOUND}"] if with_found else []),
-        *(["--dry-run", f"--report={folder}report.json"] if dry_run else []),
+        *(["--dry-run", f"--report={folder}{REPORT}"] if dry_run else []),
         f"--requirement={folder}{REQUIREMENTS}",
     ]
 
@@ -163,8 +167,9 @@ class Pip:
         outcome = self.work.run(argv, timeout_s=_LOOK_S, env=self.environment("list"))
         if not outcome.ok:
             raise explain(outcome, outcome.stdout)
-        rows: dict[str, str] = json.loads(outcome.stdout.splitlines()[-1])
-        return {normal(name): version for name, version in rows.items()}
+        with _readable("what is installed"):
+            rows = json.loads(outcome.stdout.splitlines()[-1])
+            return {normal(name): str(version) for name, version in rows.items()}
 
     def resolve(self, command_options: Sequence[str]) -> list[dict[str, Any]]:
         """Return what pip would install, as its report has it.
@@ -180,9 +185,12 @@ class Pip:
         )
         if not outcome.ok:
             raise self._explained(outcome, outcome.stdout)
-        report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
-        rows: list[dict[str, Any]] = report["install"]
-        return rows
+        with _readable("the report of its dry run"):
+            text = (self.folder / REPORT).read_text(encoding="utf-8")
+            rows: list[dict[str, Any]] = json.loads(text)["install"]
+            for row in rows:  # what is read of it later
+                _ = row["metadata"]["name"] + row["metadata"]["version"]
+            return rows
 
     def install(
         self, command_options: Sequence[str], on_line: Callable[[str], object]
@@ -226,6 +234,19 @@ class Pip:
                 hint="run the cell without --offline, or once with a connection",
             )
         return error
+
+
+@contextlib.contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Turn an answer of pip that makes no sense into one clear error."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise CudaError(
+            f"pip does not tell {what} in a way that can be read",
+            seen=f"{type(error).__name__}: {scrub(clean(str(error)))[:80]}",
+            hint="%pip install -U pip\nthen run the cell again",
+        ) from None
 
 
 def changes_of(rows: list[dict[str, Any]], before: dict[str, str]) -> list[Change]:

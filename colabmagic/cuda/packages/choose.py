@@ -83,6 +83,8 @@ class _Question:
             fix += advice.side_environment(closest, self.names, self.facts)
         if not fix:
             fix = advice.any_environment(cuda, self.names, self.facts)
+        if not fix:  # such as two GPUs of which no build knows both
+            fix = ["%gpu_check   tells what the GPUs here need"]
         return Choice(problem=Problem(code=code, what=what, seen=seen, fix=tuple(fix)))
 
 
@@ -167,17 +169,10 @@ def _too_many(wishes: Sequence[Wish]) -> Problem | None:
             return Problem(
                 code=RequirementError.code,
                 what=f"the cell has {len(each)} conditions for the version of {name}",
-                seen=f"at most {_MOST_CONDITIONS} are weighed",
-                fix=(f"{name}=={_newest(name)}   one line with the version", name),
+                seen=f"at most {_MOST_CONDITIONS} are weighed; one line is enough:",
+                fix=(name,),
             )
     return None
-
-
-def _newest(name: str) -> str:
-    """Return the newest version of one of the family that is known."""
-    return next(
-        version for each in reversed(all_builds()) if (version := each.version_of(name))
-    )
 
 
 def _other_platform(question: _Question) -> Choice | None:
@@ -318,7 +313,7 @@ def _other_major(question: _Question, wished: list[Build]) -> Choice:
     torches = {each.release.version for each in wished}
     cudas = sorted({each.cuda for each in wished}, key=compat.numbers)
     name = f"torch {torches.pop()}" if len(torches) == 1 else question.shown
-    if question.wanted["torch"] == SpecifierSet():
+    if not any(map(len, question.wanted.values())):
         what = f"no PyTorch was built for CUDA {question.cuda.partition('.')[0]}"
     else:
         what = f"{name} is not built for CUDA {question.cuda.partition('.')[0]}"

@@ -145,7 +145,7 @@ def test_options_that_no_file_of_requirements_has(line: str) -> None:
     [
         "-" * 10_000,
         "--" + "x" * 10_000,
-        "a " * 5_000,
+        "a " * 5_050,
         "pip install " + "a " * 5_000,
         "a, " * 5_000,
         "--extra " + "x" * 10_000,

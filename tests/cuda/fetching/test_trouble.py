@@ -23,7 +23,7 @@ def all_of_them() -> list[errors.CudaError]:
         *(trouble.refused(HOSTILE, URL, each, HOSTILE) for each in (404, 403, 500)),
         trouble.wrong_bytes(HOSTILE, URL, "its SHA-256 is 0a…, and should be 1b…"),
         trouble.not_here([HOSTILE]),
-        trouble.no_room(HOSTILE, Path(f"/tmp/{HOSTILE}"), 10, 5),  # noqa: S108 (a text)
+        trouble.no_room(HOSTILE, Path(f"/x/{HOSTILE}"), 10, 5),
         *(
             trouble.unwritable(Path(f"/x/{HOSTILE}"), OSError(each, "why"))
             for each in (errno.ENOSPC, errno.EACCES, errno.EIO)

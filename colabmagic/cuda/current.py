@@ -6,7 +6,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from colabmagic.cuda.errors import BadVersionError, CudaError, NotInstalledError
 from colabmagic.cuda.machine.toolkits import behind_script
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from colabmagic.cuda.store.journal import Change
     from colabmagic.cuda.store.layout import Home
     from colabmagic.cuda.verifying.ladder import Ladder
+
+_MOST_NAMED: Final = 3  # toolkits, each with its line to type
 
 
 def found(home: Home, version: str, *, hint: str = "", only: bool = False) -> Installed:
@@ -133,6 +135,37 @@ def with_own_fixes(ladder: Ladder, home: Home) -> Ladder:
         for rung in ladder.rungs
     )
     return replace(ladder, rungs=rungs)
+
+
+def named(home: Home, version: str, verb: str) -> str:
+    """Return a version that was named, without blanks.
+
+    Parameters
+    ----------
+    home
+        Our folder.
+    version
+        As the user writes it.
+    verb
+        What shall be done with it: "use", "uninstall".
+
+    Raises
+    ------
+    NotInstalledError
+        It is empty; what can be typed is told.
+    """
+    if version.strip():
+        return version.strip()
+    here = [each.name for each in installed(home)]
+    ways = [f"%cuda_install --{verb} {name}" for name in here[:_MOST_NAMED]]
+    if verb == "use":
+        ways.append("%cuda_install --use none\n(what was used before us)")
+    ways += ["%cuda_install --list"] if here else ["%cuda_install auto"]
+    raise NotInstalledError(
+        f"--{verb} does not say which CUDA",
+        seen=f"in our folder: {', '.join(here) or 'none yet'}",
+        hint="\nor\n".join(ways),
+    )
 
 
 def in_use(home: Home) -> tuple[Path, str | None, dict[str, str]]:

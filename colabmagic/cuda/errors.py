@@ -105,7 +105,7 @@ class SourceUnreachableError(CudaError, ConnectionError):
 
 
 class ChecksumError(CudaError):
-    """What came is not what was announced."""
+    """What came is damaged, or another file than was wanted."""
 
     code = "E10"
 

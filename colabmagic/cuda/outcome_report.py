@@ -62,7 +62,11 @@ def outcome_view(outcome: Outcome) -> Report:
                 for each in outcome.notes
             ),
         ),
-        tables=() if ladder is None or outcome.proven_at else (_rungs(ladder),),
+        tables=(
+            (_rungs(ladder),)
+            if ladder is not None and outcome.proven_at is None
+            else ()
+        ),
         listings=(_next(*_use_it(outcome)),),
         fields=(Field(label="CUDA_HOME", value=str(outcome.root)),),
     )

@@ -14,6 +14,7 @@ from colabmagic.cuda.current import (
     found,
     had_replaced,
     in_use,
+    named,
     with_own_fixes,
 )
 from colabmagic.cuda.errors import (
@@ -194,14 +195,13 @@ def use(version: str) -> Done:
     NotInstalledError
         It is not in our folder.
     """
-    if version.strip().lower() == "none":
+    version = named(_home(), version, "use")
+    if version.lower() == "none":
         environment.deactivate()
         home = os.environ.get("CUDA_HOME")
-        return Done(
-            title="CUDA",
-            verdict="this kernel uses what it used before",
-            summary=f"CUDA_HOME is {home}" if home else "CUDA_HOME is not set",
-        )
+        told = f"CUDA_HOME is {home}" if home else "CUDA_HOME is not set"
+        verdict = "this kernel uses what it used before"
+        return Done(title="CUDA", verdict=verdict, summary=told)
     toolkit = found(_home(), version)
     environment.activate(Path(toolkit.root), toolkit.variables())
     return Done(
@@ -330,7 +330,8 @@ def uninstall(version: str, *, progress: Progress = SILENT) -> Done:
     NotInstalledError
         It is not in our folder.
     """
-    toolkit = found(_home(), version, hint="%cuda_install --list", only=True)
+    name = named(_home(), version, "uninstall")
+    toolkit = found(_home(), name, hint="%cuda_install --list", only=True)
     progress.start(f"removing {toolkit.name}")
     store = _store(Options(), progress=progress)
     try:

@@ -24,6 +24,14 @@ class ProcessOutcome:
     timed_out: bool
     elapsed_s: float
     error: str | None = None  # why it could not be started
+    flooded: bool = False  # it wrote more than it may, and was killed for that
+
+    @property
+    def how(self) -> str:
+        """Return how it ended, in words."""
+        if self.flooded:
+            return "it printed without end and was stopped"
+        return f"exit status {self.returncode}"
 
     @property
     def ok(self) -> bool:

@@ -159,8 +159,6 @@ def _verb(options: argparse.Namespace, body: str) -> str:
             f"%{_NAME}: --{chosen[0]} and --{chosen[1]} are two things: one a line"
         )
     verb = chosen[0] if chosen else "install"
-    if verb in {"use", "uninstall"} and options.version is None:
-        raise UsageError(f"%{_NAME}: --{verb} needs a version: %{_NAME} --{verb} 12.4")
     if verb == "verify" and options.version is not None:
         if options.verify:
             raise UsageError(f"%{_NAME}: {options.version!r} is one word too many")
@@ -255,7 +253,7 @@ def _use(options: argparse.Namespace, body: str) -> Document:
     del body
     from colabmagic.cuda import service  # noqa: PLC0415 (lazy)
 
-    return service.use(options.version)
+    return service.use(options.version or "")
 
 
 def _verify(options: argparse.Namespace, body: str) -> Document:
@@ -284,7 +282,7 @@ def _uninstall(options: argparse.Namespace, body: str) -> Document:
     del body
     from colabmagic.cuda import service  # noqa: PLC0415 (lazy)
 
-    return service.uninstall(options.version, progress=_progress(options))
+    return service.uninstall(options.version or "", progress=_progress(options))
 
 
 _RUN: Final[dict[str, Callable[[argparse.Namespace, str], Document]]] = {

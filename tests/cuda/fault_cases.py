@@ -132,7 +132,7 @@ def cases() -> list[Case]:
         Case("wrong bytes once", http("corrupt"), None),
         Case("wrong bytes always", http("corrupt", **always), checksum),
         Case("wrong length", http("length", more=7, **always), checksum,
-             words="bytes there"),
+             words="bytes, and should have"),
         Case("no length", http("no_length"), None),
         Case("no ranges", both(http("truncate"), http("no_range")), None),
         Case("another range", both(http("truncate"), http("wrong_range")), None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from colabmagic.cuda.current import capability, found, in_use, with_own_fixes
+from colabmagic.cuda.current import capability, found, in_use, named, with_own_fixes
 from colabmagic.cuda.errors import CudaError, NotInstalledError
 from colabmagic.cuda.store.inventory import Installed, write_card
 from colabmagic.cuda.store.layout import Home
@@ -84,6 +84,51 @@ def test_another_ones_toolkit_is_not_uninstalled_by_us(home: Home) -> None:
     assert told.fix == "%cuda_install --plan 12.4   names other ways to have it"
     ours = Ladder(root=str(home.toolkits / "13.0.3"), build="13.0.88", rungs=(rung,))
     assert with_own_fixes(ours, home) == ours
+
+
+@pytest.mark.parametrize("version", ["", "  "])
+def test_no_version_at_all(home: Home, version: str) -> None:
+    """All that can be typed is told."""
+    with pytest.raises(NotInstalledError) as caught:
+        named(home, version, "use")
+    assert caught.value.render() == [
+        "NotInstalledError: --use does not say which CUDA",
+        "  seen: in our folder: 13.0.3, 12.9.2",
+        "  try:  %cuda_install --use 13.0.3",
+        "        or",
+        "        %cuda_install --use 12.9.2",
+        "        or",
+        "        %cuda_install --use none",
+        "        (what was used before us)",
+        "        or",
+        "        %cuda_install --list",
+    ]
+    with pytest.raises(NotInstalledError) as caught:
+        named(home, version, "uninstall")
+    assert "none" not in caught.value.hint
+    assert named(home, " 13.0 ", "use") == "13.0"
+
+
+def test_no_version_where_nothing_is_installed(tmp_path: Path) -> None:
+    """Then there is one to be installed first."""
+    with pytest.raises(NotInstalledError) as caught:
+        named(Home(tmp_path), "", "uninstall")
+    assert (caught.value.seen, caught.value.hint) == (
+        "in our folder: none yet",
+        "%cuda_install auto",
+    )
+
+
+def test_of_many_toolkits_three_are_named(home: Home) -> None:
+    """The newest; all are seen."""
+    for name in ("11.1.1", "11.8.0", "9.2.148"):
+        card = Installed(name=name, build=name, method="redist", installed=1.0)
+        (home.toolkits / name).mkdir()
+        write_card(home.toolkits / name, card)
+    with pytest.raises(NotInstalledError) as caught:
+        named(home, "", "use")
+    assert caught.value.seen == "in our folder: 13.0.3, 12.9.2, 11.8.0, 11.1.1, 9.2.148"
+    assert caught.value.hint.count("--use 1") == 3
 
 
 def test_what_is_in_use(

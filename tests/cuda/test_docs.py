@@ -110,7 +110,9 @@ def message(code: str, folder: Path) -> CudaError:
     if code == "E09":
         return trouble.unreachable("cuda_nvcc", FILE, "no answer within 20 s")
     assert code == "E10"
-    return trouble.wrong_bytes("cuda_nvcc", FILE, "sha256 0a1b…, announced 2c3d…")
+    return trouble.wrong_bytes(
+        "cuda_nvcc", FILE, "its SHA-256 is 0a1b…, and should be 2c3d…"
+    )
 
 
 def shown(error: CudaError, folder: Path) -> str:

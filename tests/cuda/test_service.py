@@ -238,6 +238,17 @@ def test_what_is_not_here(act: Any, hint: str) -> None:  # noqa: ANN401
     )
 
 
+@pytest.mark.parametrize("act", [service.use, service.uninstall])
+@pytest.mark.parametrize("version", ["", " "])
+def test_a_version_that_is_empty(act: Any, version: str) -> None:  # noqa: ANN401
+    """It is neither all of them nor a toolkit without a name."""
+    cuda.install(plan_of("13.0"))
+    root = environment.active_root()
+    with pytest.raises(NotInstalledError, match="does not say which CUDA"):
+        act(version)
+    assert environment.active_root() == root
+
+
 def test_nothing_to_verify(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without any toolkit it says where was looked."""
     monkeypatch.delenv("CUDA_HOME", raising=False)

@@ -33,6 +33,11 @@ def outcome(stdout: str = "", **values: object) -> CommandOutcome:
         (outcome(returncode=-11), SourceState.FAILED, "exit status -11"),
         (outcome(returncode=1, stderr="a\nb"), SourceState.FAILED, "failed: b"),
         (outcome(returncode=None, error="gone"), SourceState.FAILED, "gone"),
+        (
+            outcome(returncode=None, stderr="a\nb", flooded=True),
+            SourceState.FAILED,
+            "printed without end",
+        ),
         (outcome('{"code": 0}', returncode=-11), SourceState.FAILED, "-11"),
     ],
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from colabmagic.host import command
+from colabmagic.host import command, process
 
 PYTHON = sys.executable
 
@@ -63,23 +66,58 @@ def test_environment_is_exactly_what_was_given() -> None:
 
 def test_interrupt_leaves_no_orphan(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while waiting kills the program and goes on to the user."""
-    import subprocess
+    started = []
+    real = process.start
 
-    started: list[subprocess.Popen[str]] = []
-    real = subprocess.Popen.communicate
+    def noted(*args: Any) -> Any:  # noqa: ANN401 (as the real one)
+        started.append(real(*args))
+        timer.start()
+        return started[0]
 
-    def interrupted(
-        self: subprocess.Popen[str], *args: object, **kwargs: object
-    ) -> object:
-        if self not in started:
-            started.append(self)
-            raise KeyboardInterrupt
-        return real(self, *args, **kwargs)  # type: ignore[arg-type]
+    main = threading.main_thread().ident
+    timer = threading.Timer(0.1, signal.pthread_kill, [main, signal.SIGINT])
+    monkeypatch.setattr(command, "start", noted)
+    outer = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            command.run(["sleep", "60"], timeout_s=30)
+    finally:
+        signal.signal(signal.SIGINT, outer)
+        timer.join()
+    assert started[0].poll() == -signal.SIGKILL
 
-    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        command.run([PYTHON, "-c", "import time; time.sleep(60)"], timeout_s=30)
-    assert started[0].poll() is not None
+
+@pytest.mark.parametrize("where", ["", ">&2"])
+def test_a_program_that_prints_without_end_is_ended(where: str) -> None:
+    """Neither its time limit is waited for, nor our memory filled; its child dies too."""
+    began = time.monotonic()
+    outcome = command.run(
+        ["sh", "-c", f"yes nvcc {where}; sleep 60"], timeout_s=60, most_bytes=2**18
+    )
+    assert time.monotonic() - began < 20
+    assert outcome.flooded
+    assert (outcome.ok, outcome.timed_out, outcome.returncode) == (False, False, None)
+    written = outcome.stderr if where else outcome.stdout
+    assert written.startswith("nvcc\nnvcc\n")
+    assert 2**18 < len(written) < 2**18 + 2**17
+
+
+def test_the_bound_counts_both_outputs_and_what_is_below_it_passes() -> None:
+    """A megabyte in all is the most where nothing is said."""
+    half = command.MOST_BYTES // 2
+    code = "import sys; sys.stdout.write('a' * {0}); sys.stderr.write('b' * {1})"
+    argv = [PYTHON, "-I", "-S", "-c"]
+    whole = command.run([*argv, code.format(half, half)], timeout_s=60)
+    assert whole.ok
+    assert (len(whole.stdout), len(whole.stderr)) == (half, half)
+    more = command.run([*argv, code.format(half, half + 1)], timeout_s=60)
+    assert more.flooded
+
+
+def test_bytes_that_are_no_text_and_foreign_line_ends_are_read() -> None:
+    """As a text file is read: a broken letter is marked, each line ends alike."""
+    outcome = command.run(["printf", r"a\r\nb\rc\377\303\244\n"], timeout_s=20)
+    assert outcome.stdout == "a\nb\nc\ufffdä\n"
 
 
 def test_is_the_only_place() -> None:

@@ -76,8 +76,6 @@ def test_what_is_verified(line: str, verify: str) -> None:
     ("line", "body", "told"),
     [
         ("--list --rollback", "", "--list and --rollback are two things: one a line"),
-        ("--use", "", "--use needs a version: %cuda_install --use 12.4"),
-        ("--uninstall", "", "--uninstall needs a version"),
         ("--list 12.4", "", "--list takes no version"),
         ("--use 12.4 --with nccl", "", "--with goes with installing, not with --use"),
         ("--rollback --offline", "", "--offline goes with installing, not with --ro"),

@@ -254,6 +254,7 @@ def _failure(outcome: CommandOutcome, what: str) -> CudaError:
     said = [line for line in outcome.stderr.splitlines() if line[:2] in {"E:", "W:"}]
     last = said[0] if said else (outcome.error or outcome.stderr.strip() or "nothing")
     seen = f"apt-get: {scrub(last[2:] if said else last)}"
+    seen = f"apt-get: {outcome.how}" if outcome.flooded else seen
     text = outcome.stderr
     if outcome.timed_out:
         return SourceUnreachableError(
@@ -272,7 +273,7 @@ def _failure(outcome: CommandOutcome, what: str) -> CudaError:
         return ChecksumError(
             "the list of packages is not signed as it should be",
             seen=seen,
-            hint="run the cell again in some minutes: a mirror may be out of step\n"
+            hint="run the cell again in some minutes: that server may be changing its files\n"
             "or name another source: --mirror URL",
         )
     if "Could not get lock" in text or "Unable to lock" in text:

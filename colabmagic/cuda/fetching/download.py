@@ -172,7 +172,8 @@ class Downloader:
                     self._note(wanted, partial)
                 return partial.publish()
             seen = (
-                f"SHA-256 {partial.sha256[:16]}… came, {wanted.sha256:.16}… announced"
+                f"its SHA-256 is {partial.sha256[:16]}…, "
+                f"and should be {wanted.sha256:.16}…"
             )
             self._restart(partial, wanted.url, Validator())
         partial.discard()
@@ -336,7 +337,7 @@ class Downloader:
         announced = length_of(response)
         end = partial.size + announced if announced is not None else wanted.size
         if None not in {end, wanted.size} and end != wanted.size:
-            sizes = f"{end:,} bytes there, {wanted.size:,} announced"
+            sizes = f"it has {end:,} bytes, and should have {wanted.size:,}"
             partial.discard()
             raise trouble.wrong_bytes(wanted.name, wanted.url, sizes)
         if end is not None:

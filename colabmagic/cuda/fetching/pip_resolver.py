@@ -21,6 +21,7 @@ from colabmagic.cuda.errors import (
 )
 from colabmagic.cuda.fetching.address import name_of, scrub
 from colabmagic.cuda.fetching.download import Wanted, new_session
+from colabmagic.cuda.fetching.pip_settings import pip_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +92,8 @@ def resolve(
     CudaError
         Pip fails for another reason.
     """
-    found = run(finder_argv(requirements), timeout_s=_TIMEOUT_S)
+    env = pip_environment("download")
+    found = run(finder_argv(requirements), timeout_s=_TIMEOUT_S, env=env)
     if found.ok:
         rows = json.loads(found.stdout.splitlines()[-1])
         return tuple(
@@ -105,14 +107,16 @@ def _by_dry_run(
     requirements: Sequence[str], run: Callable[..., CommandOutcome]
 ) -> tuple[Wanted, ...]:
     """Return the wheels of pip's own report."""
+    env = pip_environment("install")
     with tempfile.TemporaryDirectory(prefix="colabmagic-pip-") as folder:
         report = Path(folder) / "report.json"
         argv = pip_argv(requirements, str(report))
-        outcome = run(argv, timeout_s=_TIMEOUT_S)
+        outcome = run(argv, timeout_s=_TIMEOUT_S, env=env)
         if not outcome.ok:
             said = outcome.stderr
             if _NOTHING in said:  # of an index, or because there is no index
-                said += run([*argv, "-vvv"], timeout_s=_TIMEOUT_S).stdout
+                more = run([*argv, "-vvv"], timeout_s=_TIMEOUT_S, env=env)
+                said += more.stdout
             raise _failure(requirements, outcome, said)
         try:
             rows = json.loads(report.read_text(encoding="utf-8"))["install"]
@@ -207,6 +211,7 @@ def _failure(
     last = (
         errors[-1].removeprefix("ERROR: ") if errors else (outcome.error or "nothing")
     )
+    last = outcome.how if outcome.flooded else last
     seen = f"pip: {scrub(last)}"
     asked = ", ".join(requirements)
     if outcome.timed_out:
@@ -238,9 +243,9 @@ def _failure(
         )
     if "DO NOT MATCH THE HASHES" in text:
         return ChecksumError(
-            f"the package index sends other bytes than it announces, of {asked}",
-            seen="pip: the packages do not match the hashes",
-            hint="run the cell again in some minutes: a mirror may be out of step",
+            f"what came from the package index is damaged, or another file: {asked}",
+            seen="pip: the packages do not match the hashes of the index",
+            hint="run the cell again in some minutes: that server may be changing its files",
         )
     return CudaError(
         "pip does not find the wheels",

@@ -84,13 +84,13 @@ def wrong_bytes(name: str, url: str, seen: str) -> ChecksumError:
     url
         Where it came from.
     seen
-        Both hashes, or both sizes.
+        What it has, and what it should have: both hashes, or both sizes.
     """
     return ChecksumError(
-        f"{clean(name)} is not the file that was announced; it was thrown away",
+        f"what came as {clean(name)} is damaged, or another file; it was thrown away",
         seen=f"{seen}; from {shown(url)}",
-        hint="run the cell again in some minutes: a mirror may be out of step\n"
-        "or name another source: --mirror URL",
+        hint="run the cell again in some minutes: that server may be changing its files\n"
+        "or add another server to the cell's first line: --mirror URL",
     )
 
 

@@ -15,6 +15,7 @@ from colabmagic.cuda.packages.line import SCHEME, read_line
 from colabmagic.cuda.packages.scrub import scrub
 from colabmagic.cuda.packages.wish import NoRequirement, Option, Wish
 from colabmagic.cuda.planning.plan import Problem
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -203,12 +204,12 @@ def _stripped(number: int, parts: list[str]) -> Iterator[tuple[int, str]]:
 def _problem(line: str, number: int, where: str, refused: NoRequirement) -> Problem:
     """Return what is wrong with a line."""
     place = f"line {number}" + (f" of {where}" if where else "")
-    shown = scrub(line)
+    shown = clean(scrub(line))
     if len(shown) > _LONGEST_SHOWN:
         shown = shown[:_LONGEST_SHOWN] + "…"
     return Problem(
         code=RequirementError.code,
         what=f"{place} is no requirement of pip: {shown}",
-        seen=scrub(refused.seen),
-        fix=tuple(scrub(each) for each in refused.fix),
+        seen=clean(scrub(refused.seen)),
+        fix=tuple(clean(scrub(each)) for each in refused.fix),
     )

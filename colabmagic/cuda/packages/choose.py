@@ -9,6 +9,7 @@ from packaging.specifiers import SpecifierSet
 
 from colabmagic.cuda.errors import (
     NoTorchWheelError,
+    RequirementError,
     TorchIsCpuError,
     TorchLacksGpuError,
     TwoCudasError,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from colabmagic.cuda.packages.wish import Wish
 
 _OTHER_LABELS = ("cpu", "rocm", "xpu")
+_MOST_CONDITIONS = 100  # of one package: what is weighed takes the square of it
+_LONGEST_SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,8 @@ class _Question:
             fix += advice.side_environment(closest, self.names, self.facts)
         if not fix:
             fix = advice.any_environment(cuda, self.names, self.facts)
+        if not fix:  # such as two GPUs of which no build knows both
+            fix = ["%gpu_check   tells what the GPUs here need"]
         return Choice(problem=Problem(code=code, what=what, seen=seen, fix=tuple(fix)))
 
 
@@ -106,6 +111,8 @@ def choose_torch(
     torch_asked
         PyTorch is wanted also where no wish names it.
     """
+    if crowd := _too_many(wishes):
+        return Choice(problem=crowd)
     question = _question(wishes, cuda, facts, label, torch_asked=torch_asked)
     if other := _other_platform(question):
         return other
@@ -142,9 +149,30 @@ def _question(
     wanted.setdefault("torch", SpecifierSet())
     names = tuple(name for name in FAMILY if name in wanted)
     shown = ", ".join(f"{name}{wanted[name]}" for name in names)
+    if len(shown) > _LONGEST_SHOWN:
+        shown = f"{shown[:_LONGEST_SHOWN]}…"
     return _Question(
         names=names, wanted=wanted, cuda=cuda, facts=facts, label=label, shown=shown
     )
+
+
+def _too_many(wishes: Sequence[Wish]) -> Problem | None:
+    """Refuse more conditions for one package than anybody writes."""
+    conditions: dict[str, set[str]] = {}
+    for wish in wishes:
+        assert wish.name is not None
+        assert wish.requirement is not None
+        its_own = map(str, wish.requirement.specifier)
+        conditions.setdefault(wish.name, set()).update(its_own)
+    for name, each in conditions.items():
+        if len(each) > _MOST_CONDITIONS:
+            return Problem(
+                code=RequirementError.code,
+                what=f"the cell has {len(each)} conditions for the version of {name}",
+                seen=f"at most {_MOST_CONDITIONS} are weighed; one line is enough:",
+                fix=(name,),
+            )
+    return None
 
 
 def _other_platform(question: _Question) -> Choice | None:
@@ -285,7 +313,7 @@ def _other_major(question: _Question, wished: list[Build]) -> Choice:
     torches = {each.release.version for each in wished}
     cudas = sorted({each.cuda for each in wished}, key=compat.numbers)
     name = f"torch {torches.pop()}" if len(torches) == 1 else question.shown
-    if question.wanted["torch"] == SpecifierSet():
+    if not any(map(len, question.wanted.values())):
         what = f"no PyTorch was built for CUDA {question.cuda.partition('.')[0]}"
     else:
         what = f"{name} is not built for CUDA {question.cuda.partition('.')[0]}"

@@ -118,7 +118,7 @@ def explain(outcome: ProcessOutcome, output: str = "") -> CudaError:
             hint="run the cell again: what was fetched is kept by pip",
         )
     last = _errors(text)
-    seen = _short(last[-1]) if last else f"it ended with {outcome.returncode}"
+    seen = _short(last[-1]) if last and not outcome.flooded else outcome.how
     if "DO NOT MATCH THE HASHES" in text or re.search(r"Expected sha\d+", text):
         return _wrong_checksum(text)
     for pattern, kind, what, hint in _CAUSES:
@@ -132,12 +132,12 @@ def _wrong_checksum(text: str) -> ChecksumError:
     expected = re.search(r"Expected sha256 (?:or )?([0-9a-f]+)", text)
     got = re.search(r"Got\s+([0-9a-f]+)", text)
     seen = (
-        f"sha256 {got[1][:12]}…, expected {expected[1][:12]}…"
+        f"its SHA-256 is {got[1][:12]}…, and should be {expected[1][:12]}…"
         if expected and got
         else "pip: THESE PACKAGES DO NOT MATCH THE HASHES"
     )
     return ChecksumError(
-        "a wheel is not what its index announces; nothing was installed",
+        "a wheel came damaged, or is another file; nothing was installed",
         seen=seen,
         hint="run the cell again; if it stays so, without --mirror",
     )

@@ -18,9 +18,12 @@ SCHEME = re.compile(
     r"^(?:https?|file|ftp|(?:git|hg|svn|bzr)(?:\+\w+)?)://|^git\+", re.IGNORECASE
 )
 _PIP_CALL = re.compile(
-    r"^[!%]?\s*(?:python[\d.]*\s+-m\s+)?(?:uv\s+)?pip3?\s+install\s+"
+    r"^[!%]?\s*(?:python[\d.]*\s+-m\s+)?(?:uv\s+)?pip3?\s+install(?:\s+|$)"
 )
 _ARCHIVE = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tgz")
+_MOST_LINES = 20  # that are told to be typed
+_LONGEST_SHOWN = 40
+_TAKE_OUT = "# take this line out"
 
 
 def read_line(line: str, number: int, where: str) -> tuple[list[Wish], list[Option]]:
@@ -50,7 +53,14 @@ def _one_a_line(text: str) -> tuple[str, ...]:
         if option is not None and option.takes_value and "=" not in part and parts:
             part = f"{part} {parts.pop(0)}"
         lines.append(part)
-    return tuple(lines)
+    return _told(lines)
+
+
+def _told(lines: list[str]) -> tuple[str, ...]:
+    """Return lines that are to be typed: the first of many, one where there is none."""
+    more = len(lines) - _MOST_LINES
+    end = [f"# and {more} more"] if more > 0 else []
+    return (*lines[:_MOST_LINES], *end) or (_TAKE_OUT,)
 
 
 def _words(text: str) -> list[str]:
@@ -128,23 +138,21 @@ def _options_of(words: list[str]) -> list[Option]:
                     *_one_a_line(shlex.join(words)),
                 )
             raise NoRequirement(
-                f"pip has no option {name} in a file of requirements",
+                f"pip has no option {_short(name)} in a file of requirements",
                 "# see: !pip install --help",
             )
         if not option.takes_value:
             found.append(Option(name=option.name))
             continue
-        if not equals:
-            if not rest:
-                raise NoRequirement(
-                    f"{option.name} wants a value", f"{option.name} VALUE"
-                )
+        if not equals and rest:
             value = rest.pop(0)
+        if not value:
+            raise NoRequirement(f"{option.name} wants a value", f"{option.name} VALUE")
         if option.name == "--extra-index-url" and not takes_address(value):
             raise NoRequirement(
-                f"pip reads {name} as {option.name}, and {value} is no address",
-                f"PACKAGE[{value}]",
-                f"-e .[{value}]",
+                f"pip reads {name} as {option.name}, and {_short(value)} is no address",
+                f"PACKAGE[{_short(value)}]",
+                f"-e .[{_short(value)}]",
                 "--extra-index-url https://HOST/simple",
             )
         found.append(Option(name=option.name, value=value))
@@ -161,12 +169,14 @@ def _read_requirement(text: str, number: int, where: str) -> Wish:
     """
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
 
+    place = Wish(text=text, name=_name_of_file(text), number=number, where=where)
+    if text.endswith(_ARCHIVE) and not re.search(r"[\s@]", text):
+        return place  # a file beside the notebook: its name would do for a package's
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
         if _is_place(text):
-            name = _name_of_file(text)
-            return Wish(text=text, name=name, number=number, where=where)
+            return place
         raise _why_not(text, str(error)) from None
     return Wish(
         text=text,
@@ -175,6 +185,11 @@ def _read_requirement(text: str, number: int, where: str) -> Wish:
         where=where,
         requirement=requirement,
     )
+
+
+def _short(text: str) -> str:
+    """Return the beginning of what may be long."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _is_place(text: str) -> bool:
@@ -198,7 +213,10 @@ def _name_of_file(text: str) -> str | None:
 def _why_not(text: str, error: str) -> NoRequirement:
     """Return what is wrong with a text, and what may have been meant."""
     words = text.split()
-    if re.search(r"(?<![=<>!~])=(?![=])", text) and "==" not in text:
+    if turned := re.search(r"=+([<>~!])(?!=)", text):
+        right = text.replace(turned[0], f"{turned[1]}=")
+        return NoRequirement(f"it is written {turned[1]}=, not {turned[0]}", right)
+    if re.search(r"(?<=\w|\s|\])=(?![=])", text) and "==" not in text:
         return NoRequirement("a version is pinned by ==", text.replace("=", "=="))
     if words[0] in {"import", "from"} and len(words) > 1:
         package = words[1].partition(".")[0].strip(",")
@@ -207,9 +225,9 @@ def _why_not(text: str, error: str) -> NoRequirement:
         )
     if "," in text and not re.search(r"[<>=~!]", text):
         parts = [part.strip() for part in text.split(",") if part.strip()]
-        return NoRequirement("one requirement a line", *parts)
+        return NoRequirement("one requirement a line", *_told(parts))
     if len(words) > 1 and all(re.match(r"[A-Za-z]", word) for word in words):
-        return NoRequirement("one requirement a line", *words)
+        return NoRequirement("one requirement a line", *_told(words))
     name = re.match(r"[A-Za-z][\w.-]*", text)
     example = name[0] if name else "torch"
     reason = error.splitlines()[0] if error else "it does not begin with a name"

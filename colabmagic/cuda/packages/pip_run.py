@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from colabmagic.cuda.errors import SourceUnreachableError
+from colabmagic.cuda.errors import CudaError, SourceUnreachableError
+from colabmagic.cuda.fetching.pip_settings import pip_environment
 from colabmagic.cuda.packages.failure import explain
 from colabmagic.cuda.packages.record import Change, name_of, normal
+from colabmagic.cuda.packages.scrub import scrub
 from colabmagic.host.stream import stream
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from colabmagic.cuda.steps.base import Work
@@ -36,6 +39,7 @@ print(json.dumps(found))
 REQUIREMENTS = "requirements.txt"  # its lines are shown beside the command
 WHEELS = "torch-wheels.html"  # the wheels of PyTorch that were chosen, and no others
 FOUND = "found.txt"  # the versions that the dry run found
+REPORT = "report.json"  # which the dry run writes
 
 
 def install_argv(  # noqa: PLR0913 (each is a part of the command)
@@ -76,39 +80,21 @@ def install_argv(  # noqa: PLR0913 (each is a part of the command)
         *(["--no-index"] if offline else []),
         *([f"--find-links={folder}{WHEELS}"] if with_wheels else []),
         *([f"--constraint={folder}{FOUND}"] if with_found else []),
-        *(["--dry-run", f"--report={folder}report.json"] if dry_run else []),
+        *(["--dry-run", f"--report={folder}{REPORT}"] if dry_run else []),
         f"--requirement={folder}{REQUIREMENTS}",
     ]
 
 
-# Settings of pip by which packages would go elsewhere, others would come, or none: what
-# was promised, and what can be taken back, are this Python's packages.
-_NOT_OURS = frozenset(
-    f"PIP_{name}"
-    for name in (
-        "ABI",
-        "DRY_RUN",
-        "EDITABLE",
-        "IMPLEMENTATION",
-        "PATH",
-        "PLATFORM",
-        "PREFIX",
-        "PYTHON",
-        "PYTHON_VERSION",
-        "REPORT",
-        "REQUIREMENT",
-        "ROOT",
-        "TARGET",
-        "USER",
-    )
-)
+def environment(command: str, python: str | None = None) -> Mapping[str, str]:
+    """Return the environment of pip: this Python's, without advice that we do not show.
 
-
-def environment() -> Mapping[str, str]:
-    """Return the environment of pip: the user's, without advice that we do not show."""
-    kept = {name: each for name, each in os.environ.items() if name not in _NOT_OURS}
+    Parameters
+    ----------
+    command, python
+        See `pip_environment`.
+    """
     return {
-        **kept,
+        **pip_environment(command, python),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_ROOT_USER_ACTION": "ignore",
         "PIP_NO_COLOR": "1",
@@ -138,6 +124,10 @@ class Pip:
         """Write a file that a command names."""
         (self.folder / name).write_text("\n".join([*lines, ""]), encoding="utf-8")
 
+    def environment(self, command: str) -> Mapping[str, str]:
+        """Return what a command of this pip works in."""
+        return environment(command, self.python)
+
     def _has(self, name: str) -> bool:
         """Tell whether a file was written."""
         return (self.folder / name).is_file()
@@ -165,7 +155,7 @@ class Pip:
             Pip does not run.
         """
         argv = [self.python, "-m", "pip", "freeze", "--all"]
-        outcome = self.work.run(argv, timeout_s=_LOOK_S, env=environment())
+        outcome = self.work.run(argv, timeout_s=_LOOK_S, env=self.environment("freeze"))
         if not outcome.ok:
             raise explain(outcome, outcome.stdout)
         lines = outcome.stdout.splitlines()
@@ -174,11 +164,12 @@ class Pip:
     def versions(self) -> dict[str, str]:
         """Return what is installed: package → version."""
         argv = [self.python, "-c", _LIST]
-        outcome = self.work.run(argv, timeout_s=_LOOK_S, env=environment())
+        outcome = self.work.run(argv, timeout_s=_LOOK_S, env=self.environment("list"))
         if not outcome.ok:
             raise explain(outcome, outcome.stdout)
-        rows: dict[str, str] = json.loads(outcome.stdout.splitlines()[-1])
-        return {normal(name): version for name, version in rows.items()}
+        with _readable("what is installed"):
+            rows = json.loads(outcome.stdout.splitlines()[-1])
+            return {normal(name): str(version) for name, version in rows.items()}
 
     def resolve(self, command_options: Sequence[str]) -> list[dict[str, Any]]:
         """Return what pip would install, as its report has it.
@@ -189,12 +180,17 @@ class Pip:
             It cannot be.
         """
         argv = self.argv(command_options, dry_run=True)
-        outcome = self.work.run(argv, timeout_s=_RESOLVE_S, env=environment())
+        outcome = self.work.run(
+            argv, timeout_s=_RESOLVE_S, env=self.environment("install")
+        )
         if not outcome.ok:
             raise self._explained(outcome, outcome.stdout)
-        report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
-        rows: list[dict[str, Any]] = report["install"]
-        return rows
+        with _readable("the report of its dry run"):
+            text = (self.folder / REPORT).read_text(encoding="utf-8")
+            rows: list[dict[str, Any]] = json.loads(text)["install"]
+            for row in rows:  # what is read of it later
+                _ = row["metadata"]["name"] + row["metadata"]["version"]
+            return rows
 
     def install(
         self, command_options: Sequence[str], on_line: Callable[[str], object]
@@ -222,7 +218,9 @@ class Pip:
             said.append(line)
             on_line(line)
 
-        outcome = stream(argv, timeout_s=_INSTALL_S, on_line=hear, env=environment())
+        outcome = stream(
+            argv, timeout_s=_INSTALL_S, on_line=hear, env=self.environment(argv[3])
+        )
         if not outcome.ok:
             raise self._explained(outcome, "".join(said[-50:]))
 
@@ -236,6 +234,19 @@ class Pip:
                 hint="run the cell without --offline, or once with a connection",
             )
         return error
+
+
+@contextlib.contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Turn an answer of pip that makes no sense into one clear error."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise CudaError(
+            f"pip does not tell {what} in a way that can be read",
+            seen=f"{type(error).__name__}: {scrub(clean(str(error)))[:80]}",
+            hint="%pip install -U pip\nthen run the cell again",
+        ) from None
 
 
 def changes_of(rows: list[dict[str, Any]], before: dict[str, str]) -> list[Change]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,8 @@ from colabmagic.cuda.errors import (
 )
 from colabmagic.cuda.packages.choose import Choice, choose_torch
 from colabmagic.cuda.packages.family import FAMILY, Build, find_build
+from colabmagic.cuda.packages.marked import for_this_machine, wrong_wheels
 from colabmagic.cuda.packages.options import COMMAND_OPTIONS
-from colabmagic.cuda.packages.scrub import scrub
 from colabmagic.cuda.packages.sources import mirror_problem, source_of
 from colabmagic.cuda.planning.plan import Problem
 from colabmagic.cuda.steps.pip import Family, PipInstall
@@ -64,6 +63,21 @@ class PackagesPlan:
     changes: tuple[str, ...] = ()
     torch: str | None = None
 
+    def suits(self, minor: str) -> bool:
+        """Tell whether a CUDA is that of the PyTorch which is wanted, if one is.
+
+        A line that is no requirement is wrong with every CUDA.
+
+        Parameters
+        ----------
+        minor
+            "11.8".
+        """
+        if self.torch is None:
+            wrong = any(each.code == RequirementError.code for each in self.problems)
+            return wrong or not self.problems
+        return self.torch.endswith(f"+cu{minor.replace('.', '')}")
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
         return {
@@ -91,7 +105,7 @@ def route(
     options
         ``torch``, ``mirror`` and ``yes`` matter.
     """
-    wishes, left_out, wrong = _for_this_machine(body.requirements, facts)
+    wishes, left_out, wrong = for_this_machine(body.requirements, facts)
     problems = [*body.problems, *wrong]
     warnings = list(left_out)
     plain_options, label = _options(body.options, warnings)
@@ -100,7 +114,7 @@ def route(
     ]
     of_family = set(map(id, family))
     rest = [wish for wish in wishes if id(wish) not in of_family]
-    problems += _wrong_wheels(rest, facts)
+    problems += wrong_wheels(rest, facts)
     choice = None
     if family or options.torch:
         choice = choose_torch(
@@ -212,52 +226,6 @@ def _family(
     )
 
 
-def _for_this_machine(
-    wishes: tuple[Wish, ...], facts: MachineFacts
-) -> tuple[list[Wish], list[Problem], list[Problem]]:
-    """Leave out what is marked for other machines, and what has no sense."""
-    from packaging.markers import UndefinedComparison  # noqa: PLC0415 (lazy)
-    from packaging.version import InvalidVersion  # noqa: PLC0415 (lazy)
-
-    python = ".".join(map(str, facts.python))
-    environment = {
-        "python_version": python,
-        "platform_machine": facts.arch,
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "os_name": "posix",
-        "extra": "",
-    }
-    if facts.python != sys.version_info[:2]:  # else packaging knows all three numbers
-        environment["python_full_version"] = f"{python}.0"
-    kept, notes, wrong = [], [], []
-    for wish in wishes:
-        marker = wish.requirement.marker if wish.requirement is not None else None
-        try:
-            is_for_us = marker is None or marker.evaluate(environment)
-        except (UndefinedComparison, InvalidVersion) as error:
-            wrong.append(
-                Problem(
-                    code=RequirementError.code,
-                    what=f"line {wish.number} is no requirement of pip: {wish.shown}",
-                    seen=scrub(str(error)),
-                    fix=(wish.shown.partition(";")[0].strip(),),
-                )
-            )
-            continue
-        if is_for_us:
-            kept.append(wish)
-            continue
-        notes.append(
-            Problem(
-                code=RequirementError.code,
-                what=f"line {wish.number} is not for this machine: {wish.shown}",
-                seen=f"Python {python}, {facts.arch}",
-            )
-        )
-    return kept, notes, wrong
-
-
 def _options(
     options: tuple[Option, ...], warnings: list[Problem]
 ) -> tuple[list[Option], str | None]:
@@ -286,39 +254,6 @@ def _options(
     return kept, label
 
 
-def _wrong_wheels(rest: list[Wish], facts: MachineFacts) -> list[Problem]:
-    """Refuse a wheel of PyTorch that is named by its file and is for another Python."""
-    from urllib.parse import unquote  # noqa: PLC0415
-
-    from packaging.utils import (  # noqa: PLC0415
-        InvalidWheelFilename,
-        parse_wheel_filename,
-    )
-
-    found = []
-    for wish in rest:
-        place = wish.requirement.url if wish.requirement is not None else wish.text
-        file = unquote((place or "").partition("#")[0].rpartition("/")[2])
-        if wish.name not in FAMILY or not file.endswith(".whl"):
-            continue
-        try:
-            _, version, _, tags = parse_wheel_filename(file)
-        except InvalidWheelFilename:
-            continue
-        pythons = {tag.interpreter for tag in tags}
-        if facts.python_tag not in pythons and not pythons & {"py3", "py2.py3"}:
-            found.append(
-                Problem(
-                    code=NoTorchWheelError.code,
-                    what=f"the wheel in line {wish.number} is not for Python "
-                    f"{'.'.join(map(str, facts.python))}: {file}",
-                    seen=f"it is for {', '.join(sorted(pythons))}",
-                    fix=(f"{wish.name}=={version.public}", str(wish.name)),
-                )
-            )
-    return found
-
-
 def _known_changes(
     build: Build | None, rest: list[Wish], facts: MachineFacts
 ) -> list[tuple[str, str, str, bool]]:
@@ -336,12 +271,16 @@ def _known_changes(
         before = facts.imported.get(wish.name or "")
         if before is None or wish.requirement is None or wish.requirement.url:
             continue
+        conditions = tuple(wish.requirement.specifier)
         pins = [
             each.version
-            for each in wish.requirement.specifier
+            for each in conditions
             if each.operator == "==" and not each.version.endswith(".*")
         ]
-        if pins and not wish.requirement.specifier.contains(before, prereleases=True):
+        # One by one: together, packaging takes the square of their number.
+        if pins and not all(
+            each.contains(before, prereleases=True) for each in conditions
+        ):
             changes.append((wish.name or "", before, pins[0], True))
     return changes
 

@@ -195,13 +195,24 @@ def _cpu_torch(torch: TorchHere, release: Release, facts: MachineFacts) -> Probl
     if facts.host == "colab" and facts.driver is None:
         fix = f"{GPU_RUNTIME}   brings the other PyTorch"
     else:
-        fix = f"%%cuda_install {release.minor}\ntorch"
+        fix = _cell_with_torch(release, facts)
     return Problem(
         code="E14",
         what="this PyTorch is built for the CPU: it takes no toolkit",
         seen=f"torch {torch.version}; !nvcc works all the same",
         fix=(fix,),
     )
+
+
+def _cell_with_torch(release: Release, facts: MachineFacts) -> str:
+    """Return the cell that brings a PyTorch of a CUDA, and that CUDA: one step."""
+    from colabmagic.cuda.packages.choose import choose_torch  # noqa: PLC0415 (lazy)
+
+    build = choose_torch((), release.minor, facts, torch_asked=True).build
+    if build is None:
+        return "%%cuda_install auto\ntorch"
+    words = f"brings both, CUDA {build.cuda} and PyTorch {build.version}"
+    return f"%%cuda_install {build.cuda}\ntorch   {words}"
 
 
 def _kernels(torch: TorchHere, facts: MachineFacts) -> Iterator[Problem]:

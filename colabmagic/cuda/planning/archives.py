@@ -14,8 +14,6 @@ from colabmagic.data import compat
 if TYPE_CHECKING:
     from colabmagic.cuda.machine.facts import MachineFacts, Pair
 
-_MOST_ROOM = 99
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
@@ -68,107 +66,107 @@ class Archive:
         return None
 
 
-_DEBIAN: Final = ("main", "contrib", "non-free")
-_UBUNTU: Final = ("main", "universe", "multiverse")
 _TOOLKIT: Final = "nvidia-cuda-toolkit"
+_DEV: Final = "nvidia-cuda-dev"
+
+
+def _debian(  # noqa: PLR0913 (a row of a table)
+    version: str,
+    suite: str,
+    *,
+    glibc: Pair,
+    gcc: tuple[int, ...],
+    basis: str,
+    more: tuple[str, ...] = (),
+) -> Archive:
+    """Return a release of Debian."""
+    return Archive(
+        os_id="debian",
+        version=version,
+        suite=suite,
+        components=("main", "contrib", "non-free"),
+        glibc=glibc,
+        gcc=gcc,
+        isl=23,
+        basis=basis,
+        table_name=f"{suite} non-free",
+        packages=(_TOOLKIT, "libnvvm4", *more),
+    )
+
+
+def _ubuntu(  # noqa: PLR0913 (a row of a table)
+    version: str,
+    suite: str,
+    *,
+    glibc: Pair,
+    gcc: tuple[int, ...],
+    isl: int,
+    packages: tuple[str, ...],
+    table_name: str | None = None,
+) -> Archive:
+    """Return a release of Ubuntu; one that has no toolkit is on its own machines only."""
+    return Archive(
+        os_id="ubuntu",
+        version=version,
+        suite=suite,
+        components=("main", "universe", "multiverse"),
+        glibc=glibc,
+        gcc=gcc,
+        isl=isl,
+        basis="memory",
+        table_name=f"ubuntu {version}" if table_name is None else table_name,
+        packages=packages,
+        is_only_own=not packages,
+    )
+
 
 ARCHIVES: Final = (
-    Archive(
-        os_id="debian",
-        version="13",
-        suite="trixie",
-        components=_DEBIAN,
-        glibc=(2, 41),
-        gcc=(12, 13, 14),
-        isl=23,
-        basis="memory",
-        table_name="trixie non-free",
-        packages=(_TOOLKIT, "libnvvm4"),
+    _debian("13", "trixie", glibc=(2, 41), gcc=(12, 13, 14), basis="memory"),
+    _debian("12", "bookworm", glibc=(2, 36), gcc=(11, 12), basis="measured"),
+    _debian(
+        "11", "bullseye", glibc=(2, 31), gcc=(9, 10), basis="measured", more=(_DEV,)
     ),
-    Archive(
-        os_id="debian",
-        version="12",
-        suite="bookworm",
-        components=_DEBIAN,
-        glibc=(2, 36),
-        gcc=(11, 12),
-        isl=23,
-        basis="measured",
-        table_name="bookworm non-free",
-        packages=(_TOOLKIT, "libnvvm4"),
-    ),
-    Archive(
-        os_id="debian",
-        version="11",
-        suite="bullseye",
-        components=_DEBIAN,
-        glibc=(2, 31),
-        gcc=(9, 10),
-        isl=23,
-        basis="measured",
-        table_name="bullseye non-free",
-        packages=(_TOOLKIT, "libnvvm4", "nvidia-cuda-dev"),
-    ),
-    Archive(
-        os_id="ubuntu",
-        version="24.04",
-        suite="noble",
-        components=_UBUNTU,
+    _ubuntu(
+        "24.04",
+        "noble",
         glibc=(2, 39),
         gcc=(9, 10, 11, 12, 13, 14),
         isl=23,
-        basis="memory",
-        table_name="ubuntu 24.04",
         packages=(_TOOLKIT, "libnvvm4"),
     ),
-    Archive(
-        os_id="ubuntu",
-        version="22.04",
-        suite="jammy",
-        components=_UBUNTU,
+    _ubuntu(
+        "22.04",
+        "jammy",
         glibc=(2, 35),
         gcc=(9, 10, 11, 12),
         isl=23,
-        basis="memory",
-        table_name="ubuntu 22.04",
-        packages=(_TOOLKIT, "libnvvm4", "nvidia-cuda-dev"),
+        packages=(_TOOLKIT, "libnvvm4", _DEV),
     ),
-    Archive(
-        os_id="ubuntu",
-        version="20.04",
-        suite="focal",
-        components=_UBUNTU,
+    _ubuntu(
+        "20.04",
+        "focal",
         glibc=(2, 31),
         gcc=(7, 8, 9, 10),
         isl=22,
-        basis="memory",
-        table_name="ubuntu 20.04",
-        packages=(_TOOLKIT, "libnvvm3", "nvidia-cuda-dev"),
+        packages=(_TOOLKIT, "libnvvm3", _DEV),
     ),
-    Archive(
-        os_id="ubuntu",
-        version="18.04",
-        suite="bionic",
-        components=_UBUNTU,
+    _ubuntu(
+        "18.04",
+        "bionic",
         glibc=(2, 27),
         gcc=(5, 6, 7, 8),
         isl=19,
-        basis="memory",
+        packages=(_TOOLKIT, "libnvvm3", _DEV),
         table_name="ubuntu 18.04 multiverse",
-        packages=(_TOOLKIT, "libnvvm3", "nvidia-cuda-dev"),
     ),
-    Archive(
-        os_id="ubuntu",
-        version="17.10",
-        suite="artful",
-        components=_UBUNTU,
+    _ubuntu(
+        "17.10",
+        "artful",
         glibc=(2, 26),
         gcc=(5, 6, 7),
         isl=15,
-        basis="memory",
-        table_name="",
         packages=(),
-        is_only_own=True,
+        table_name="",
     ),
 )
 

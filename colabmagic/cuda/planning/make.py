@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from colabmagic.cuda.errors import CudaError
 from colabmagic.cuda.machine.facts import Compiler
 from colabmagic.cuda.methods.parts import unknown_parts
 from colabmagic.cuda.planning.advice import advise
+from colabmagic.cuda.planning.candidates import candidates, refused, works
 from colabmagic.cuda.planning.host_compiler import choose_compiler, install_commands
 from colabmagic.cuda.planning.keeping import keeping
 from colabmagic.cuda.planning.limits import (
@@ -21,7 +21,6 @@ from colabmagic.cuda.planning.limits import (
 from colabmagic.cuda.planning.plan import (
     METHODS,
     Candidate,
-    HostCompiler,
     Options,
     Plan,
     Problem,
@@ -31,9 +30,9 @@ from colabmagic.data import compat
 from colabmagic.report.model import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from colabmagic.cuda.machine.facts import MachineFacts
+    from colabmagic.cuda.packages.body import Body
+    from colabmagic.cuda.packages.route import PackagesPlan
     from colabmagic.data.compat import Release
 
 # Of several reasons why no way fits, the one that is told: the first of these.
@@ -79,20 +78,37 @@ def make_plan(
         release = choose_release(wanted, facts)
     except CudaError as error:
         return _without_release(wanted_text, error, facts, options)
+    cell = _read(body, options)
     if wanted.minor is None and wanted.kind != "torch":
-        release = _newest_to_be_had(release, wanted.major, facts, options)
-    return _plan(wanted_text, release, body, facts, options)
+        release = _newest_to_be_had(release, wanted.major, cell, facts, options)
+    return _plan(wanted_text, release, cell, facts, options)
 
 
 def _newest_to_be_had(
-    newest: Release, major: int | None, facts: MachineFacts, options: Options
+    newest: Release,
+    major: int | None,
+    cell: Body | None,
+    facts: MachineFacts,
+    options: Options,
 ) -> Release:
-    """Return the newest release that some way brings, of those that the machine runs."""
+    """Return the newest release that some way brings, of those that the machine runs.
+
+    Where the cell wants a PyTorch, the newest that has one: else the user would be sent
+    from the newest toolkit to that of its PyTorch.
+    """
+    first, seen = None, set()
     for each in reversed(compat.releases()):
         is_asked = major is None or each.major == major
-        if each.numbers <= newest.numbers and is_asked and _works(each, facts, options):
+        if each.numbers > newest.numbers or not is_asked or each.minor in seen:
+            continue
+        if not works(each, facts, options):
+            continue
+        packages = _packages(cell, each, facts, options)
+        if packages is None or packages.suits(each.minor):
             return each
-    return newest
+        first = first or each
+        seen.add(each.minor)
+    return first or newest
 
 
 def _without_release(
@@ -142,7 +158,11 @@ def _that_works(
 
 
 def _plan(
-    wanted: str, release: Release, body: str, facts: MachineFacts, options: Options
+    wanted: str,
+    release: Release,
+    cell: Body | None,
+    facts: MachineFacts,
+    options: Options,
 ) -> Plan:
     """Return the plan for a release."""
     compiler, no_compiler = choose_compiler(release, facts)
@@ -151,20 +171,20 @@ def _plan(
     # These have a fix of their own: no other version, no other way mends them.
     by_option = None if limit else _no_mirror(options) or _no_cache(facts, options)
     limit = limit or by_option
-    candidates = tuple(
-        each if limit is None else _refused(each, limit)
-        for each in _candidates(release, facts, options, compiler, no_compiler)
+    judged = tuple(
+        each if limit is None else refused(each, limit)
+        for each in candidates(release, facts, options, compiler, no_compiler)
     )
-    chosen = next((each for each in candidates if each.fits), None)
+    chosen = next((each for each in judged if each.fits), None)
     problems: tuple[Problem, ...] = ()
     if by_option is not None:
         problems = (by_option,)
     elif limit is not None:
         problems = (_with_way_out(limit, release, facts, options),)
     elif chosen is None:
-        told = _told(candidates, release, options)
+        told = _told(judged, release, options)
         problems = (_with_way_out(told, release, facts, options),)
-    packages = _packages(body, release, facts, options)
+    packages = _packages(cell, release, facts, options)
     warnings = advise(release, facts, options, chosen)
     if problems:  # the rest is of a toolkit that does not come
         warnings = tuple(each for each in warnings if each.code in _OF_MACHINE)
@@ -178,7 +198,7 @@ def _plan(
         release=release,
         facts=facts,
         options=options,
-        candidates=candidates,
+        candidates=judged,
         chosen=chosen,
         compiler=compiler,
         packages=packages,
@@ -188,53 +208,9 @@ def _plan(
     )
 
 
-def _still_holds(warning: Problem, packages: Any) -> bool:  # noqa: ANN401 (as below)
+def _still_holds(warning: Problem, packages: PackagesPlan) -> bool:
     """Tell whether a warning holds where the cell brings a PyTorch of its own."""
     return warning.code not in _OF_TORCH or packages.torch is None
-
-
-def _candidates(
-    release: Release,
-    facts: MachineFacts,
-    options: Options,
-    compiler: HostCompiler,
-    no_compiler: Problem | None,
-) -> Iterator[Candidate]:
-    """Yield all ways in their order; those that were not asked for do not fit."""
-    for method in METHODS:
-        made = _method(method)(release, facts, options, compiler)
-        # What is in our folder has its own compiler, and so may what was kept of it.
-        if no_compiler is not None and not _has_compiler(made):
-            made = _refused(made, no_compiler)
-        if options.method not in {"auto", method}:
-            asked = Problem(code="E21", what=f"--method {options.method} was asked for")
-            made = replace(made, problem=made.problem or asked)
-        yield made
-
-
-def _has_compiler(candidate: Candidate) -> bool:
-    """Tell whether a way needs no compiler of this machine."""
-    return candidate.method == "reuse" or any(
-        getattr(step, "compiler", None) is not None for step in candidate.steps
-    )
-
-
-def _refused(candidate: Candidate, problem: Problem) -> Candidate:
-    """Return a candidate that would fit, if it were not for a problem."""
-    if not candidate.fits:
-        return candidate
-    return replace(
-        candidate, why=f"{candidate.why}, but {problem.what}", problem=problem
-    )
-
-
-def _method(
-    name: str,
-) -> Callable[[Release, MachineFacts, Options, HostCompiler], Candidate]:
-    """Return the function that judges one of `METHODS`."""
-    module: Any = importlib.import_module(f"colabmagic.cuda.methods.{name}")
-    judge: Callable[..., Candidate] = module.candidate
-    return judge
 
 
 def _no_method(options: Options) -> Problem | None:
@@ -325,7 +301,7 @@ def _with_way_out(
     """Return a problem whose fix begins with what works here."""
     first: list[str] = []
     plain = replace(options, method="auto", system=False, parts=())
-    if options.method != "auto" and _works(release, facts, plain):
+    if options.method != "auto" and works(release, facts, plain):
         first.append(f"%cuda_install {release.version} --method auto")
     elif problem.code not in {"E13", "E21"}:
         first += _nearest(release, facts, plain, or_with_compiler=not problem.fix)
@@ -343,11 +319,11 @@ def _nearest(
     Where there is none, perhaps the nearest that wants no more than a compiler.
     """
     for each in _by_distance(release):
-        if _works(each, facts, options):
+        if works(each, facts, options):
             return [f"%cuda_install {each.minor}"]
     for each in _by_distance(release) if or_with_compiler else ():
         commands = install_commands(each, facts)
-        if commands and _works(each, _with_compiler(each, facts), options):
+        if commands and works(each, _with_compiler(each, facts), options):
             return [*commands, f"%cuda_install {each.minor}"]
     return []
 
@@ -370,17 +346,6 @@ def _by_distance(release: Release) -> list[Release]:
     return [compat.newest_of(minors[index]) for index in order]
 
 
-def _works(release: Release, facts: MachineFacts, options: Options) -> bool:
-    """Tell whether a release could be had here."""
-    if find_limit(release, facts) is not None:
-        return False
-    compiler, no_compiler = choose_compiler(release, facts)
-    return any(
-        each.fits
-        for each in _candidates(release, facts, options, compiler, no_compiler)
-    )
-
-
 def _elsewhere(facts: MachineFacts) -> tuple[str, ...]:
     """Return what is left where nothing works on this machine."""
     if facts.host == "colab":
@@ -390,16 +355,24 @@ def _elsewhere(facts: MachineFacts) -> tuple[str, ...]:
     return (f"open the notebook on Colab: {GPU_RUNTIME}",)
 
 
-def _packages(
-    body: str, release: Release, facts: MachineFacts, options: Options
-) -> Any:  # noqa: ANN401 (of `packages`, which imports much)
-    """Return what pip shall do; None: nothing."""
+def _read(body: str, options: Options) -> Body | None:
+    """Return the lines for pip; None: there are none."""
     if not body.strip() and not options.torch:
         return None
     from colabmagic.cuda.packages.body import parse_body  # noqa: PLC0415 (lazy)
+
+    return parse_body(body)
+
+
+def _packages(
+    cell: Body | None, release: Release, facts: MachineFacts, options: Options
+) -> PackagesPlan | None:
+    """Return what pip shall do; None: nothing."""
+    if cell is None:
+        return None
     from colabmagic.cuda.packages.route import route  # noqa: PLC0415 (lazy)
 
-    return route(parse_body(body), release, facts, options)
+    return route(cell, release, facts, options)
 
 
 def _with_runtime(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+from colabmagic.cuda.steps.base import InFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from colabmagic.cuda.steps.base import Step, Work
+    from colabmagic.cuda.steps.base import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assemble:
+class Assemble(InFolder):
     """Bring unpacked parts into the form of one CUDA root.
 
     Attributes
@@ -32,21 +34,12 @@ class Assemble:
     build: str
     from_root: str | None = None
 
-    @property
-    def outside(self) -> tuple[str, ...]:
-        """Return that nothing changes outside of our folder."""
-        return ()
-
     def lines(self) -> Sequence[str]:
         """Return what a person sees in the plan."""
         made = f"make a CUDA {self.build} root: bin, include, lib64, nvvm"
         if self.from_root is None:
             return (made,)
         return (made, f"link libraries and headers of {self.from_root} (not changed)")
-
-    def to_dict(self) -> Mapping[str, Any]:
-        """Return plain data."""
-        return {"kind": self.kind, **asdict(self)}
 
     def do(self, work: Work) -> None:
         """Carry it out; see `colabmagic.cuda.rooting.assemble.assemble`."""
@@ -61,7 +54,3 @@ class Assemble:
         )
         work.environment.update(made.environment)
         work.progress.finish(f"{made.files} files, {made.size_bytes / 1e6:.0f} MB")
-
-    def undo(self) -> Sequence[Step]:
-        """Return nothing: the staging folder goes as a whole."""
-        return ()

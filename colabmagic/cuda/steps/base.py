@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -106,3 +106,29 @@ class Step(Protocol):
 
         They are written to the journal before `do` is called.
         """
+
+
+class InFolder:
+    """Base of steps that change nothing outside of our folder: nothing is to be undone."""
+
+    __slots__ = ()
+
+    kind: ClassVar[str]
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """Return nothing."""
+        return ()
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """Return plain data."""
+        fields: Any = self
+        plain = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(fields).items()
+        }
+        return {"kind": self.kind, **plain}
+
+    def undo(self) -> Sequence[Step]:
+        """Return nothing: what is in our folder, the store itself takes back."""
+        return ()

@@ -126,10 +126,12 @@ def _failed(step: Command, outcome: CommandOutcome) -> CudaError:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("E:", "dpkg:", "error"))]
     seen = clean(scrub("; ".join((errors or lines)[-_LINES_SHOWN:]))) or (
-        outcome.error or f"exit status {outcome.returncode}"
+        outcome.error or outcome.how
     )
     if outcome.timed_out:
         seen = f"no end after {step.timeout_s:.0f} s"
+    if outcome.flooded:
+        seen = outcome.how
     low = text.lower()
     if any(word in low for word in _APT_IS_BUSY):
         return AptBusyError(

@@ -18,8 +18,8 @@ from colabmagic.cuda.rooting.host import (
     lacks_programs,
     split_packages,
 )
+from colabmagic.cuda.steps.base import InFolder
 from colabmagic.cuda.steps.debs import FetchDebs
-from colabmagic.cuda.steps.fetch import InFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from colabmagic.cuda.fetching.address import scrub
-from colabmagic.cuda.steps.fetch import InFolder, fetch_into
+from colabmagic.cuda.steps.base import InFolder
+from colabmagic.cuda.steps.fetch import fetch_into
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from colabmagic.cuda.fetching.address import shown
+from colabmagic.cuda.steps.base import InFolder
 from colabmagic.report.size import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from colabmagic.cuda.steps.base import Step, Work
+    from colabmagic.cuda.steps.base import Work
 
 _WHAT: Final = {  # formats, in words
     "wheels": "the wheels",
@@ -19,32 +20,6 @@ _WHAT: Final = {  # formats, in words
     "deb": "the packages",
     "runfile": "the installer",
 }
-
-
-class InFolder:
-    """Base of steps that change nothing outside of our folder: nothing is to be undone."""
-
-    __slots__ = ()
-
-    kind: ClassVar[str]
-
-    @property
-    def outside(self) -> tuple[str, ...]:
-        """Return nothing."""
-        return ()
-
-    def to_dict(self) -> Mapping[str, Any]:
-        """Return plain data."""
-        fields: Any = self
-        plain = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(fields).items()
-        }
-        return {"kind": self.kind, **plain}
-
-    def undo(self) -> Sequence[Step]:
-        """Return nothing: the staging folder goes as a whole."""
-        return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from colabmagic.cuda.errors import ChecksumError, SourceUnreachableError
 from colabmagic.cuda.keeping.label import FOLDER
-from colabmagic.cuda.steps.fetch import InFolder
+from colabmagic.cuda.steps.base import InFolder
 from colabmagic.report.size import in_words
 from colabmagic.report.text import clean
 

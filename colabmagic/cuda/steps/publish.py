@@ -6,10 +6,11 @@ import contextlib
 import ctypes
 import os
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from colabmagic.cuda.store.apply import REMOVED, STAGING
+from colabmagic.cuda.steps.base import InFolder
+from colabmagic.cuda.store.apply import bring_back, change_of, set_aside
 from colabmagic.cuda.store.inventory import (
     CARD,
     ROOT,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Publish:
+class Publish(InFolder):
     """Rename the staging folder to the toolkit's name: it is there whole, or not at all.
 
     Attributes
@@ -39,27 +40,15 @@ class Publish:
         How it came.
     """
 
+    kind: ClassVar[str] = "publish"
+
     name: str
     build: str
     method: str
 
-    @property
-    def kind(self) -> str:
-        """Return the name of the step."""
-        return "publish"
-
-    @property
-    def outside(self) -> tuple[str, ...]:
-        """Return what changes elsewhere: nothing."""
-        return ()
-
     def lines(self) -> tuple[str, ...]:
         """Return what a person sees."""
         return (f"mv .staging-… {self.name}   # only now it has its name",)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {"kind": self.kind, **asdict(self)}
 
     def undo(self) -> tuple[Step, ...]:
         """Return the inverse."""
@@ -81,12 +70,12 @@ class Publish:
                 installed=time.time(),
                 environment=environment,
                 size_bytes=size_of(staging),
-                change=_change(work),
+                change=change_of(staging),
             ),
         )
         _sync_tree(staging)
         if os.path.lexists(target):
-            target.rename(_aside(work, target))
+            set_aside(staging, target)
         staging.rename(target)
         _sync(work.home.toolkits)
         work.environment = {
@@ -97,7 +86,7 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unpublish:
+class Unpublish(InFolder):
     """Take the name away again; what had it before gets it back.
 
     Attributes
@@ -106,49 +95,22 @@ class Unpublish:
         Of the folder.
     """
 
+    kind: ClassVar[str] = "unpublish"
+
     name: str
-
-    @property
-    def kind(self) -> str:
-        """Return the name of the step."""
-        return "unpublish"
-
-    @property
-    def outside(self) -> tuple[str, ...]:
-        """Return what changes elsewhere: nothing."""
-        return ()
 
     def lines(self) -> tuple[str, ...]:
         """Return what a person sees."""
         return (f"rm -r {self.name}",)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {"kind": self.kind, **asdict(self)}
-
-    def undo(self) -> tuple[Step, ...]:
-        """Return the inverse: there is none."""
-        return ()
-
     def do(self, work: Work) -> None:
         """Rename back, where that has not been done yet."""
         target, staging = work.home.toolkits / self.name, work.staging
-        aside, card = _aside(work, target), read_card(target)
-        if card is not None and card.change == _change(work):
+        card = read_card(target)
+        if card is not None and card.change == change_of(staging):
             target.rename(staging)
-        if os.path.lexists(aside) and not os.path.lexists(target):
-            aside.rename(target)
+        bring_back(staging, target)
         _sync(work.home.toolkits)
-
-
-def _aside(work: Work, target: Path) -> Path:
-    """Return where the folder goes that has the name already."""
-    return target.with_name(f"{REMOVED}{target.name}-{_change(work)}")
-
-
-def _change(work: Work) -> str:
-    """Return the name of the change that a step belongs to."""
-    return work.staging.name.removeprefix(STAGING)
 
 
 def _sync_tree(folder: Path) -> None:

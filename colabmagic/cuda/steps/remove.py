@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from colabmagic.cuda.store.apply import REMOVED, STAGING
+from colabmagic.cuda.steps.base import InFolder
+from colabmagic.cuda.store.apply import REMOVED, bring_back, set_aside
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from colabmagic.cuda.steps.base import Step, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remove:
+class Remove(InFolder):
     """Take the name of a toolkit away; its files go when the change is whole.
 
     Attributes
@@ -24,25 +22,13 @@ class Remove:
         Of its folder.
     """
 
+    kind: ClassVar[str] = "remove"
+
     name: str
-
-    @property
-    def kind(self) -> str:
-        """Return the name of the step."""
-        return "remove"
-
-    @property
-    def outside(self) -> tuple[str, ...]:
-        """Return what changes elsewhere: nothing."""
-        return ()
 
     def lines(self) -> tuple[str, ...]:
         """Return what a person sees."""
         return (f"rm -r {self.name}",)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {"kind": self.kind, **asdict(self)}
 
     def undo(self) -> tuple[Step, ...]:
         """Return the inverse."""
@@ -50,12 +36,11 @@ class Remove:
 
     def do(self, work: Work) -> None:
         """Rename it."""
-        target = work.home.toolkits / self.name
-        target.rename(_aside(work, target))
+        set_aside(work.staging, work.home.toolkits / self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unremove:
+class Unremove(InFolder):
     """Give a toolkit its name back, where its files are still there.
 
     Attributes
@@ -64,39 +49,14 @@ class Unremove:
         Of its folder.
     """
 
+    kind: ClassVar[str] = "unremove"
+
     name: str
-
-    @property
-    def kind(self) -> str:
-        """Return the name of the step."""
-        return "unremove"
-
-    @property
-    def outside(self) -> tuple[str, ...]:
-        """Return what changes elsewhere: nothing."""
-        return ()
 
     def lines(self) -> tuple[str, ...]:
         """Return what a person sees."""
         return (f"mv {REMOVED}… {self.name}",)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {"kind": self.kind, **asdict(self)}
-
-    def undo(self) -> tuple[Step, ...]:
-        """Return the inverse: there is none."""
-        return ()
-
     def do(self, work: Work) -> None:
         """Rename it back."""
-        target = work.home.toolkits / self.name
-        aside = _aside(work, target)
-        if os.path.lexists(aside) and not os.path.lexists(target):
-            aside.rename(target)
-
-
-def _aside(work: Work, target: Path) -> Path:
-    """Return the name that it has meanwhile."""
-    change = work.staging.name.removeprefix(STAGING)
-    return target.with_name(f"{REMOVED}{target.name}-{change}")
+        bring_back(work.staging, work.home.toolkits / self.name)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from colabmagic.cuda.fetching.address import name_of, shown
-from colabmagic.cuda.steps.fetch import InFolder, fetch_into
+from colabmagic.cuda.steps.base import InFolder
+from colabmagic.cuda.steps.fetch import fetch_into
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

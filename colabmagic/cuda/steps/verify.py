@@ -18,6 +18,8 @@ VERIFIED: Final = "verified.json"  # beside the toolkit's card: the whole ladder
 # How far a ladder was climbed, the highest first: what is proven higher holds below.
 _HEIGHTS: Final = ("extension", "ext", "cubin")
 _EXT: Final = ("torch", "ext")
+_OF_SESSION: Final = frozenset({"library", "flags"})
+_PTX_TOO_NEW: Final = "E15"
 _AGAIN: Final = (
     "run the cell again, or --method NAME for another way: all was taken back"
 )
@@ -43,7 +45,8 @@ class Verify:
     variables
         What a toolkit that is there already wants in the environment, by pairs.
     until
-        The last rung to try; "cubin" proves within a second that it compiles.
+        The last rung to try; "cubin" proves within a second that it compiles, "ext" (all
+        of them) in some seconds that programs run.
     """
 
     kind: ClassVar[str] = "verify"
@@ -110,7 +113,7 @@ class Verify:
                 error.hint = self._instead(work)  # it is here, and stays as it is
             raise error
         found = key(_HEIGHTS[wanted])
-        if found is not None and ladder.ok:
+        if found is not None and all(map(_lasts, filter(_failed, ladder.rungs))):
             proofs.keep(found, ladder)
         work.progress.finish(_summary(ladder))
 
@@ -178,6 +181,19 @@ class Verify:
     def undo(self) -> Sequence[Step]:
         """Return nothing: it changes nothing."""
         return ()
+
+
+def _failed(rung: Rung) -> bool:
+    """Tell whether a rung failed."""
+    return rung.failed
+
+
+def _lasts(rung: Rung) -> bool:
+    """Tell whether what failed does so again while nothing of a proof's key changes.
+
+    A GPU that fails may be busy; the user's variables and the driver are in the key.
+    """
+    return rung.name in _OF_SESSION or rung.code == _PTX_TOO_NEW
 
 
 def error_of(rung: Rung) -> CudaError:

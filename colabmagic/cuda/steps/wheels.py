@@ -8,7 +8,8 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from colabmagic.cuda.steps.fetch import InFolder, fetch_into
+from colabmagic.cuda.steps.base import InFolder
+from colabmagic.cuda.steps.fetch import fetch_into
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -234,6 +234,48 @@ class Store:
         return self.make_work(self.home.toolkits / change.staging)
 
 
+def change_of(staging: Path) -> str:
+    """Return the name of the change that fills a folder.
+
+    Parameters
+    ----------
+    staging
+        That of `Work`.
+    """
+    return staging.name.removeprefix(STAGING)
+
+
+def set_aside(staging: Path, target: Path) -> None:
+    """Give a toolkit another name for the length of a change; its files go afterwards.
+
+    Parameters
+    ----------
+    staging
+        Of the change.
+    target
+        The toolkit.
+    """
+    target.rename(_aside(staging, target))
+
+
+def bring_back(staging: Path, target: Path) -> None:
+    """Give a toolkit that was set aside its name back, where it is free.
+
+    Parameters
+    ----------
+    staging, target
+        As of `set_aside`; it may have been done already, or never.
+    """
+    before = _aside(staging, target)
+    if os.path.lexists(before) and not os.path.lexists(target):
+        before.rename(target)
+
+
+def _aside(staging: Path, target: Path) -> Path:
+    """Return the name that a toolkit has meanwhile."""
+    return target.with_name(f"{REMOVED}{target.name}-{change_of(staging)}")
+
+
 def _do_all(
     steps: Sequence[Step], journal: Journal, change: Change, work: Work
 ) -> None:

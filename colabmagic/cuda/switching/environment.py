@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from colabmagic.cuda.flags import with_flags
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
 ROOTS: Final = ("CUDA_HOME", "CUDA_PATH")  # torch reads the first, CMake the second
-FLAGS: Final = ("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS")
 _PATH: Final = "PATH"
 _BUILDER: Final = "torch.utils.cpp_extension"
 
@@ -66,28 +67,6 @@ def activate(
         _before[name] = env.get(name)
         _set[name] = env[name] = value
     _tell_torch(str(root))
-    return wanted
-
-
-def with_flags(variables: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
-    """Return what a toolkit wants, with the flags for nvcc that the user has set himself.
-
-    His come last: where both name a compiler, nvcc takes the last one, and says so.
-
-    Parameters
-    ----------
-    variables
-        As for `activate`.
-    env
-        The environment without us.
-    """
-    wanted = dict(variables)
-    for name in FLAGS:
-        his, ours = env.get(name), wanted.get(name)
-        if (
-            his and ours
-        ):  # a kernel that another one of ours has started has both already
-            wanted[name] = his if his.startswith(ours) else f"{ours} {his}"
     return wanted
 
 

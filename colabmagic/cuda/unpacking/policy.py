@@ -285,7 +285,7 @@ def damaged(name: str, seen: str) -> ChecksumError:
         What is wrong with it.
     """
     return ChecksumError(
-        f"{clean(name)} is no whole archive",
+        f"{clean(name)} is damaged: no whole archive; nothing of it is kept",
         seen=clean(seen)[:120],
         hint="run the cell again; if it stays so, another source: --mirror URL",
     )

@@ -109,7 +109,7 @@ class Proofs:
         key
             Of `key_of`.
         ladder
-            With nothing in it that failed.
+            In which nothing failed but what does so again with the same key.
         """
         path = self._path(key)
         beside = path.with_suffix(f".{os.getpid()}.part")

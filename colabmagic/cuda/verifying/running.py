@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.cuda.switching.environment import with_flags
+from colabmagic.cuda.flags import with_flags
 from colabmagic.cuda.verifying.outcome import (
     Result,
     failed,

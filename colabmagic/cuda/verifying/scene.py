@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from colabmagic.cuda.switching.environment import FLAGS
+from colabmagic.cuda.flags import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -154,6 +154,9 @@ def cause_of(outcome: CommandOutcome | ProcessOutcome, program: str) -> Cause:
             f"{program} did not end within {outcome.elapsed_s:.0f} s and was stopped."
         )
         return Cause(code="E20", what=what, fix=REINSTALL)
+    if outcome.flooded:
+        what = f"{program} printed without end and was stopped."
+        return Cause(code="E20", what=what, fix=REINSTALL)
     if outcome.error is not None:
         return _not_started(outcome.error, program)
     written = outcome.stderr[-_READ:] + getattr(outcome, "stdout", "")[-_READ:]

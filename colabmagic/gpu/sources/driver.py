@@ -188,7 +188,7 @@ def _judge(
         return SourceState.REFUSED, f"starting CUDA ended the process ({ended})"
     if code is None or not outcome.ok:
         last = (outcome.error or outcome.stderr).strip().splitlines()[-1:]
-        detail = last[0] if last else f"exit status {outcome.returncode}"
+        detail = last[0] if last and not outcome.flooded else outcome.how
         return SourceState.FAILED, f"the child process failed: {detail}"
     return SourceState.OK, None
 

@@ -133,3 +133,20 @@ def test_files_beside_the_notebook_are_not_pips(
     (found,) = resolve(["nvidia-tiny==13.0.*"], run=run)
     assert found.name == "nvidia_tiny-13.0.88-py3-none-any.whl"
     assert not [path for path in index.sent if path.endswith(".whl")]
+
+
+def test_a_file_of_settings_does_not_change_what_is_found(
+    index: FileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not for another Python, and into no other folder; its index is asked."""
+    settings = tmp_path / "pip.conf"
+    settings.write_text(
+        f"[global]\nindex-url = {index.url}/whl/cu111\n[install]\nuser = true\n"
+        f"target = {tmp_path / 'elsewhere'}\npython-version = 2.7\n"
+        f"requirement = {tmp_path / 'more.txt'}\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+    monkeypatch.delenv("PIP_INDEX_URL")
+    (found,) = _by_dry_run(["nvidia-tiny==13.0.*"], run)
+    assert found.name == "nvidia_tiny-13.0.88-py3-none-any.whl"
+    assert not (tmp_path / "elsewhere").exists()

@@ -25,6 +25,7 @@ def test_the_systems() -> None:
     assert fields(made, "verify")["root"] == "/usr/local/cuda-12.8"
     assert fields(made, "verify")["build"] == "12.8.93"
     assert fields(made, "verify")["capability"] == 75
+    assert fields(made, "verify")["until"] == "ext"  # nobody has linked with it yet
     assert fields(made, "activate")["root"] == "/usr/local/cuda-12.8"
     assert (made.download_bytes, made.disk_bytes, made.basis) == (0, 0, "measured")
 
@@ -35,6 +36,8 @@ def test_ours_comes_first_with_its_own_compiler() -> None:
     assert kinds(made) == ["verify", "activate"]
     assert fields(made, "verify")["root"] == OURS.root
     assert made.steps[-1].to_dict()["variables"] == OURS.variables
+    assert fields(made, "verify")["until"] == "cubin"  # it has run when it was made
+    assert made.seconds == 1.0
 
 
 def test_system_link() -> None:

@@ -79,7 +79,7 @@ def outcome(stderr: str, **changes: object) -> CommandOutcome:
         (
             "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
             ChecksumError,
-            "a wheel is not what its index announces; nothing was installed",
+            "a wheel came damaged, or is another file; nothing was installed",
         ),
         (
             (

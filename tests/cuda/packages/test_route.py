@@ -523,3 +523,28 @@ def test_thousands_of_lines_for_one_package() -> None:
     """Each is looked at once."""
     made = plan("12.8", machine("3.13", "T4"), "torch\n" * 3000)
     assert made.requirements == ("torch==2.11.0+cu128",)
+
+
+def test_thousands_of_conditions_for_an_imported_package() -> None:
+    """Whether it changes is asked of one after the other, not of all their pairs."""
+    facts = machine("3.13", "T4", imported={"numpy": "2.1.0"})
+    many = ",".join(f"!=1.{n}" for n in range(3000))
+    assert "numpy 2.1.0 → 2.0" in plan("12.8", facts, f"numpy==2.0,{many}").changes
+    assert not plan("12.8", facts, f"numpy==2.1.0,{many}").changes
+
+
+@pytest.mark.parametrize(
+    ("body", "minor", "suits"),
+    [
+        ("torch", "12.8", True),
+        ("torch==2.5.1", "12.8", False),  # it is built with 12.4 and 12.1
+        ("torch==2.5.1", "12.4", True),
+        ("numpy", "13.0", True),
+        ("torch==1.10.1", "13.0", False),
+        ("this is nothing", "13.0", True),  # wrong with every CUDA
+    ],
+)
+def test_a_cuda_suits_the_cell(body: str, minor: str, *, suits: bool) -> None:
+    """It is that of the PyTorch in it; what wants none does not mind."""
+    facts = machine("3.12", "T4", torch=None)
+    assert plan(minor, facts, body).suits(minor) is suits

@@ -79,7 +79,12 @@ def test_cpu_build() -> None:
     facts = replace(
         load("debian12_cpu"), torch=TorchHere(version="2.11.0+cpu", cuda=None)
     )
-    assert warnings(facts, "13.0")["E14"].fix == ("%%cuda_install 13.0\ntorch",)
+    words = "brings both, CUDA 13.0 and PyTorch 2.14.1+cu130"
+    assert warnings(facts, "13.0")["E14"].fix == (
+        f"%%cuda_install 13.0\ntorch   {words}",
+    )
+    # There is no PyTorch of 13.5: what is typed is the CUDA that has one.
+    assert warnings(facts, "13.5")["E14"].fix[0].startswith("%%cuda_install 13.2\n")
     rocm = replace(facts, torch=TorchHere(version="2.11.0+rocm6.4", cuda=None))
     assert "E14" not in warnings(rocm, "13.0")
 

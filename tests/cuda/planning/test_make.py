@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colabmagic.cuda.errors import CudaError
-from colabmagic.cuda.machine.facts import MachineFacts, Toolkit, facts_from_dict
+from colabmagic.cuda.machine.facts import (
+    MachineFacts,
+    Toolkit,
+    TorchHere,
+    facts_from_dict,
+)
 from colabmagic.cuda.planning.host_compiler import oldest
 from colabmagic.cuda.planning.limits import find_limit
 from colabmagic.cuda.planning.make import make_plan
@@ -200,6 +205,47 @@ def test_auto_steps_back_to_what_can_be_had() -> None:
     made = make_plan("auto", "", facts)
     assert made.release is not None
     assert made.release.minor == "11.4"
+
+
+def test_auto_is_the_cuda_of_the_pytorch_that_the_cell_wants() -> None:
+    """One step: not the newest toolkit, and then that of its PyTorch."""
+    facts = load("debian12_cpu")
+    assert (
+        make_plan("auto", "numpy", facts).release
+        == make_plan("auto", "", facts).release
+    )
+    for body, options in (("torch", Options()), ("", Options(torch=True))):
+        made = make_plan("auto", body, facts, options)
+        assert made.can_run, made.problems
+        assert made.release is not None
+        assert made.packages is not None
+        label = f"+cu{made.release.minor.replace('.', '')}"
+        assert str(made.packages.torch).endswith(label)
+        assert "E18" not in {each.code for each in made.warnings}
+    old = make_plan("12", "torch==2.5.1", facts)
+    assert (old.can_run, old.release and old.release.minor) == (True, "12.4")
+
+
+def test_auto_with_a_pytorch_that_no_cuda_has_stays_the_newest() -> None:
+    """Then the problem is told of the toolkit that would be taken without it."""
+    made = plan("colab_t4", "auto", "torch==99.0")
+    assert made.release == plan("colab_t4", "auto").release
+    assert [each.code for each in made.problems] == ["E11"]
+
+
+def test_what_a_cpu_build_is_told_to_type_works_at_once() -> None:
+    """The cell that the plan names runs, and brings the PyTorch that it promises."""
+    facts = replace(
+        load("debian12_cpu"), torch=TorchHere(version="2.11.0+cpu", cuda=None)
+    )
+    told = {each.code: each for each in make_plan("auto", "", facts).warnings}["E14"]
+    first, second = told.fix[0].splitlines()
+    package, _, words = second.partition("   ")
+    made = make_plan(first.split()[1], package, facts)
+    assert made.can_run, made.problems
+    assert made.packages is not None
+    assert words.endswith(f"PyTorch {made.packages.torch}")
+    assert not {"E14", "E18"} & {each.code for each in made.warnings}
 
 
 def test_facts_are_needed() -> None:

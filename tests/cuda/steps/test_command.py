@@ -89,6 +89,13 @@ def test_a_program_that_hangs_is_ended(work: Work) -> None:
     assert caught.value.seen == "no end after 0 s"
 
 
+def test_a_program_that_prints_without_end_is_ended(work: Work) -> None:
+    """Its last lines, cut off in the middle, tell nothing."""
+    with pytest.raises(CudaError) as caught:
+        Command(argv=("yes", "E: no"), what="yes").do(work)
+    assert caught.value.seen == "it printed without end and was stopped"
+
+
 def test_root_is_asked_for_first(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it the program is not started."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

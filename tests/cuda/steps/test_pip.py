@@ -284,7 +284,7 @@ def test_a_mirror_with_another_file_is_refused(
         step = mirror_step(mirror, index, place)
         with pytest.raises(ChecksumError) as caught:
             step.do(work)
-    assert "sha256" in (caught.value.seen or "")
+    assert "sha" in (caught.value.seen or "").lower()
     assert "without --mirror" in caught.value.hint
     assert place.versions() == {}
 
@@ -479,20 +479,44 @@ def test_a_step_is_plain_data(index: WheelIndex, place: Place) -> None:
     assert step_from_dict(json.loads(json.dumps(undo.to_dict()))) == undo
 
 
-@pytest.mark.parametrize("name", ["DRY_RUN", "TARGET", "PREFIX", "USER", "ROOT"])
 def test_settings_of_pip_do_not_send_packages_elsewhere(
-    index: WheelIndex,
-    place: Place,
-    work: Work,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
+    index: WheelIndex, place: Place, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is told to be installed is in this Python afterwards."""
+    """What is told to be installed is in this Python afterwards; nothing else is."""
     fill(index)
     elsewhere = work.staging.parent / "elsewhere"
-    is_switch = name in {"DRY_RUN", "USER"}
-    monkeypatch.setenv(f"PIP_{name}", "1" if is_switch else str(elsewhere))
+    for name in ("TARGET", "PREFIX", "ROOT", "REPORT", "REQUIREMENT"):
+        monkeypatch.setenv(f"PIP_{name}", str(elsewhere))
+    monkeypatch.setenv("PIP_DRY_RUN", "1")
+    monkeypatch.setenv("PIP_USER", "1")
     monkeypatch.setenv("PYTHONUSERBASE", str(elsewhere))
     PipInstall(requirements=("tinydep",), python=place.python).do(work)
-    assert place.versions()["tinydep"] == "1.5"
+    assert place.versions() == {"tinydep": "1.5"}
+    assert not elsewhere.exists()
+
+
+def test_files_of_settings_do_not_either_and_their_index_is_asked(
+    index: WheelIndex, place: Place, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's file and that of this Python: places do not count, all else does."""
+    fill(index)
+    elsewhere = work.staging.parent / "elsewhere"
+    user = work.staging.parent / "config" / "pip" / "pip.conf"
+    user.parent.mkdir(parents=True)
+    user.write_text(
+        f"[global]\nindex-url = {index.url}/simple\nuser = true\n"
+        f"[install]\ntarget = {elsewhere}\nroot = {elsewhere}\n"
+    )
+    site = place.packages.parents[2] / "pip.conf"
+    site.write_text(f"[install]\nprefix = {elsewhere}\n--dry_run = yes\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(user.parent.parent))
+    monkeypatch.setenv("HOME", str(work.staging.parent))
+    monkeypatch.delenv("PIP_CONFIG_FILE")
+    monkeypatch.delenv("PIP_INDEX_URL")
+    try:
+        PipInstall(requirements=("tinydep",), python=place.python).do(work)
+    finally:
+        site.unlink()
+    assert place.versions() == {"tinydep": "1.5"}
+    assert index.asked("simple/tinydep")
     assert not elsewhere.exists()

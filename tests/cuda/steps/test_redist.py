@@ -98,10 +98,10 @@ def test_a_wrong_hash_in_the_list_is_one_error(
     with pytest.raises(ChecksumError) as caught:
         step_of(nvidia).do(work)
     assert caught.value.render()[0] == (
-        "ChecksumError: cuda_nvcc-linux-x86_64-11.1.105-archive.tar.xz is not the file "
-        "that was announced; it was thrown away"
+        "ChecksumError: what came as cuda_nvcc-linux-x86_64-11.1.105-archive.tar.xz is "
+        "damaged, or another file; it was thrown away"
     )
-    assert "0000000000000000… announced" in str(caught.value.seen)
+    assert "should be 0000000000000000…" in str(caught.value.seen)
     assert not work.cache.has("0" * 64)
     assert not list(work.cache.partial.glob("0000*"))
 
@@ -118,7 +118,7 @@ def test_a_wrong_hash_in_the_list_is_one_error(
         ({"relative_path": "http://h/x"}, SourceUnreachableError, "leads out"),
         ({"relative_path": 5}, ChecksumError, "no relative_path"),
         ({"sha256": "abc"}, ChecksumError, "no SHA-256"),
-        ({"size": "7"}, ChecksumError, "bytes there, 7 announced"),
+        ({"size": "7"}, ChecksumError, "bytes, and should have 7"),
     ],
 )
 def test_a_list_that_cannot_be_trusted_is_one_error(

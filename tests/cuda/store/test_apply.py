@@ -23,6 +23,7 @@ from colabmagic.cuda.packages.record import PROCESS
 from colabmagic.cuda.steps.activate import Deactivate
 from colabmagic.cuda.steps.command import Command
 from colabmagic.cuda.steps.remove import Remove
+from colabmagic.cuda.store.apply import bring_back, change_of, set_aside
 from colabmagic.cuda.store.inventory import find, installed
 from colabmagic.cuda.store.journal import Journal
 from colabmagic.cuda.store.lock import locked
@@ -173,6 +174,26 @@ def test_uninstalling_is_final(scene: Scene) -> None:
     assert scene.state()["left"] == []
     with pytest.raises(NotInstalledError, match="cannot be taken back"):
         scene.store.take_back_last()
+
+
+def test_a_toolkit_that_is_set_aside_is_brought_back_once(tmp_path: Path) -> None:
+    """By the change that has done it alone; and never over another one."""
+    mine, others = tmp_path / ".staging-1a", tmp_path / ".staging-2b"
+    target = tmp_path / "13.0.3"
+    target.mkdir()
+    (target / "nvcc").write_text("old")
+    set_aside(mine, target)
+    assert [path.name for path in tmp_path.iterdir()] == [".removed-13.0.3-1a"]
+    bring_back(others, target)
+    assert not target.exists()
+    target.mkdir()  # a new one has its name meanwhile
+    bring_back(mine, target)
+    assert not (target / "nvcc").exists()
+    target.rmdir()
+    for _ in range(2):
+        bring_back(mine, target)
+        assert (target / "nvcc").read_text() == "old"
+    assert (change_of(mine), change_of(others)) == ("1a", "2b")
 
 
 def test_a_folder_that_cannot_be_written(scene: Scene) -> None:

@@ -138,6 +138,3 @@ def test_flags_of_the_user_stay(env: dict[str, str]) -> None:
     assert environment.variables_of(ROOT) == ours
     environment.deactivate(env)
     assert env == before
-    assert environment.with_flags(ours, {"NVCC_PREPEND_FLAGS": together}) == {
-        "NVCC_PREPEND_FLAGS": together
-    }

@@ -13,6 +13,7 @@ from colabmagic.cuda.verifying.toolkit import (
     build_of,
     check_cubin,
     check_files,
+    check_version,
     same_build,
 )
 from colabmagic.host.command import CommandOutcome, run
@@ -76,3 +77,15 @@ def test_an_nvcc_that_names_no_gpu(tmp_path: Path) -> None:
     result, target = check_cubin(Scene(root=tmp_path, scratch=tmp_path, run=run))
     assert (result.verdict, target) == (FAILED, None)
     assert result.why
+
+
+def test_an_nvcc_that_prints_without_end(tmp_path: Path) -> None:
+    """It is stopped by how much it prints, and that is what is told."""
+    nvcc = tmp_path / "bin" / "nvcc"
+    nvcc.parent.mkdir()
+    nvcc.write_text("#!/bin/sh\nexec yes release 13.0, V13.0.88\n", "utf-8")
+    nvcc.chmod(0o755)
+    scene = Scene(root=tmp_path, scratch=tmp_path, run=run)
+    result, build = check_version(scene, "13.0")
+    assert build is None
+    assert result.why == "nvcc printed without end and was stopped."

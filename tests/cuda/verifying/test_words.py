@@ -114,6 +114,8 @@ def test_ends_without_words() -> None:
     assert cause_of(late, "nvcc").what == (
         "nvcc did not end within 180 s and was stopped."
     )
+    flood = ended("error: x\n" * 9, None, flooded=True)
+    assert cause_of(flood, "nvcc").what == "nvcc printed without end and was stopped."
     foreign = ended("", None, error="[Errno 8] Exec format error: '/x/nvcc'")
     assert cause_of(foreign, "nvcc").code == "E02"
     gone = ended("", None, error="[Errno 2] No such file or directory: '/x/nvcc'")

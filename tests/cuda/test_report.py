@@ -12,7 +12,7 @@ from colabmagic.cuda.report import choices
 from tests.cuda.planning.machines import FOLDER, load, names
 
 FIXTURE = FOLDER.parent / "cuda_reports.txt"
-INSTALL = "python -m pip install"
+INSTALL = "python -P -m pip install"
 # Machine, version, method.
 CASES = (
     "colab_t4 11.1",

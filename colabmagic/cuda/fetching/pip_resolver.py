@@ -65,7 +65,7 @@ def pip_argv(requirements: Sequence[str], report: str) -> list[str]:
         Path of the file that it writes.
     """
     return [
-        sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check",
+        sys.executable, "-P", "-m", "pip", "install", "-q", "--disable-pip-version-check",
         "--no-input", "--dry-run", "--ignore-installed", "--no-deps",
         "--only-binary", ":all:", "--report", report, *requirements,
     ]  # fmt: skip
@@ -162,6 +162,7 @@ def as_pip_fetches(
     """
     argv = [
         sys.executable,
+        "-P",
         "-m",
         "pip",
         "config",

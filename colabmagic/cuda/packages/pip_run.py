@@ -71,6 +71,7 @@ def install_argv(  # noqa: PLR0913 (each is a part of the command)
     """
     return [
         python,
+        "-P",  # modules in the notebook's folder are none of pip's
         "-m",
         "pip",
         "install",
@@ -154,7 +155,7 @@ class Pip:
         CudaError
             Pip does not run.
         """
-        argv = [self.python, "-m", "pip", "freeze", "--all"]
+        argv = [self.python, "-P", "-m", "pip", "freeze", "--all"]
         outcome = self.work.run(argv, timeout_s=_LOOK_S, env=self.environment("freeze"))
         if not outcome.ok:
             raise explain(outcome, outcome.stdout)

@@ -126,7 +126,8 @@ class PipRestore:
         ]
         work.progress.start("pip: back to what was there", len(new) + len(back))
         if new:
-            argv = [pip.python, "-m", "pip", "uninstall", "--yes", "--no-input", *new]
+            command = ["-P", "-m", "pip", "uninstall", "--yes", "--no-input"]
+            argv = [pip.python, *command, *new]
             pip.run(argv, lambda _: None)
         if back:
             links = self._links(work, back)

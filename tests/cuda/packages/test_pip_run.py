@@ -52,12 +52,13 @@ def test_the_whole_command() -> None:
         offline=True,
     )
     assert argv == [
-        "python", "-m", "pip", "install", "--no-input", "--progress-bar=off",
+        "python", "-P", "-m", "pip", "install", "--no-input",
+        "--progress-bar=off",
         "--upgrade", "--quiet", "--no-index", "--find-links=/f/torch-wheels.html",
         "--constraint=/f/found.txt", "--dry-run", "--report=/f/report.json",
         "--requirement=/f/requirements.txt",
     ]  # fmt: skip
-    assert install_argv("python")[6:] == ["--requirement=requirements.txt"]
+    assert install_argv("python")[7:] == ["--requirement=requirements.txt"]
 
 
 def test_only_files_that_were_written_are_named(folder: Path) -> None:
@@ -175,7 +176,7 @@ def test_an_environment_without_advice_and_without_places(
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
     monkeypatch.setenv("PIP_PREFIX", "/x")
-    pip = pip_that('env | grep ^PIP_ | sort >"$0.$3"', folder)
+    pip = pip_that('env | grep ^PIP_ | sort >"$0.$4"', folder)
     pip.freeze()
     pip.run(pip.argv(), lambda _: None)
     told = {

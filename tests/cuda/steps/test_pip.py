@@ -426,12 +426,12 @@ def test_the_plan_shows_what_runs(place: Place, index: WheelIndex) -> None:
     lines = step_of(index, place, "timm").lines()
     assert lines == [
         (
-            f"{place.python} -m pip install --no-input --progress-bar=off "
+            f"{place.python} -P -m pip install --no-input --progress-bar=off "
             "--find-links=torch-wheels.html --dry-run --report=report.json "
             "--requirement=requirements.txt"
         ),
         (
-            f"{place.python} -m pip install --no-input --progress-bar=off "
+            f"{place.python} -P -m pip install --no-input --progress-bar=off "
             "--find-links=torch-wheels.html --constraint=found.txt "
             "--requirement=requirements.txt"
         ),

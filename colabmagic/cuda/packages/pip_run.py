@@ -219,8 +219,9 @@ class Pip:
             said.append(line)
             on_line(line)
 
+        command = argv[argv.index("pip") + 1]
         outcome = stream(
-            argv, timeout_s=_INSTALL_S, on_line=hear, env=self.environment(argv[3])
+            argv, timeout_s=_INSTALL_S, on_line=hear, env=self.environment(command)
         )
         if not outcome.ok:
             raise self._explained(outcome, "".join(said[-50:]))

@@ -186,13 +186,14 @@ def _plan(
         problems = (_with_way_out(told, release, facts, options),)
     packages = _packages(cell, release, facts, options)
     warnings = advise(release, facts, options, chosen)
-    if problems:  # the rest is of a toolkit that does not come
-        warnings = tuple(each for each in warnings if each.code in _OF_MACHINE)
     if packages is not None:
         both = (*problems, *_with_runtime(packages.problems, facts))
         problems = tuple(dict.fromkeys(both))
-        kept = [each for each in warnings if _still_holds(each, packages)]
-        warnings = (*kept, *packages.warnings)
+        warnings = tuple(each for each in warnings if _still_holds(each, packages))
+    if problems:  # the rest is of a toolkit that does not come
+        warnings = tuple(each for each in warnings if each.code in _OF_MACHINE)
+    if packages is not None:
+        warnings = (*warnings, *packages.warnings)
     return Plan(
         wanted=wanted,
         release=release,

@@ -13,6 +13,7 @@ from colabmagic.cuda.errors import (
     PlatformUnsupportedError,
     TorchIsCpuError,
 )
+from colabmagic.cuda.planning.limits import is_managed, newer_driver
 from colabmagic.data import compat
 from colabmagic.report.model import Unknown
 
@@ -322,7 +323,9 @@ def _newest_that_fits(facts: MachineFacts, those: tuple[Release, ...]) -> Releas
         raise DriverTooOldError(
             f"the driver runs no CUDA {those[0].minor} or newer",
             seen=f"driver {facts.driver}; wanted at least {those[0].driver_min}",
-            hint="choose another runtime: its host has another driver",
+            hint="choose another runtime: its host has another driver"
+            if is_managed(facts)
+            else "\n".join(newer_driver(those[0], facts)),
         )
     by_gpu = [each for each in by_driver if _makes_code(each, facts)]
     if not by_gpu:
@@ -331,7 +334,7 @@ def _newest_that_fits(facts: MachineFacts, those: tuple[Release, ...]) -> Releas
             f"no CUDA from {those[0].minor} to {by_driver[-1].minor} has code for "
             f"the GPU here",
             seen=names,
-            hint="choose a runtime with a T4, L4, A100 or newer",
+            hint="choose a machine with a T4, L4, A100 or newer",
         )
     return by_gpu[-1]
 

@@ -282,11 +282,20 @@ def test_the_release_that_is_meant(
         ),
         (
             "auto",
+            {"driver": "340.108", "driver_cuda": (6, 5), "host": "ipython"},
+            DriverTooOldError,
+            (
+                "the driver runs no CUDA 9.0 or newer | seen: driver 340.108; wanted at "
+                "least 384.81 | try: update the host's driver to 384.81 or newer"
+            ),
+        ),
+        (
+            "auto",
             {"gpus": (Gpu(name="Tesla C2050", capability=(2, 0)),)},
             GpuNotSupportedError,
             (
                 "no CUDA from 9.0 to 13.0 has code for the GPU here | seen: Tesla C2050 | "
-                "try: choose a runtime with a T4, L4, A100 or newer"
+                "try: choose a machine with a T4, L4, A100 or newer"
             ),
         ),
     ],

@@ -130,12 +130,20 @@ def _driver(release: Release, facts: MachineFacts) -> Problem | None:
         code="E03",
         what=f"the driver is too old for CUDA {release.minor}",
         seen=f"driver {driver}{runs}; wanted {release.driver_min} or newer",
-        fix=_newer_driver(release, facts),
+        fix=newer_driver(release, facts),
     )
 
 
-def _newer_driver(release: Release, facts: MachineFacts) -> tuple[str, ...]:
-    """Return who can change the driver; in a notebook of others nobody can."""
+def newer_driver(release: Release, facts: MachineFacts) -> tuple[str, ...]:
+    """Return who can change the driver; in a notebook of others nobody can.
+
+    Parameters
+    ----------
+    release
+        What it shall run.
+    facts
+        Of the machine.
+    """
     if is_managed(facts):
         return ()
     if facts.is_wsl:

@@ -373,7 +373,17 @@ def _packages(
         return None
     from colabmagic.cuda.packages.route import route  # noqa: PLC0415 (lazy)
 
-    return route(cell, release, facts, options)
+    found = route(cell, release, facts, options)
+    if facts.has_pip or found.problems:
+        return found
+    from colabmagic.cuda.packages.failure import ENSURE_PIP  # noqa: PLC0415 (rare)
+
+    problem = Problem(
+        code="E09",
+        what="this Python has no pip for the lines of the cell",
+        fix=(f"{ENSURE_PIP}\n(then run this cell again)",),
+    )
+    return replace(found, problems=(problem,))
 
 
 def _with_runtime(

@@ -64,6 +64,10 @@ def test_a_python_without_pip() -> None:
     plan = make_plan("13.0", "", replace(load("debian12_cpu"), has_pip=False))
     assert plan.chosen is not None
     assert plan.chosen.method == "redist"
+    cell = make_plan("13.0", "numpy", replace(load("debian12_cpu"), has_pip=False))
+    assert [each.what for each in cell.problems] == [
+        "this Python has no pip for the lines of the cell"
+    ]
     wheels = judge("wheels", "debian12_cpu", "13.0", has_pip=False)
     assert wheels.problem is not None
     assert wheels.problem.fix == (ENSURE_PIP,)

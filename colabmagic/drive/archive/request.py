@@ -74,8 +74,8 @@ def refuse_no_archive(files: Files, archive: str) -> None:
         raise DrivePathError(
             "this is a link, and a path on Drive is wanted",
             seen=clean(typed[:80]),
-            hint="%mount_drive --ls MyDrive shows the paths; of a file that somebody shares, "
-            "add a shortcut to My Drive on its page first",
+            hint="%mount_drive --ls MyDrive\n(shows the paths; of a file that somebody "
+            "shares, add a shortcut to My Drive on its page first)",
         )
     name = typed.rstrip("/").rpartition("/")[2]
     if kind_of(name) is not None:
@@ -133,8 +133,8 @@ def _name_it(files: Files, archive: str) -> None:
     if found.is_folder:
         raise DrivePathError(
             f"{clean(path)} is a folder, and --stage takes one archive",
-            hint=f"%mount_drive --ls {quoted(path)} shows what is in it; --pack makes one "
-            "archive of a folder, where that lies on a disk",
+            hint=f"%mount_drive --ls {quoted(path)}\n(shows what is in it; --pack makes one "
+            "archive of a folder, where that lies on a disk)",
         )
     if found.is_document:
         raise DrivePathError(

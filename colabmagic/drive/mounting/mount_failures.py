@@ -175,7 +175,7 @@ def _unsupported(error: BaseException) -> DriveError:
     return MountUnsupportedError(
         "this machine has no mount of Colab's",
         seen=f"{type(error).__name__}: {clean(str(error))}",
-        hint="%mount_drive --mode api works without a mount",
+        hint="%mount_drive --mode api\n(works without a mount)",
     )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 USUAL: Final = "/content/drive"
 CREDENTIALS_ADDRESS: Final = "TBE_EPHEM_CREDS_ADDR"
-_API: Final = "%mount_drive --mode api works without a mount"
+_API: Final = "%mount_drive --mode api\n(works without a mount"
 _TOP_LEVEL: Final = 2  # parts of a path like /content
 _SHOWN_NAMES: Final = 5
 _MOST_NAMES: Final = 1000
@@ -193,19 +193,19 @@ def refuse_host(facts: ColabFacts) -> DriveMountError | None:
         return MountPolicyError(
             "Colab Enterprise does not mount Drive",
             seen="VERTEX_PRODUCT=COLAB_ENTERPRISE",
-            hint=f"{_API}, with --creds FILE of a service account",
+            hint=f"{_API}, with --creds FILE of a service account)",
         )
     if not facts.hostname:
         return MountUnsupportedError(
             "Drive can be mounted by Colab's means only on a machine of Colab",
             seen="/var/colab/hostname is not there",
-            hint=f"{_API}; --mode fuse where /dev/fuse is",
+            hint=f"{_API}; --mode fuse where /dev/fuse is)",
         )
     if not facts.credentials:
         return MountUnsupportedError(
             "this machine of Colab has nobody who gives out Drive's credentials",
             seen=f"the variable {CREDENTIALS_ADDRESS} is not set",
-            hint=f"Runtime > Disconnect and delete runtime, then connect again; {_API}",
+            hint=f"Runtime > Disconnect and delete runtime, then connect again\nor\n{_API})",
         )
     return None
 
@@ -223,7 +223,7 @@ def refuse_flush(sysroot: Path = Path("/")) -> MountUnsupportedError | None:
     return MountUnsupportedError(
         "Colab cannot upload and unmount on this machine",
         seen="/var/colab/mp is there",
-        hint="%mount_drive --sync uploads what is not on the server",
+        hint="%mount_drive --sync\n(uploads what is not on the server)",
     )
 
 
@@ -266,7 +266,7 @@ def _inside_drive(path: Path) -> MountpointError | None:
             return MountpointError(
                 f"{part} is a folder inside of Drive, not a place to mount it at",
                 seen=_named(path),
-                hint=f"%mount_drive {named}, then use {named}/MyDrive",
+                hint=f"%mount_drive {named}\n(then use {named}/MyDrive)",
             )
     return None
 

@@ -48,10 +48,8 @@ REFUSED: list[tuple[ColabFacts, Place, type[DriveMountError], list[str]]] = [
         [
             "MountPolicyError: Colab Enterprise does not mount Drive",
             "  seen: VERTEX_PRODUCT=COLAB_ENTERPRISE",
-            (
-                "  try:  %mount_drive --mode api works without a mount, with --creds FILE of a "
-                "service account"
-            ),
+            "  try:  %mount_drive --mode api",
+            "        (works without a mount, with --creds FILE of a service account)",
         ],
     ),
     (
@@ -64,10 +62,8 @@ REFUSED: list[tuple[ColabFacts, Place, type[DriveMountError], list[str]]] = [
                 "of Colab"
             ),
             "  seen: /var/colab/hostname is not there",
-            (
-                "  try:  %mount_drive --mode api works without a mount; --mode fuse where "
-                "/dev/fuse is"
-            ),
+            "  try:  %mount_drive --mode api",
+            "        (works without a mount; --mode fuse where /dev/fuse is)",
         ],
     ),
     (
@@ -80,10 +76,10 @@ REFUSED: list[tuple[ColabFacts, Place, type[DriveMountError], list[str]]] = [
                 "credentials"
             ),
             "  seen: the variable TBE_EPHEM_CREDS_ADDR is not set",
-            (
-                "  try:  Runtime > Disconnect and delete runtime, then connect again; "
-                "%mount_drive --mode api works without a mount"
-            ),
+            "  try:  Runtime > Disconnect and delete runtime, then connect again",
+            "        or",
+            "        %mount_drive --mode api",
+            "        (works without a mount)",
         ],
     ),
     (
@@ -167,8 +163,16 @@ def test_a_refusal_in_full(
         ("/content/a\nb", r"'\n'", "%mount_drive /content/drive"),
         ("/content/a*", "'*'", "%mount_drive /content/drive"),
         ("/content/drive/My Drive", "inside of Drive", "use /content/drive/MyDrive"),
-        ("/mnt/g/MyDrive/x", "inside of Drive", "%mount_drive /mnt/g, then"),
-        ("/content/My Drive", "inside of Drive", "%mount_drive /content/drive, then"),
+        (
+            "/mnt/g/MyDrive/x",
+            "inside of Drive",
+            "%mount_drive /mnt/g\n(then use /mnt/g/MyDrive)",
+        ),
+        (
+            "/content/My Drive",
+            "inside of Drive",
+            "%mount_drive /content/drive\n(then use /content/drive/MyDrive)",
+        ),
     ],
 )
 def test_a_name_that_will_not_do(path: str, words: str, hint: str) -> None:

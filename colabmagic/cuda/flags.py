@@ -27,5 +27,25 @@ def with_flags(variables: Mapping[str, str], env: Mapping[str, str]) -> dict[str
         his, ours = env.get(name), wanted.get(name)
         # A kernel that another one of ours has started has both already.
         if his and ours:
-            wanted[name] = his if his.startswith(ours) else f"{ours} {his}"
+            has_both = f"{his} ".startswith(f"{ours} ")
+            wanted[name] = his if has_both else f"{ours} {his}"
     return wanted
+
+
+def without_flags(now: str, ours: str, before: str | None) -> str:
+    """Return flags to which the user has added some, without those that we had set.
+
+    Parameters
+    ----------
+    now
+        All of them.
+    ours
+        What we had set, with what was there before.
+    before
+        What was there before us; None: nothing.
+    """
+    head, found, rest = f" {now} ".partition(f" {ours} ")
+    if not ours or not found:
+        return now  # he has set others
+    parts = (head, before or "", rest)
+    return " ".join(part.strip() for part in parts if part.strip())

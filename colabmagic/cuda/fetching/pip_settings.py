@@ -10,6 +10,7 @@ from __future__ import annotations
 import configparser
 import locale
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,6 +31,9 @@ _VARIABLE: Final = "PIP_"
 _FILE: Final = "PIP_CONFIG_FILE"
 _NAME: Final = "pip.conf"
 _ETC: Final = Path("/etc")
+# A program gets no longer variable (Linux: 128 KiB), and all together have a bound, too.
+_LONGEST: Final = 100_000
+_MOST_BYTES: Final = 2**20  # of a file
 
 
 def pip_environment(command: str, python: str | None = None) -> dict[str, str]:
@@ -59,13 +63,20 @@ def pip_environment(command: str, python: str | None = None) -> dict[str, str]:
         settings = _settings(_files(kept.get(_FILE, ""), python), command)
     except (configparser.Error, UnicodeError):  # pip itself says best what is wrong
         return kept
-    known = {_normal(name) for name in kept if name.startswith(_VARIABLE)}
+    if sum(map(len, settings.values())) > _LONGEST:  # no program starts with these
+        return kept
+    # One that is empty counts for pip as if it were not set.
+    known = {
+        _normal(name)
+        for name, each in kept.items()
+        if name.startswith(_VARIABLE) and each
+    }
     told = {
         f"{_VARIABLE}{name.upper().replace('-', '_')}": value
         for name, value in settings.items()
         if name not in NOT_OURS | known and name.replace("-", "").isalnum()
     }
-    return {**told, **kept, _FILE: os.devnull}
+    return {**kept, **told, _FILE: os.devnull}
 
 
 def _sends_away(name: str) -> bool:
@@ -85,14 +96,15 @@ def _files(chosen: str, python: str | None) -> list[Path]:
     """
     folders = os.environ.get("XDG_CONFIG_DIRS", "").strip() or str(_ETC / "xdg")
     machine = [Path(each) / "pip" / _NAME for each in folders.split(os.pathsep)]
-    home = Path("~").expanduser()
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (it may be unknown: pip takes ~)
     config = os.environ.get("XDG_CONFIG_HOME", "").strip()
     above = Path(config) if config else home / ".config"
     user = [home / ".pip" / _NAME, above / "pip" / _NAME]
     is_ours = python in {None, sys.executable}
     prefix = Path(sys.prefix if python is None or is_ours else python)
     site = (prefix if is_ours else prefix.parent.parent) / _NAME
-    named = [Path(chosen)] if chosen and Path(chosen).exists() else []
+    is_there = os.path.exists(chosen)  # noqa: PTH110 (it raises nothing)
+    named = [Path(chosen)] if chosen and is_there else []
     return [*machine, _ETC / _NAME, *([] if named else user), site, *named]
 
 
@@ -107,7 +119,7 @@ def _settings(files: Iterable[Path], command: str) -> dict[str, str]:
     found: dict[str, dict[str, str]] = {"global": {}, command: {}}
     for file in files:
         parser = configparser.RawConfigParser()
-        parser.read(file, encoding=locale.getpreferredencoding(do_setlocale=False))
+        parser.read_string(_text(file), str(file))
         for section, its in found.items():
             items = parser.items(section) if parser.has_section(section) else ()
             its.update((_normal(name), value) for name, value in items)
@@ -116,3 +128,25 @@ def _settings(files: Iterable[Path], command: str) -> dict[str, str]:
         for each in found.values()
     ]
     return {name: value for each in both for name, value in each.items()}
+
+
+def _text(file: Path) -> str:
+    """Return what is in a file of settings; nothing where there is none to be read.
+
+    Raises
+    ------
+    configparser.Error, UnicodeError
+        It is none of settings.
+    """
+    try:
+        # Of a pipe or a device nothing is read: it may have no end, or never begin.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as opened:  # noqa: PTH123 (a descriptor)
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            data = opened.read(_MOST_BYTES + 1) if is_file else b""
+    except (OSError, ValueError):  # pip passes it over, too
+        return ""
+    if len(data) > _MOST_BYTES:
+        raise configparser.Error(f"{file} has more than {_MOST_BYTES} bytes")
+    text = data.decode(locale.getpreferredencoding(do_setlocale=False))
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -19,9 +19,11 @@ ENDING: Final = ".tar.gz"
 DIGITS: Final = 16  # of the hash, in an archive's name
 _NAME: Final = re.compile(r"\w[\w.+-]{0,200}\.tar\.gz", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_VERSION: Final = re.compile(r"\d{1,4}(?:\.\d{1,6}){1,3}")
+_VERSION: Final = re.compile(r"\d{1,4}(?:\.\d{1,6}){1,3}", re.ASCII)
 _WORD: Final = re.compile(r"[\w.+-]{0,40}(?: [\w.+-]{1,40})?", re.ASCII)
 _MOST_PARTS: Final = 64
+_MOST: Final = 2**40  # bytes, or files: no toolkit has a hundredth of it
+_COMPILERS: Final = range(3, 100)  # major versions of g++
 
 
 def stem_of(kept: Kept) -> str:
@@ -64,7 +66,11 @@ def from_label(folder: Path, data: Any) -> Kept:  # noqa: ANN401 (anybody's JSON
     data
         Of the label.
     """
-    if not isinstance(data, dict) or not isinstance(data.get("file"), str):
+    if (
+        not isinstance(data, dict)
+        or not isinstance(data.get("file"), str)
+        or not isinstance(data.get("parts", []), list)
+    ):
         return Kept(path=str(folder), problem="its label cannot be read")
     fields = dict(data)
     name, form = fields.pop("file"), fields.pop("format", None)
@@ -89,8 +95,11 @@ def _makes_sense(kept: Kept) -> bool:
     texts = (kept.release, kept.build, kept.sha256, *words)
     return (
         all(isinstance(each, str) for each in texts)
-        and all(type(each) is int and each > 0 for each in numbers)
-        and (kept.compiler is None or type(kept.compiler) is int)
+        and all(type(each) is int and 0 < each < _MOST for each in numbers)
+        and (
+            kept.compiler is None
+            or (type(kept.compiler) is int and kept.compiler in _COMPILERS)
+        )
         and not kept.problem
         and len(kept.parts) <= _MOST_PARTS
         and all(_WORD.fullmatch(each) for each in words)

@@ -64,12 +64,16 @@ def unpack_archive(  # noqa: PLR0913 (by keyword)
     """
     most = unpacked_bytes + MEMBER_BYTES * files
     outlet = Outlet(root, name=path.name, system=system, most_bytes=most)
-    with path.open("rb", buffering=0) as file:
-        seen = os.fstat(file.fileno())
+    # What has this name by now may be a pipe, to which nobody ever writes.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 (a descriptor)
+        seen = os.fstat(descriptor)
         why = distrust({seen.st_uid}, {stat.S_IMODE(seen.st_mode)})
+        if not stat.S_ISREG(seen.st_mode):
+            why = "it is no ordinary file any more"
         if why:
             raise ChecksumError(f"{path.name} is not used", seen=why, hint="")
-        hashed = _Hashed(file, advance)
+        hashed = _Hashed(file, advance, size)
         stream = io.BufferedReader(hashed, _PIECE)
         unpack_gzip(stream, outlet)
         try:
@@ -91,8 +95,10 @@ def unpack_archive(  # noqa: PLR0913 (by keyword)
 class _Hashed(io.RawIOBase):
     """A file that is read once, from its beginning, and hashed meanwhile."""
 
-    def __init__(self, file: IO[bytes], advance: Callable[[int], object]) -> None:
-        self._file, self._advance = file, advance
+    def __init__(
+        self, file: IO[bytes], advance: Callable[[int], object], size: int
+    ) -> None:
+        self._file, self._advance, self._most = file, advance, size
         self.sha256, self.size = hashlib.sha256(), 0
 
     def readable(self) -> bool:
@@ -101,6 +107,8 @@ class _Hashed(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (writable memory)
         """Read on."""
+        if self.size > self._most:  # zeros without end may stand behind it
+            return 0
         data = self._file.read(len(buffer)) or b""
         buffer[: len(data)] = data
         self.sha256.update(data)

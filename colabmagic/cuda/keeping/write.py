@@ -82,11 +82,18 @@ def write_archive(
             unpacked_bytes=total,
         )
         # The label that is there names the archive that is there, until the new one does.
-        fresh.replace(place)
-        with _opened(fresh) as file:
-            file.write(json.dumps(as_label(done), indent=1).encode())
-            _flush(file)
-        fresh.replace(folder / f"{stem}.json")
+        was_there = place.exists()
+        try:
+            fresh.replace(place)
+            with _opened(fresh) as file:
+                file.write(json.dumps(as_label(done), indent=1).encode())
+                _flush(file)
+            fresh.replace(folder / f"{stem}.json")
+        except BaseException:  # without a label it only fills the disk
+            if not was_there:
+                with contextlib.suppress(OSError):
+                    place.unlink(missing_ok=True)
+            raise
     finally:
         with contextlib.suppress(OSError):  # the disk may be gone
             fresh.unlink(missing_ok=True)
@@ -208,8 +215,11 @@ def _members(root: Path, system: str) -> Iterator[str]:
             inside = path.relative_to(root).as_posix()
             if inside in _NOT_KEPT:
                 continue
-            if path.is_symlink():
+            kind = path.lstat().st_mode
+            if stat.S_ISLNK(kind):
                 _check_link(path, root, system)
+            elif not stat.S_ISREG(kind):
+                raise ValueError(f"{clean(inside)} is no file and no link")
             yield inside
 
 

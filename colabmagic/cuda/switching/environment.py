@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from colabmagic.cuda.flags import with_flags
+from colabmagic.cuda.flags import FLAGS, with_flags, without_flags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -122,6 +122,8 @@ def _set_back(env: MutableMapping[str, str]) -> None:
             if name == _PATH and now is not None:
                 path = now.split(os.pathsep)
                 env[name] = os.pathsep.join(each for each in path if each != _active[0])
+            elif name in FLAGS and now is not None:
+                env[name] = without_flags(now, _set.get(name, ""), value)
         elif value is None:
             env.pop(name, None)
         else:

@@ -68,6 +68,7 @@ class Outlet:
         self._rename, self._only, self._skip = rename, only, skip
         self._rooted, self._system, self._left = rooted, system, most_bytes
         self._links: list[str] = []
+        self._of_system: set[str] = set()  # where links of this archive lead there
         with self.writing():
             root.mkdir(parents=True, exist_ok=True)
             self.root = root.resolve()
@@ -141,6 +142,7 @@ class Outlet:
             place = self._place(path)
             with self.writing():
                 place.symlink_to(target)
+            self._of_system.add(os.path.realpath(target))
             return
         inside = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         if not target or target.startswith("/") or _leads_out(inside):
@@ -186,6 +188,8 @@ class Outlet:
         """
         for path in self._links:
             real = os.path.realpath(self.root / path)
+            if real in self._of_system:  # by way of such a link
+                continue
             if not Path(real).is_relative_to(self.root):
                 for each in self._links:
                     (self.root / each).unlink(missing_ok=True)

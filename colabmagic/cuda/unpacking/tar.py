@@ -12,12 +12,20 @@ from colabmagic.cuda.unpacking.zstd import open_zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Self
 
     from colabmagic.cuda.unpacking.policy import Outlet
 
 _PIECE: Final = 2**20
 _LONGEST_MAGIC: Final = 6
 _USTAR: Final = slice(257, 262)
+_LONGEST_NAME: Final = 2**20
+_DESCRIBES: Final = frozenset(
+    {
+        tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE,
+        tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+    }
+)  # fmt: skip
 
 
 def unpack_tar(stream: IO[bytes], outlet: Outlet) -> None:
@@ -66,17 +74,36 @@ def _reading(outlet: Outlet) -> Iterator[None]:
         raise
     except (
         tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError,
+        RecursionError,  # of a thousand headers for one member
     ) as error:  # fmt: skip
         raise outlet.damaged(str(error) or type(error).__name__) from None
 
 
 def _unpack(plain: IO[bytes], outlet: Outlet) -> None:
     """Unpack a tar archive that is not packed."""
-    with tarfile.open(fileobj=plain, mode="r|") as archive:
+    with tarfile.open(fileobj=plain, mode="r|", tarinfo=_Header) as archive:
         for member in archive:
             _member(archive, member, outlet)
     while plain.read(_PIECE):  # its last checksum is at its end
         pass
+
+
+class _Header(tarfile.TarInfo):
+    """A member's header; what only names a member is read into memory, and is small."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> Self:
+        """Read one block.
+
+        Raises
+        ------
+        ValueError
+            A name, or what else describes the next member, would fill our memory.
+        """
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _DESCRIBES and header.size > _LONGEST_NAME:
+            raise ValueError(f"a name of {header.size} bytes")
+        return header
 
 
 def opened(stream: IO[bytes]) -> IO[bytes]:

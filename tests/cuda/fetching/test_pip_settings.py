@@ -204,3 +204,55 @@ def test_what_no_variable_can_hold_is_left_out(home: Path) -> None:
         "PIP_PROXY",
         "PIP_CONFIG_FILE",
     ]
+
+
+@pytest.mark.parametrize("named", ["/x" * 5000, "/" + "x" * 300, "relative/none"])
+def test_a_name_that_no_file_can_have(
+    home: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """It is as if the file did not exist."""
+    write(home / "config/pip/pip.conf", "[global]\ncert = /own\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", named)
+    assert pip_environment("install")["PIP_CERT"] == "/own"
+
+
+def test_nobody_knows_where_the_user_is_at_home(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container under any number: pip takes ``~`` as it stands."""
+    write(home / "etc/pip.conf", "[global]\ncert = /etc\n")
+    monkeypatch.setenv("HOME", "~")
+    assert pip_environment("install")["PIP_CERT"] == "/etc"
+
+
+def test_what_has_no_end_is_not_read(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device, and a pipe to which nobody writes."""
+    os.mkfifo(home / "pipe")
+    for named in ("/dev/zero", str(home / "pipe")):
+        monkeypatch.setenv("PIP_CONFIG_FILE", named)
+        found = pip_environment("install")
+        assert [each for each in found if each.startswith("PIP_")] == [
+            "PIP_CONFIG_FILE"
+        ]
+
+
+@pytest.mark.parametrize("lines", [10_000, 100_000])
+def test_more_than_a_program_can_be_told_is_left_to_pip(home: Path, lines: int) -> None:
+    """No program starts with a variable that long."""
+    text = "[global]\nextra-index-url =" + "\n  https://x/y" * lines
+    write(home / "config/pip/pip.conf", text)
+    assert not any(name.startswith("PIP_") for name in pip_environment("install"))
+
+
+def test_an_empty_variable_counts_as_none(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So pip has it."""
+    write(home / "config/pip/pip.conf", "[global]\nindex-url = https://file\n")
+    for name in ("PIP_INDEX_URL", "PIP_Index-Url"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "")
+            found = as_pip_reads(pip_environment("install"), patch)
+        assert found.index_url == "https://file"

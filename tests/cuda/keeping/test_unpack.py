@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import shutil
 import tarfile
@@ -15,7 +16,7 @@ import pytest
 from colabmagic.cuda.errors import ChecksumError
 from colabmagic.cuda.keeping.unpack import unpack_archive
 from colabmagic.cuda.keeping.write import system_folder
-from tests.cuda.keeping.trees import WHAT, harmful, kept, listing
+from tests.cuda.keeping.trees import WHAT, finished, harmful, kept, listing
 from tests.cuda.unpacking.hostile import REFUSED, plain, special
 
 if TYPE_CHECKING:
@@ -138,3 +139,66 @@ def test_one_of_another_user(tmp_path: Path) -> None:
     with pytest.raises(ChecksumError) as caught:
         unpacked(made, tmp_path)
     assert "user 4242" in str(caught.value.seen)
+
+
+def test_what_has_its_name_by_now(tmp_path: Path) -> None:
+    """A pipe holds nobody up, and a device is not read."""
+    made = kept(tmp_path)
+    path = Path(made.path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ChecksumError) as caught:
+        unpacked(made, tmp_path)
+    assert caught.value.seen == "it is no ordinary file any more"
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ChecksumError, match="is not used"):
+        unpacked(made, tmp_path)
+
+
+def test_zeros_without_end_behind_it(tmp_path: Path) -> None:
+    """No more is read than the label says: gzip takes zeros one by one, for hours."""
+    made = kept(tmp_path)
+    os.truncate(made.path, 2**40)
+    read: list[int] = []
+    with pytest.raises(ChecksumError, match="not the archive that was kept"):
+        unpack_archive(
+            Path(made.path), tmp_path / "unpacked", sha256=made.sha256, size=made.size,
+            files=made.files, unpacked_bytes=made.unpacked_bytes, system="",
+            advance=read.append,
+        )  # fmt: skip
+    assert sum(read) <= made.size + 2**21
+
+
+def test_headers_that_are_made_to_harm(tmp_path: Path) -> None:
+    """A thousand of them for one member, and one with a name of gigabytes."""
+    made = kept(tmp_path)
+    for kind in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE):
+        info = tarfile.TarInfo("x")
+        info.type, info.size = kind, 2**33
+        harm = packed(made, info.tobuf(tarfile.GNU_FORMAT))
+        with pytest.raises(ChecksumError) as caught:
+            unpacked(harm, tmp_path)
+        assert caught.value.seen == "a name of 8589934592 bytes"
+    info = tarfile.TarInfo("x")
+    info.pax_headers = {"comment": "y"}
+    one = info.tobuf(tarfile.PAX_FORMAT)[:1024]  # without the member itself
+    with pytest.raises(ChecksumError, match="no whole archive"):
+        unpacked(packed(made, one * 2000 + tarfile.TarInfo("x").tobuf()), tmp_path)
+
+
+def packed(made: Kept, headers: bytes) -> Kept:
+    """Put such a tar archive in its place, and let the label agree with it."""
+    data = gzip.compress(headers + bytes(1024), 1)
+    Path(made.path).write_bytes(data)
+    return replace(made, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def test_a_link_to_a_link_to_a_library(tmp_path: Path) -> None:
+    """What is kept can be unpacked: as ``libm.so`` → ``libm.so.6`` → the system's."""
+    root = finished(tmp_path / "finished")
+    (root / "host/lib").mkdir(parents=True)
+    (root / "host/lib/libm.so.6").symlink_to(f"{LIBRARIES}/libm.so.6")
+    (root / "host/lib/libm.so").symlink_to("libm.so.6")
+    out = unpacked(kept(tmp_path), tmp_path)
+    assert str((out / "host/lib/libm.so").readlink()) == "libm.so.6"

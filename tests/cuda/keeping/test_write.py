@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -181,3 +182,34 @@ def test_a_disk_without_owners(tmp_path: Path) -> None:
         )  # as such a disk shows it, whatever was asked for
         with pytest.raises(ValueError, match="everybody on this machine"):
             write._check_owner(file)
+
+
+@pytest.mark.parametrize("has_older", [False, True])
+def test_a_label_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_older: bool
+) -> None:
+    """The archive took the last room: without a label it would lie there for nothing."""
+    if has_older:
+        kept(tmp_path)
+    before = names(tmp_path)
+    opened = write._opened
+
+    def full(path: Path) -> object:
+        if any(not name.startswith(".") for name in set(names(tmp_path)) - set(before)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return opened(path)
+
+    monkeypatch.setattr(write, "_opened", full)
+    root = tmp_path / "finished"
+    (root if has_older else finished(root)).joinpath("bin/more").write_text("x")
+    with pytest.raises(OSError, match="No space left"):
+        kept(tmp_path)
+    assert names(tmp_path) == before
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """No archive is written that nobody would unpack."""
+    os.mkfifo(finished(tmp_path / "finished") / "pipe")
+    with pytest.raises(ValueError, match="pipe is no file and no link"):
+        kept(tmp_path)
+    assert names(tmp_path) == []

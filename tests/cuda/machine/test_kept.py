@@ -7,6 +7,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from colabmagic.cuda.keeping.label import FOLDER
 from colabmagic.cuda.machine.facts import Kept, facts_from_dict, facts_to_dict
 from colabmagic.cuda.machine.kept import find_kept
@@ -48,11 +50,60 @@ def test_no_folder_yet(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_hangs(tmp_path: Path) -> None:
-    """It is left to itself after a time: a pipe that nobody writes to holds as well."""
-    (tmp_path / FOLDER).mkdir()
-    os.mkfifo(tmp_path / FOLDER / "x.json")
-    found = find_kept(tmp_path, run, timeout_s=0.3)
-    assert found == Unknown("no answer within 0.3 s")
+    """It is left to itself after a time."""
+
+    def hang(argv: list[str], *, timeout_s: float) -> CommandOutcome:
+        hanging = argv[4].replace(
+            "import json", "import time; time.sleep(60)\nimport json"
+        )
+        return run([*argv[:4], hanging, *argv[5:]], timeout_s=timeout_s)
+
+    found = find_kept(tmp_path, hang, timeout_s=0.2)
+    assert found == Unknown("no answer within 0.2 s")
+
+
+def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
+    """A pipe to which nobody writes holds nobody up; a device has no end."""
+    made = kept(tmp_path)
+    folder = Path(made.path).parent
+    os.mkfifo(folder / "00.json")
+    (folder / "01.json").symlink_to("/dev/zero")
+    (folder / "02.json").mkdir()
+    found = find_kept(tmp_path / "cache", run)
+    assert not isinstance(found, Unknown)
+    assert [bool(each.problem) for each in found] == [True, True, True, False]
+    assert found[3] == made
+
+
+def test_no_label_hides_another(tmp_path: Path) -> None:
+    """Neither many long ones nor one that is as deep as JSON can be just read."""
+    made = kept(tmp_path)
+    folder = Path(made.path).parent
+    long = json.dumps({"file": "x.tar.gz", "parts": ["\x01"] * 700})
+    for number in range(70):
+        (folder / f"0{number}.json").write_text(long)
+    for number, depth in enumerate(range(900, 1000, 7)):
+        deep = '{"file": "x.tar.gz", "parts": ' + "[" * depth + "]" * depth + "}"
+        (folder / f"1{number}.json").write_text(deep)
+    (folder / "1x.json").write_text('{"file": "\u0665.tar.gz"}', encoding="utf-8")
+    found = find_kept(tmp_path / "cache", run)
+    assert not isinstance(found, Unknown)
+    assert [each for each in found if not each.problem] == [made]
+
+
+def test_the_label_that_is_judged_is_the_one_that_was_read(tmp_path: Path) -> None:
+    """A link to another's file is another's file."""
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    made = kept(tmp_path)
+    (label,) = Path(made.path).parent.glob("*.json")
+    elsewhere = tmp_path / "label"
+    label.rename(elsewhere)
+    os.chown(elsewhere, 4242, -1)
+    label.symlink_to(elsewhere)
+    (told,) = find_kept(tmp_path / "cache", run)  # type: ignore[misc]  # it answers
+    assert isinstance(told, Kept)
+    assert "user 4242" in told.problem
 
 
 def test_a_child_that_does_not_start(tmp_path: Path) -> None:

@@ -138,3 +138,16 @@ def test_flags_of_the_user_stay(env: dict[str, str]) -> None:
     assert environment.variables_of(ROOT) == ours
     environment.deactivate(env)
     assert env == before
+
+
+def test_a_flag_that_the_user_adds_meanwhile_stays_alone(env: dict[str, str]) -> None:
+    """Another toolkit has another compiler; ours would be the last that nvcc is told."""
+    name = "NVCC_PREPEND_FLAGS"
+    environment.activate(ROOT, {name: "-ccbin /one/g++-11"}, env)
+    env[name] += " -lineinfo"
+    environment.activate(OTHER, {name: "-ccbin /other/g++-9"}, env)
+    assert env[name] == "-ccbin /other/g++-9 -lineinfo"
+    environment.activate(ROOT, {}, env)
+    assert env[name] == "-lineinfo"
+    environment.deactivate(env)
+    assert env[name] == "-lineinfo"

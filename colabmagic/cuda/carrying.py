@@ -154,5 +154,6 @@ def _not_used(plan: Plan, error: CudaError) -> str:
     path = getattr(plan.chosen.steps[0], "path", "the archive")
     name = PurePath(path).name
     what = error.what.removeprefix(f"{name} ").rstrip(".")
-    told = "; ".join(part for part in (what, error.seen) if part)
+    parts = ("" if what == "is not used" else what, error.seen)
+    told = "; ".join(part for part in parts if part)
     return f"The archive {name} was not used: {told}."

@@ -93,7 +93,7 @@ def plan(
     body = requirements if isinstance(requirements, str) else "\n".join(requirements)
     options = options or Options()
     if facts is None:
-        cache = expanded(options.cache) if options.cache else None
+        cache = expanded(options.cache, option="--cache") if options.cache else None
         facts = probe_machine(_home(), cache=cache)
     return make_plan(version, body, facts, options)
 
@@ -384,7 +384,9 @@ def _store(
 ) -> Store:
     """Return who changes our folder."""
     home = _home()
-    cache = Cache(expanded(options.cache) if options.cache else home.cache)
+    cache = Cache(
+        expanded(options.cache, option="--cache") if options.cache else home.cache
+    )
 
     def make_work(staging: Path) -> Work:
         return Work(

@@ -169,8 +169,15 @@ def flip(made: Kept) -> None:
     path.write_bytes(data)
 
 
+def pipe(made: Kept) -> None:
+    """Put a pipe in its place, to which nobody ever writes."""
+    Path(made.path).unlink()
+    os.mkfifo(made.path)
+
+
 FAULTS: dict[str, tuple[Callable[[Kept], object], str]] = {
     "a byte is another": (flip, ""),
+    "it is a pipe": (pipe, "was not used: it is no ordinary file any more."),
     "it is gone": (lambda made: Path(made.path).unlink(), "No such file"),
 }
 

@@ -468,8 +468,9 @@ def test_a_home_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLABMAGIC_HOME")
     monkeypatch.setenv("XDG_DATA_HOME", "/nonexistent/data")
     plan = plan_of("13.0", options=Options(cache="~nobody-of-this-name/x"))
-    with pytest.raises(CudaError, match="where ~ leads"):
+    with pytest.raises(CudaError, match="where ~ leads") as caught:
         service.install(plan)
+    assert caught.value.hint == "write the folder in full: --cache /a/folder"
 
 
 def test_a_folder_at_which_path_is_parted(monkeypatch: pytest.MonkeyPatch) -> None:

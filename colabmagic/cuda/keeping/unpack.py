@@ -12,6 +12,7 @@ from colabmagic.cuda.errors import ChecksumError
 from colabmagic.cuda.keeping.label import distrust
 from colabmagic.cuda.unpacking.policy import MEMBER_BYTES, Outlet
 from colabmagic.cuda.unpacking.tar import unpack_gzip
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ def unpack_archive(  # noqa: PLR0913 (by keyword)
         if not stat.S_ISREG(seen.st_mode):
             why = "it is no ordinary file any more"
         if why:
-            raise ChecksumError(f"{path.name} is not used", seen=why, hint="")
+            raise ChecksumError(f"{clean(path.name)} is not used", seen=why, hint="")
         hashed = _Hashed(file, advance, size)
         stream = io.BufferedReader(hashed, _PIECE)
         unpack_gzip(stream, outlet)
@@ -85,7 +86,7 @@ def unpack_archive(  # noqa: PLR0913 (by keyword)
     found = hashed.sha256.hexdigest()
     if (hashed.size, found) != (size, sha256):
         raise ChecksumError(
-            f"{path.name} is not the archive that was kept",
+            f"{clean(path.name)} is not the archive that was kept",
             seen=f"sha256 {found[:16]}…, kept {sha256[:16]}…",
             hint="",
         )

@@ -55,15 +55,18 @@ def write_archive(
     Raises
     ------
     ValueError
-        Links lead out of it, or the folder's disk has no owners.
+        Links lead out of it, the folder lies in it, or the folder's disk has no owners.
     OSError
         The folder takes no file, or the toolkit changes meanwhile.
     """
     members = list(_members(root, system_folder(kept.arch)))
     if MANIFEST not in members:
         raise ValueError("it has no list of its files")
+    if folder.resolve().is_relative_to(root.resolve()):
+        raise ValueError("the folder lies in the toolkit, and would go with it")
     folder.mkdir(parents=True, exist_ok=True)
     stem = stem_of(kept)
+    older = _archives(folder, stem)
     fresh = folder / f".{stem}.{os.getpid()}.{os.urandom(4).hex()}.part"
     try:
         with _opened(fresh) as file:
@@ -98,7 +101,7 @@ def write_archive(
         with contextlib.suppress(OSError):  # the disk may be gone
             fresh.unlink(missing_ok=True)
     _sync(folder)
-    _sweep(folder, stem, place.name)
+    _sweep(folder, stem, {each: of for each, of in older.items() if each != place.name})
     return done
 
 
@@ -143,16 +146,34 @@ def _sync(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _sweep(folder: Path, stem: str, name: str) -> None:
-    """Remove older archives of this toolkit, and what killed processes left."""
-    older = re.compile(rf"{re.escape(stem)}-[0-9a-f]{{{DIGITS}}}{re.escape(ENDING)}")
+def _archives(folder: Path, stem: str) -> dict[str, tuple[int, int]]:
+    """Return what tells each archive of a toolkit from a newer one of the same name."""
+    form = re.compile(rf"{re.escape(stem)}-[0-9a-f]{{{DIGITS}}}{re.escape(ENDING)}")
+    found = {}
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if form.fullmatch(entry.name):
+                seen = entry.stat(follow_symlinks=False)
+                found[entry.name] = (seen.st_ino, seen.st_mtime_ns)
+    return found
+
+
+def _sweep(folder: Path, stem: str, older: dict[str, tuple[int, int]]) -> None:
+    """Remove older archives of this toolkit, and what killed processes left.
+
+    What came after we had begun is another kernel's, whose label may be about to come.
+    """
+    now = _archives(folder, stem)
+    for name in [name for name, seen in older.items() if now.get(name) == seen]:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
     begun = re.compile(rf"\.{re.escape(stem)}\.\d+\.[0-9a-f]+\.part")
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(folder)):
             is_stale = begun.fullmatch(entry.name) and (
                 time.time() - entry.stat().st_mtime > _STALE_S
             )
-            if is_stale or (older.fullmatch(entry.name) and entry.name != name):
+            if is_stale:
                 Path(entry.path).unlink(missing_ok=True)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from colabmagic.cuda.keeping.label import FOLDER, from_label, judged
 from colabmagic.cuda.machine.facts import Kept
 from colabmagic.report.model import Unknown
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +86,7 @@ def find_kept(
         return Unknown(f"no answer within {timeout_s:g} s")
     if not outcome.ok:
         words = (outcome.error or outcome.stderr or "").strip().splitlines()
-        why = words[-1][:200] if words else "it cannot be looked into"
+        why = clean(words[-1])[:200] if words else "it cannot be looked into"
         return (Kept(path=str(folder), problem=why),)
     rows: list[dict[str, Any]] = json.loads(outcome.stdout)
     return tuple(

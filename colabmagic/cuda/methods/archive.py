@@ -9,6 +9,7 @@ from colabmagic.cuda.methods.recipe import compiler_steps, finish, make, refuse
 from colabmagic.cuda.methods.wheels import brought_by_torch
 from colabmagic.cuda.steps.kept import UnpackKept
 from colabmagic.report.model import Unknown
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from colabmagic.cuda.machine.facts import Kept, MachineFacts
@@ -32,7 +33,7 @@ def candidate(
     if options.cache is None:
         return refuse(METHOD, "no folder is named by --cache", "E23")
     if isinstance(facts.kept, Unknown):
-        return refuse(METHOD, f"{options.cache}: {facts.kept.reason}", "E23")
+        return refuse(METHOD, f"{clean(options.cache)}: {facts.kept.reason}", "E23")
     of_release = [each for each in facts.kept if each.release in {release.version, ""}]
     reasons = {each.path: why_not(each, release, facts, options) for each in of_release}
     usable = [each for each in of_release if not reasons[each.path]]
@@ -52,7 +53,7 @@ def candidate(
         )
     made = make(
         METHOD,
-        f"the toolkit was kept in {chosen.path}{_else(options)}",
+        f"the toolkit was kept in {clean(chosen.path)}{_else(options)}",
         (
             UnpackKept(
                 path=chosen.path,
@@ -115,8 +116,8 @@ def _has_its_own(kept: Kept, compiler: HostCompiler) -> bool:
 
 def _none(release: Release, options: Options, reasons: dict[str, str]) -> Candidate:
     """Return that there is none that fits."""
-    why = f"no CUDA {release.version} is kept in {options.cache}"
+    why = f"no CUDA {release.version} is kept in {clean(options.cache or '')}"
     if reasons:
         path, reason = next(iter(reasons.items()))
-        why = f"{path} is not used: {reason}"
+        why = f"{clean(path)} is not used: {reason}"
     return refuse(METHOD, why, "E23")

@@ -28,6 +28,7 @@ from colabmagic.cuda.planning.plan import (
 from colabmagic.cuda.version import choose_release, parse_wanted
 from colabmagic.data import compat
 from colabmagic.report.model import Unknown
+from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
     from colabmagic.cuda.machine.facts import MachineFacts
@@ -242,7 +243,7 @@ def _no_cache(facts: MachineFacts, options: Options) -> Problem | None:
     return Problem(
         code="E09",
         what="the folder of --cache does not answer",
-        seen=f"{options.cache}: {facts.kept.reason}",
+        seen=f"{clean(options.cache)}: {facts.kept.reason}",
         fix=(
             "%mount_drive --status   tells whether Drive hangs",
             "leave --cache out: then all is fetched to the local disk",

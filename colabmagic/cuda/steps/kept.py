@@ -82,6 +82,8 @@ class UnpackKept(InFolder):
         )
 
         path, hint = Path(self.path), f"!rm {shlex.quote(self.path)}"
+        if not self.path.isprintable():  # nor can it be pasted
+            hint = "delete that archive, then run the cell again"
         work.progress.start("unpack the archive", self.size)
         try:
             unpack_archive(

@@ -53,13 +53,15 @@ def home_folder(env: Mapping[str, str] | None = None) -> Path:
     return folder
 
 
-def expanded(path: str) -> Path:
+def expanded(path: str, *, option: str = "") -> Path:
     """Return a path of the user's, absolute, with what ``~`` stands for.
 
     Parameters
     ----------
     path
         As the user wrote it.
+    option
+        After which he wrote it; empty: it is our own folder.
 
     Raises
     ------
@@ -72,7 +74,9 @@ def expanded(path: str) -> Path:
         raise CudaError(
             "it is not known where ~ leads",
             seen=f"{clean(path)}; HOME is {clean(os.environ.get('HOME', 'not set'))}",
-            hint=f"%env {HOME_VARIABLE}=/a/folder/that/you/may/write",
+            hint=f"write the folder in full: {option} /a/folder"
+            if option
+            else f"%env {HOME_VARIABLE}=/a/folder/that/you/may/write",
         ) from None
 
 

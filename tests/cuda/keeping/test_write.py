@@ -213,3 +213,30 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="pipe is no file and no link"):
         kept(tmp_path)
     assert names(tmp_path) == []
+
+
+def test_a_kernel_that_writes_at_the_same_time(tmp_path: Path) -> None:
+    """Its archive is not taken away before its label is there."""
+    first = kept(tmp_path)
+    root, folder = tmp_path / "finished", tmp_path / "cache" / FOLDER
+    (root / "bin/more").write_text("x")
+    other = folder / f"12.4.1-{WHAT.arch}-{'5' * 16}.tar.gz"
+
+    def arrives() -> None:
+        if not other.exists():
+            os.link(first.path, other)
+
+    made = write_archive(root, folder, WHAT, advance=stops_at(3, arrives))
+    assert {other.name, Path(made.path).name} < set(names(tmp_path))
+    assert Path(first.path).name not in names(tmp_path)
+    kept(tmp_path)
+    assert other.name not in names(tmp_path)  # nobody's label names it
+
+
+def test_a_folder_in_the_toolkit_itself(tmp_path: Path) -> None:
+    """It would be replaced with the toolkit, and be in its own archive."""
+    root = finished(tmp_path / "finished")
+    (tmp_path / "cache").symlink_to(root / "bin")
+    with pytest.raises(ValueError, match="lies in the toolkit"):
+        write_archive(root, tmp_path / "cache" / FOLDER, WHAT)
+    assert names(tmp_path) == []

@@ -132,3 +132,14 @@ def test_no_room() -> None:
     made = judge("archive", "colab_t4", "12.4", CACHE, kept=(huge,))
     assert made.problem is not None
     assert made.problem.code == "E08"
+
+
+@pytest.mark.parametrize("kept", [(), Unknown("no answer"), (PLAIN,)])
+def test_a_folder_with_an_odd_name(kept: tuple[Kept, ...] | Unknown) -> None:
+    """What a terminal would obey does not reach it."""
+    odd = replace(CACHE, cache="/drive\x1b[31m\n")
+    if isinstance(kept, tuple):
+        kept = tuple(replace(each, path="/drive\x1b[31m\n/x") for each in kept)
+    made = judge("archive", "colab_t4", "12.4", odd, kept=kept)
+    assert made.why.startswith(("no CUDA", "/drive", "the toolkit was kept in"))
+    assert made.why.isprintable()

@@ -125,7 +125,11 @@ def test_errors_say_what_to_type(tmp_path: Path) -> None:
     with pytest.raises(ChecksumError) as wrong:
         unpack(tmp_path, made, sha256="0" * 64)
     assert wrong.value.hint == f"!rm {made.path}"
-    Path(made.path).unlink()
+    odd = Path(made.path).rename(tmp_path / "a\x1b[1m\n.tar.gz")
+    with pytest.raises(ChecksumError) as wrong:
+        unpack(tmp_path, made, path=str(odd), sha256="0" * 64)
+    assert str(wrong.value).isprintable()
+    assert "delete that archive" in wrong.value.hint
     with pytest.raises(SourceUnreachableError) as gone:
         unpack(tmp_path, made)
     assert "still mounted" in gone.value.hint

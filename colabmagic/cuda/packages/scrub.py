@@ -10,6 +10,10 @@ HIDDEN = "****"
 # does not begin before the "@", so that "name @ https://host/a@1" is left alone.
 # Quotes may be a part of it.
 _USER = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*(?=@)")
+# A proxy in pip's settings needs no scheme: "me:password@host:3128".
+_BARE = re.compile(
+    r"(?:^|(?<=[\s'\"=]))[\w.%+~-]{1,99}:[^\s/@]{1,199}(?=@[\w\[])", re.MULTILINE
+)
 _QUERY = re.compile(
     r"([?&;](?:[\w-]*(?:token|key|secret|password|passwd|pwd|signature|sig|auth)"
     r"[\w-]*)=)[^&;#\s'\"]+",
@@ -18,14 +22,15 @@ _QUERY = re.compile(
 
 
 def scrub(text: str) -> str:
-    """Return a text without the names and passwords in its URLs.
+    """Return a text without the names and passwords in its URLs and proxies.
 
     Parameters
     ----------
     text
         Anything: a URL, a command, what a program wrote.
     """
-    return _QUERY.sub(rf"\g<1>{HIDDEN}", _USER.sub(HIDDEN, text))
+    bare = _BARE.sub(HIDDEN, _USER.sub(HIDDEN, text))
+    return _QUERY.sub(rf"\g<1>{HIDDEN}", bare)
 
 
 def has_secret(text: str) -> bool:

@@ -92,7 +92,7 @@ class _Header(tarfile.TarInfo):
     """A member's header; what only names a member is read into memory, and is small."""
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """Read one block.
 
         Raises

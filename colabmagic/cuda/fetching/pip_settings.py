@@ -56,7 +56,7 @@ def pip_environment(command: str, python: str | None = None) -> dict[str, str]:
         Of this process, with pip's variables changed. It may hold passwords, as the files
         do.
     """
-    kept = {name: each for name, each in os.environ.items() if not _sends_away(name)}
+    kept = {name: each for name, each in os.environ.items() if _counts(name, each)}
     if kept.get(_FILE) == os.devnull:  # so that pip reads no file
         return kept
     try:
@@ -65,23 +65,20 @@ def pip_environment(command: str, python: str | None = None) -> dict[str, str]:
         return kept
     if sum(map(len, settings.values())) > _LONGEST:  # no program starts with these
         return kept
-    # One that is empty counts for pip as if it were not set.
-    known = {
-        _normal(name)
-        for name, each in kept.items()
-        if name.startswith(_VARIABLE) and each
-    }
+    known = {_normal(name) for name in kept if name.startswith(_VARIABLE)}
     told = {
         f"{_VARIABLE}{name.upper().replace('-', '_')}": value
         for name, value in settings.items()
         if name not in NOT_OURS | known and name.replace("-", "").isalnum()
     }
-    return {**kept, **told, _FILE: os.devnull}
+    return {**told, **kept, _FILE: os.devnull}
 
 
-def _sends_away(name: str) -> bool:
-    """Tell whether a variable is one of the settings that do not count."""
-    return name.startswith(_VARIABLE) and _normal(name) in NOT_OURS
+def _counts(name: str, value: str) -> bool:
+    """Tell whether a variable is kept: none that sends away, or that is empty for pip."""
+    return not name.startswith(_VARIABLE) or (
+        bool(value) and _normal(name) not in NOT_OURS
+    )
 
 
 def _normal(name: str) -> str:

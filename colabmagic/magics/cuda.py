@@ -159,6 +159,10 @@ def _verb(options: argparse.Namespace, body: str) -> str:
             f"%{_NAME}: --{chosen[0]} and --{chosen[1]} are two things: one a line"
         )
     verb = chosen[0] if chosen else "install"
+    if verb == "install" and options.version in _VERBS:  # a version is none of these
+        raise UsageError(
+            f"%{_NAME}: {options.version} is an option; type %{_NAME} --{options.version}"
+        )
     if verb == "verify" and options.version is not None:
         if options.verify:
             raise UsageError(f"%{_NAME}: {options.version!r} is one word too many")

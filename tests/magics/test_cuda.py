@@ -86,6 +86,8 @@ def test_what_is_verified(line: str, verify: str) -> None:
         ("--methode wheels", "", "there is no option --methode; did you mean --method"),
         ("--method wheel", "", "not 'wheel'; did you mean --method wheels"),
         ("13.0 torch", "", "'torch' is one word too many"),
+        ("rollback", "", "rollback is an option; type %cuda_install --rollback"),
+        ("list -q", "", "list is an option; type %cuda_install --list"),
         ("13.0 torch==2.9", "", "'torch==2.9' is one word too many"),
     ],
 )

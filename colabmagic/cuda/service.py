@@ -33,7 +33,12 @@ from colabmagic.cuda.steps.remove import Remove
 from colabmagic.cuda.steps.system_link import SYSTEM_LINK, leads_to
 from colabmagic.cuda.store.apply import Store
 from colabmagic.cuda.store.inventory import installed, read_card, size_of
-from colabmagic.cuda.store.layout import Home, expanded, home_folder
+from colabmagic.cuda.store.layout import (
+    Home,
+    cache_folder,
+    expanded,
+    home_folder,
+)
 from colabmagic.cuda.switching import environment
 from colabmagic.errors import interrupted
 from colabmagic.host.command import run as run_program
@@ -93,7 +98,7 @@ def plan(
     body = requirements if isinstance(requirements, str) else "\n".join(requirements)
     options = options or Options()
     if facts is None:
-        cache = expanded(options.cache) if options.cache else None
+        cache = cache_folder(options.cache) if options.cache else None
         facts = probe_machine(_home(), cache=cache)
     return make_plan(version, body, facts, options)
 
@@ -370,7 +375,9 @@ def _later() -> str:
     """Return where a later install would take a toolkit from."""
     if size_of(_home().cache):
         return "a later install takes from the cache what is kept there"
-    return "our own cache is empty: a later install fetches it, or takes it from --cache"
+    return (
+        "our own cache is empty: a later install fetches it, or takes it from --cache"
+    )
 
 
 def _all_toolkits() -> Iterable[Toolkit]:

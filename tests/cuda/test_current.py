@@ -144,7 +144,9 @@ def test_no_version_where_nothing_is_installed(tmp_path: Path) -> None:
         named(Home(tmp_path), "", "use")
     assert caught.value.seen == "in our folder: none yet"
     assert caught.value.hint.endswith("\nor\n%cuda_install auto")
-    with pytest.raises(NotInstalledError) as caught:  # who wants one gone wants no new one
+    with pytest.raises(
+        NotInstalledError
+    ) as caught:  # who wants one gone wants no new one
         named(Home(tmp_path), "", "uninstall")
     assert caught.value.hint == "%cuda_install --list"
 

@@ -220,7 +220,7 @@ def test_uninstall(home: Home) -> None:
         service.rollback()
     assert str(caught.value) == (
         "uninstall CUDA 13.0.3 cannot be taken back | seen: its files are gone; what was "
-        "fetched for it is in the cache | try: %cuda_install 13.0.3"
+        "fetched for it may be in the cache | try: %cuda_install 13.0.3"
     )
 
 
@@ -240,6 +240,22 @@ def test_what_is_not_here(act: Any, hint: str) -> None:  # noqa: ANN401
     assert str(caught.value) == (
         f"CUDA 9.1 is not installed | seen: in our folder: 13.0.3 | try: {hint}"
     )
+
+
+def test_a_cache_in_mydrive_is_on_drive_or_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A local folder of that name would go with the machine."""
+    monkeypatch.chdir(tmp_path)
+    options = Options(cache="MyDrive/kept")
+    with pytest.raises(CudaError) as caught:
+        cuda.plan("13.0", options=options)
+    assert caught.value.seen == f"there is no {tmp_path}/MyDrive"
+    assert caught.value.hint == (
+        "give the whole path, such as --cache /content/drive/MyDrive/kept"
+    )
+    (tmp_path / "MyDrive").mkdir()
+    assert cuda.plan("13.0", options=options).facts.kept == ()
 
 
 @pytest.mark.parametrize("act", [service.use, service.uninstall])

@@ -72,7 +72,7 @@ class CudaMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     @argument(
         "--use",
         action="store_true",
-        help="let this kernel use one of them; none: as before",
+        help="let this kernel use one of ours; none: as before",
     )
     @argument(
         "--verify",
@@ -136,7 +136,7 @@ class CudaMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
             %cuda_install --use 12.4
 
             %%cuda_install 11.8
-            torch==2.1.2
+            torch==2.5.1
             torchvision
         """
         options = parse(self.cuda_install, line.rstrip("; "), cell=cell is not None)

@@ -71,9 +71,18 @@ def found(
         raise NotInstalledError(
             f"CUDA {clean(version)} {what}",
             seen=seen,
-            hint=hint or f"%cuda_install {clean(version)}",
+            hint=hint or _to_have(version),
         )
     return toolkit
+
+
+def _to_have(version: str) -> str:
+    """Return what installs a version; of what is none, the list of those that are here."""
+    try:
+        parse_wanted(version)
+    except BadVersionError:
+        return "%cuda_install --list"
+    return f"%cuda_install {clean(version)}"
 
 
 def _is_of(toolkit: Toolkit, version: str) -> bool:

@@ -36,7 +36,13 @@ _MEANT: Final = {
     "--stop": "%keepalive stop",
     "--status": "%keepalive status",
     "--snippet": "%keepalive snippet",
+    "--time": "--for",
+    "--hours": "--for 4h",
+    "--until": "--for 4h",
+    "--duration": "--for",
+    "--url": "--notify",
     "off": "%keepalive stop",
+    "end": "%keepalive stop",
     "on": "%keepalive",
 }
 _DURATIONS: Final = {"for_s": "--for", "every_s": "--every", "warn_s": "--warn"}

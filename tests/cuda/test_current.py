@@ -61,6 +61,19 @@ def test_none_of_ours(home: Home, version: str) -> None:
     assert caught.value.seen == "in our folder: 13.0.3, 12.9.2"
 
 
+@pytest.mark.parametrize(
+    ("version", "typed"),
+    [("12.8", "%cuda_install 12.8"), ("latest", "%cuda_install --list")],
+)
+def test_what_is_no_version_is_not_to_be_installed(
+    home: Home, version: str, typed: str
+) -> None:
+    """The line that is given can be typed."""
+    with pytest.raises(NotInstalledError) as caught:
+        found(home, version)
+    assert caught.value.hint == typed
+
+
 def test_one_of_the_systems_is_named(home: Home) -> None:
     """It is here, whatever our folder holds; what has no nvcc, or is ours, is not meant."""
     others = (

@@ -82,6 +82,7 @@ def test_what_cannot_be(line: str) -> None:
         ("on", "did you mean %keepalive  ("),
         ("--stop", "there is no option --stop; did you mean %keepalive stop"),
         ("--status", "did you mean %keepalive status"),
+        ("--time 4h", "there is no option --time; did you mean --for"),
         ("--for 4 h", "VERB takes start, status, stop or snippet, not 'h'"),
         ("--gpu-percent x", "--gpu-percent takes a number, not 'x'"),
     ],

@@ -17,7 +17,9 @@ from colabmagic.cuda.version import parse_wanted
 from colabmagic.report.text import clean
 
 if TYPE_CHECKING:
-    from colabmagic.cuda.machine.facts import MachineFacts
+    from collections.abc import Callable, Iterable
+
+    from colabmagic.cuda.machine.facts import MachineFacts, Toolkit
     from colabmagic.cuda.store.journal import Change
     from colabmagic.cuda.store.layout import Home
     from colabmagic.cuda.verifying.ladder import Ladder
@@ -25,7 +27,14 @@ if TYPE_CHECKING:
 _MOST_NAMED: Final = 3  # toolkits, each with its line to type
 
 
-def found(home: Home, version: str, *, hint: str = "", only: bool = False) -> Installed:
+def found(
+    home: Home,
+    version: str,
+    *,
+    hint: str = "",
+    only: bool = False,
+    others: Callable[[], Iterable[Toolkit]] = tuple,
+) -> Installed:
     """Return a toolkit of ours.
 
     Parameters
@@ -38,11 +47,13 @@ def found(home: Home, version: str, *, hint: str = "", only: bool = False) -> In
         What to type where it is not here; left out: what installs it.
     only
         Refuse what may mean several: it is to be removed.
+    others
+        Looks for all toolkits of the machine, where it is not in our folder.
 
     Raises
     ------
     NotInstalledError
-        It is not in our folder.
+        It is not in our folder; one of the system's is named.
     CudaError
         With `only`, it means more than one.
     """
@@ -52,12 +63,33 @@ def found(home: Home, version: str, *, hint: str = "", only: bool = False) -> In
         _refuse_several(home, plain)
     if toolkit is None:
         here = ", ".join(each.name for each in installed(home)) or "none yet"
+        other = next((each for each in others() if _is_of(each, plain)), None)
+        what, seen = "is not installed", f"in our folder: {here}"
+        if other is not None:
+            what, seen = "is here, but not ours", f"{clean(other.root)}; {seen}"
+            hint = hint or f"%cuda_install {clean(version)}\n(uses that one)"
         raise NotInstalledError(
-            f"CUDA {clean(version)} is not installed",
-            seen=f"in our folder: {here}",
-            hint=hint or f"%cuda_install {clean(version)}",
+            f"CUDA {clean(version)} {what}",
+            seen=seen,
+            hint=hint or _to_have(version),
         )
     return toolkit
+
+
+def _to_have(version: str) -> str:
+    """Return what installs a version; of what is none, the list of those that are here."""
+    try:
+        parse_wanted(version)
+    except BadVersionError:
+        return "%cuda_install --list"
+    return f"%cuda_install {clean(version)}"
+
+
+def _is_of(toolkit: Toolkit, version: str) -> bool:
+    """Tell whether a toolkit that another has installed is of a version."""
+    if toolkit.origin == "ours" or not toolkit.has_compiler or not version:
+        return False
+    return f"{toolkit.build}.".startswith(f"{version}.")
 
 
 def _plain(version: str) -> str:
@@ -160,7 +192,8 @@ def named(home: Home, version: str, verb: str) -> str:
     ways = [f"%cuda_install --{verb} {name}" for name in here[:_MOST_NAMED]]
     if verb == "use":
         ways.append("%cuda_install --use none\n(what was used before us)")
-    ways += ["%cuda_install --list"] if here else ["%cuda_install auto"]
+    is_to_be_had = verb == "use" and not here
+    ways.append("%cuda_install auto" if is_to_be_had else "%cuda_install --list")
     raise NotInstalledError(
         f"--{verb} does not say which CUDA",
         seen=f"in our folder: {', '.join(here) or 'none yet'}",

@@ -111,11 +111,14 @@ class Verified(Document):
     ----------
     ladder
         Rung by rung.
+    name
+        The release of one of ours, "13.0.3"; None: another's, known by its build only.
     """
 
     mime_type: ClassVar[str] = "application/vnd.colabmagic.cuda-ladder+json"
 
     ladder: Ladder
+    name: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -126,7 +129,7 @@ class Verified(Document):
         """Return what a person sees."""
         from colabmagic.cuda.outcome_report import ladder_view  # noqa: PLC0415 (lazy)
 
-        return ladder_view(self.ladder)
+        return ladder_view(self.ladder, self.name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""

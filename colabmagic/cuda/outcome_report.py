@@ -157,17 +157,19 @@ def _packages(outcome: Outcome) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def ladder_view(ladder: Ladder) -> Report:
+def ladder_view(ladder: Ladder, name: str | None = None) -> Report:
     """Return what a person sees of a toolkit that was tried.
 
     Parameters
     ----------
     ladder
         Rung by rung.
+    name
+        The release, as ``--list`` shows it; None: the build is all that is known.
     """
     failed = ladder.failed
     return Report(
-        title=f"CUDA {ladder.build or 'toolkit'}",
+        title=f"CUDA {name or ladder.build or 'toolkit'}",
         verdict="passes" if failed is None else f"fails: {failed.title}",
         summary=_proven(ladder) if failed is None else "",
         findings=tuple(map(_rung_finding, _failed(ladder))),

@@ -33,7 +33,11 @@ from colabmagic.cuda.steps.remove import Remove
 from colabmagic.cuda.steps.system_link import SYSTEM_LINK, leads_to
 from colabmagic.cuda.store.apply import Store
 from colabmagic.cuda.store.inventory import installed, read_card, size_of
-from colabmagic.cuda.store.layout import Home, expanded, home_folder
+from colabmagic.cuda.store.layout import (
+    Home,
+    cache_folder,
+    home_folder,
+)
 from colabmagic.cuda.switching import environment
 from colabmagic.errors import interrupted
 from colabmagic.host.command import run as run_program
@@ -44,7 +48,7 @@ from colabmagic.report.text import clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from colabmagic.cuda.machine.facts import MachineFacts
+    from colabmagic.cuda.machine.facts import MachineFacts, Toolkit
     from colabmagic.cuda.planning.plan import Problem
     from colabmagic.host.command import CommandOutcome
     from colabmagic.report.progress import Progress
@@ -93,7 +97,7 @@ def plan(
     body = requirements if isinstance(requirements, str) else "\n".join(requirements)
     options = options or Options()
     if facts is None:
-        cache = expanded(options.cache, option="--cache") if options.cache else None
+        cache = cache_folder(options.cache) if options.cache else None
         facts = probe_machine(_home(), cache=cache)
     return make_plan(version, body, facts, options)
 
@@ -202,7 +206,7 @@ def use(version: str) -> Done:
         told = f"CUDA_HOME is {home}" if home else "CUDA_HOME is not set"
         verdict = "this kernel uses what it used before"
         return Done(title="CUDA", verdict=verdict, summary=told)
-    toolkit = found(_home(), version)
+    toolkit = found(_home(), version, others=_all_toolkits)
     environment.activate(Path(toolkit.root), toolkit.variables())
     return Done(
         title=f"CUDA {toolkit.name}",
@@ -246,7 +250,7 @@ def verify(
     if version is None:
         root, build, variables = in_use(_home())
     else:
-        toolkit = found(_home(), version)
+        toolkit = found(_home(), version, others=_all_toolkits)
         root, build, variables = Path(toolkit.root), toolkit.build, toolkit.variables()
     facts = facts or probe_machine(_home())
     progress.start("building a PyTorch extension" if ext else "verifying by compiling")
@@ -265,7 +269,8 @@ def verify(
         raise
     finally:
         progress.finish()
-    return Verified(ladder=with_own_fixes(ladder, _home()))
+    name = root.name if root.parent == _home().toolkits else None
+    return Verified(ladder=with_own_fixes(ladder, _home()), name=name)
 
 
 def rollback(*, progress: Progress = SILENT) -> Done:
@@ -294,7 +299,9 @@ def rollback(*, progress: Progress = SILENT) -> Done:
         raise NotInstalledError(
             "there is nothing to take back",
             seen=f"{home.journal} tells of no change",
-            hint="%cuda_install --list",
+            hint="%cuda_install --list"
+            if used is None
+            else "%cuda_install --use none\n(this kernel uses what it used before)",
         )
     if used is not None and not used.exists():
         environment.deactivate()
@@ -331,7 +338,9 @@ def uninstall(version: str, *, progress: Progress = SILENT) -> Done:
         It is not in our folder.
     """
     name = named(_home(), version, "uninstall")
-    toolkit = found(_home(), name, hint="%cuda_install --list", only=True)
+    toolkit = found(
+        _home(), name, hint="%cuda_install --list", only=True, others=_all_toolkits
+    )
     progress.start(f"removing {toolkit.name}")
     store = _store(Options(), progress=progress)
     try:
@@ -355,10 +364,26 @@ def uninstall(version: str, *, progress: Progress = SILENT) -> Done:
     return Done(
         title=f"CUDA {toolkit.name}",
         verdict="is gone",
-        summary=f"{in_words(toolkit.size_bytes)} freed; a later install takes it from "
-        "the cache" + "".join(f"; {link} leads nowhere now" for link in dangling),
+        summary=f"{in_words(toolkit.size_bytes)} freed; {_later()}"
+        + "".join(f"; {link} leads nowhere now" for link in dangling),
         typed=(f"%cuda_install {toolkit.name}", *(f"!rm {link}" for link in dangling)),
     )
+
+
+def _later() -> str:
+    """Return where a later install would take a toolkit from."""
+    if size_of(_home().cache):
+        return "a later install takes from the cache what is kept there"
+    return (
+        "our own cache is empty: a later install fetches it, or takes it from --cache"
+    )
+
+
+def _all_toolkits() -> Iterable[Toolkit]:
+    """Return what is on this machine, whoever has installed it."""
+    from colabmagic.cuda.machine.probe import probe_machine  # noqa: PLC0415 (lazy)
+
+    return probe_machine(_home()).toolkits
 
 
 def _state(store: Store) -> str:
@@ -384,9 +409,7 @@ def _store(
 ) -> Store:
     """Return who changes our folder."""
     home = _home()
-    cache = Cache(
-        expanded(options.cache, option="--cache") if options.cache else home.cache
-    )
+    cache = Cache(cache_folder(options.cache) if options.cache else home.cache)
 
     def make_work(staging: Path) -> Work:
         return Work(

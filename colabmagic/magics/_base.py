@@ -20,6 +20,9 @@ _COMMENT = re.compile(r"(?:^|\s)#")
 _QUOTES = "\"'"
 _LONGEST_USAGE = 100
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_NUMBERS: Final[Mapping[Any, str]] = MappingProxyType(
+    {int: "a whole number", float: "a number"}
+)
 _LIKE = 0.85  # so much an option is like another that begins differently
 
 
@@ -305,7 +308,11 @@ class _Arguments:
                 near = ["device"]  # what the letters are nearest to is the opposite
             before = name if action.option_strings else self._name
             meant = f"; did you mean {before} {near[0]}" if near else ""
+            if not action.option_strings and given.lower() in self._meant:
+                meant = f"; did you mean {self._meant[given.lower()]}"
             self._refuse(f"{name} takes {_one_of(choices)}, not {given!r}{meant}")
+        if action.type in _NUMBERS and given is not None:
+            self._refuse(f"{name} takes {_NUMBERS[action.type]}, not {given!r}")
         self._refuse(f"{name}: {_lower_first(error.message)}")
 
     def _action(self, name: str | None) -> argparse.Action | None:
@@ -329,7 +336,12 @@ class _Arguments:
     def _not_a_choice(self, action: argparse.Action, words: list[str]) -> str | None:
         """Return the first word that is none of a positional argument's choices."""
         choices = [str(choice) for choice in action.choices or ()]
-        bare = [_unquoted(word) for word in words if not word.startswith("-")]
+        before = [None, *map(self._options.get, words)]  # whose value a word may be
+        bare = [
+            _unquoted(word)
+            for word, option in zip(words, before, strict=False)
+            if not word.startswith("-") and (option is None or option.nargs == 0)
+        ]
         return next((word for word in bare if word not in choices), None)
 
     def _refuse(self, message: str) -> NoReturn:

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 _NAME: Final = "cuda_install"
 _VERBS: Final = ("plan", "list", "use", "verify", "rollback", "uninstall")
+_MEANT: Final = {  # by those who know other programs
+    "--dry-run": "--plan",
+    "--status": "--list",
+    "--switch": "--use",
+    "--check": "--verify",
+    "--undo": "--rollback",
+    "--remove": "--uninstall",
+    "--delete": "--uninstall",
+}
 _METHODS: Final = ("auto", "archive", "wheels", "redist", "deb", "apt", "runfile")
 _EXT: Final = "ext"
 _OF_INSTALL: Final = {  # as it is called here, and as it is written
@@ -72,7 +81,7 @@ class CudaMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     @argument(
         "--use",
         action="store_true",
-        help="let this kernel use one of them; none: as before",
+        help="let this kernel use one of ours; none: as before",
     )
     @argument(
         "--verify",
@@ -100,7 +109,7 @@ class CudaMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
     @argument(
         "--mirror",
         metavar="WHERE",
-        help="another server for NVIDIA's files and PyTorch's wheels: nju, aliyun, or a URL",
+        help="another server: nju or aliyun for PyTorch's wheels, a URL for NVIDIA's files too",
     )
     @argument(
         "--offline", action="store_true", help="fetch nothing: cache and disk only"
@@ -136,10 +145,11 @@ class CudaMagics(Magics):  # type: ignore[misc]  # untyped on IPython 7
             %cuda_install --use 12.4
 
             %%cuda_install 11.8
-            torch==2.1.2
+            torch==2.5.1
             torchvision
         """
-        options = parse(self.cuda_install, line.rstrip("; "), cell=cell is not None)
+        line = line.rstrip("; ")
+        options = parse(self.cuda_install, line, cell=cell is not None, meant=_MEANT)
         body = (cell or "").strip("\n")
         report = _RUN[_verb(options, body.strip())](options, body)
         shown = _shown(report, options)
@@ -159,6 +169,8 @@ def _verb(options: argparse.Namespace, body: str) -> str:
             f"%{_NAME}: --{chosen[0]} and --{chosen[1]} are two things: one a line"
         )
     verb = chosen[0] if chosen else "install"
+    if verb == "install":
+        _refuse_a_verb(options.version)
     if verb == "verify" and options.version is not None:
         if options.verify:
             raise UsageError(f"%{_NAME}: {options.version!r} is one word too many")
@@ -170,6 +182,16 @@ def _verb(options: argparse.Namespace, body: str) -> str:
     if options.offline and options.mirror:
         raise UsageError(f"%{_NAME}: --offline fetches nothing, also from no --mirror")
     return verb
+
+
+def _refuse_a_verb(version: str | None) -> None:
+    """Refuse what is no version, but an option without its dashes."""
+    if version in {"none", "off"}:
+        raise UsageError(
+            f"%{_NAME}: {version} goes with --use; type %{_NAME} --use none"
+        )
+    if version in _VERBS:
+        raise UsageError(f"%{_NAME}: {version} is an option; type %{_NAME} --{version}")
 
 
 def _refuse_those_of_install(verb: str, options: argparse.Namespace, body: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,20 @@ _NAME: Final = "keepalive"
 _VERBS: Final = ("start", "status", "stop", "snippet")
 _SYNC_S: Final = 300.0
 _SYNCED: Final[dict[str, tuple[Hook, ...]]] = {}  # after which functions, and what
+_TIME: Final = re.compile(r"\d[\d.]*[hms]?(?:\d+[ms]?)*")
+_MEANT: Final = {
+    "--stop": "%keepalive stop",
+    "--status": "%keepalive status",
+    "--snippet": "%keepalive snippet",
+    "--time": "--for",
+    "--hours": "--for 4h",
+    "--until": "--for 4h",
+    "--duration": "--for",
+    "--url": "--notify",
+    "off": "%keepalive stop",
+    "end": "%keepalive stop",
+    "on": "%keepalive",
+}
 _DURATIONS: Final = {"for_s": "--for", "every_s": "--every", "warn_s": "--warn"}
 
 
@@ -267,11 +282,17 @@ def _snippet(options: argparse.Namespace) -> None:
 def _parsed(magic: Callable[..., Any], line: str) -> argparse.Namespace:
     """Parse the line; an address in it is not repeated where it is wrong."""
     try:
-        return parse(magic, line.rstrip("; "))
+        return parse(magic, line.rstrip("; "), meant=_MEANT | _times(line))
     except UsageError as error:
         from colabmagic.keepalive.notify import without_addresses  # noqa: PLC0415 (rare)
 
         raise UsageError(without_addresses(str(error), line)) from None
+
+
+def _times(line: str) -> dict[str, str]:
+    """Return what is meant by a time without its option."""
+    words = line.lower().split()
+    return {word: f"%{_NAME} --for {word}" for word in words if _TIME.fullmatch(word)}
 
 
 def _refuse_options(options: argparse.Namespace, verb: str) -> None:

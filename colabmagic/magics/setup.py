@@ -18,7 +18,7 @@ from colabmagic.magics._base import parse
 from colabmagic.magics._completion import completes
 from colabmagic.magics._config import ColabMagic
 from colabmagic.magics._devices import device_names
-from colabmagic.magics._progress import ByteProgress
+from colabmagic.magics._progress import DownloadProgress
 from colabmagic.magics._setup_folder import leave_dead, may_hang, notebook_folder
 from colabmagic.magics._setup_parts import SetupParts
 from colabmagic.magics._shown import is_last_line, is_whole_terminal_cell, once
@@ -273,7 +273,7 @@ def _home() -> Path | None:
         return None
 
 
-class PartProgress(ByteProgress):
+class PartProgress(DownloadProgress):
     """One line for all parts, which becomes the report.
 
     Parameters

@@ -202,7 +202,7 @@ def _words(error: ValueError | RecursionError) -> str:
 
 def _problem(source: str, what: str) -> Wishes:
     """Return nothing but a problem."""
-    return Wishes(sources=(source,), problems=(f"{source} {what}",))
+    return Wishes(problems=(f"{source} {what}",))  # no default comes from it
 
 
 def _folders(start: Path, home: Path | None, *, by_child: bool) -> list[Path]:

@@ -188,7 +188,7 @@ class SetupReport(Document):
                     severity=Severity.ERROR,
                     title=f"{part.name}: {part.what}{_asked_by(part)}",
                     evidence=(part.seen,) if part.seen else (),
-                    fix=tuple(map(_typed, part.todo.splitlines())),
+                    fix=tuple(_typed_lines(part.todo)),
                 )
         for problem in self.problems:
             yield Finding(code=NOTE, severity=Severity.WARN, title=problem)
@@ -229,6 +229,15 @@ def _asked_by(part: PartOutcome) -> str:
     if not part.source or part.source in part.what:
         return ""
     return f" ({part.source} asks for it)"
+
+
+def _typed_lines(hint: str) -> Iterator[str]:
+    """Yield the lines of a hint; those below a cell magic are of the same cell."""
+    is_of_cell = False
+    for line in hint.splitlines():
+        is_word = " " not in line and line != "or"
+        is_of_cell = line.startswith("%%") or (is_of_cell and is_word)
+        yield Code(line) if is_of_cell else _typed(line)
 
 
 def _typed(line: str) -> str:

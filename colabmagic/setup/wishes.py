@@ -105,7 +105,7 @@ def read_table(table: Mapping[str, object], source: str) -> Wishes:
     source
         Its name, for the user.
     """
-    found = Wishes(sources=(source,))
+    found = Wishes(sources=(source,) if table else ())
     for key, value in table.items():
         name = str(key)
         if name not in PARTS:

@@ -8,10 +8,12 @@ import pytest
 
 from colabmagic.cuda.current import capability, found, in_use, named, with_own_fixes
 from colabmagic.cuda.errors import CudaError, NotInstalledError
+from colabmagic.cuda.machine.facts import Toolkit
 from colabmagic.cuda.store.inventory import Installed, write_card
 from colabmagic.cuda.store.layout import Home
 from colabmagic.cuda.verifying.ladder import Ladder, Rung
 from colabmagic.cuda.verifying.words import REINSTALL
+from colabmagic.report.model import Unknown
 from tests.cuda.planning.machines import load
 
 if TYPE_CHECKING:
@@ -57,6 +59,46 @@ def test_none_of_ours(home: Home, version: str) -> None:
     with pytest.raises(NotInstalledError) as caught:
         found(home, version)
     assert caught.value.seen == "in our folder: 13.0.3, 12.9.2"
+
+
+@pytest.mark.parametrize(
+    ("version", "typed"),
+    [("12.8", "%cuda_install 12.8"), ("latest", "%cuda_install --list")],
+)
+def test_what_is_no_version_is_not_to_be_installed(
+    home: Home, version: str, typed: str
+) -> None:
+    """The line that is given can be typed."""
+    with pytest.raises(NotInstalledError) as caught:
+        found(home, version)
+    assert caught.value.hint == typed
+
+
+def test_one_of_the_systems_is_named(home: Home) -> None:
+    """It is here, whatever our folder holds; what has no nvcc, or is ours, is not meant."""
+    others = (
+        Toolkit(root="/a", build="12.4.1", origin="ours"),
+        Toolkit(root="/b", build="12.4.9", origin="wheels", has_compiler=False),
+        Toolkit(root="/c", build=Unknown("no answer"), origin="path"),
+        Toolkit(root="/usr/local/cuda-12.4", build="12.4.131", origin="system"),
+    )
+    with pytest.raises(NotInstalledError) as caught:
+        found(home, "cu124", others=lambda: others)
+    assert caught.value.render() == [
+        "NotInstalledError: CUDA cu124 is here, but not ours",
+        "  seen: /usr/local/cuda-12.4; in our folder: 13.0.3, 12.9.2",
+        "  try:  %cuda_install cu124",
+        "        (uses that one)",
+    ]
+    with pytest.raises(NotInstalledError) as caught:
+        found(home, "12.4", hint="%cuda_install --list", others=lambda: others)
+    assert caught.value.hint == "%cuda_install --list"
+    for absent in ("12", "12.40", ""):  # ours is looked for first
+        if absent == "12":
+            assert found(home, absent, others=lambda: others).name == "12.9.2"
+            continue
+        with pytest.raises(NotInstalledError, match="is not installed"):
+            found(home, absent, others=lambda: others)
 
 
 def test_what_is_removed_is_not_guessed(home: Home) -> None:
@@ -112,11 +154,14 @@ def test_no_version_at_all(home: Home, version: str) -> None:
 def test_no_version_where_nothing_is_installed(tmp_path: Path) -> None:
     """Then there is one to be installed first."""
     with pytest.raises(NotInstalledError) as caught:
+        named(Home(tmp_path), "", "use")
+    assert caught.value.seen == "in our folder: none yet"
+    assert caught.value.hint.endswith("\nor\n%cuda_install auto")
+    with pytest.raises(
+        NotInstalledError
+    ) as caught:  # who wants one gone wants no new one
         named(Home(tmp_path), "", "uninstall")
-    assert (caught.value.seen, caught.value.hint) == (
-        "in our folder: none yet",
-        "%cuda_install auto",
-    )
+    assert caught.value.hint == "%cuda_install --list"
 
 
 def test_of_many_toolkits_three_are_named(home: Home) -> None:

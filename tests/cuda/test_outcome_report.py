@@ -128,6 +128,7 @@ def test_all_that_failed_is_told_with_its_code() -> None:
 def test_a_toolkit_that_does_not_tell_its_build() -> None:
     """It has a title all the same."""
     assert ladder_view(replace(ladder(), build=None)).title == "CUDA toolkit"
+    assert ladder_view(ladder(), "13.0.3").title == "CUDA 13.0.3"  # as --list has it
 
 
 def test_one_that_was_here_is_called_by_its_release() -> None:

@@ -210,21 +210,25 @@ def test_uninstall(home: Home) -> None:
     done = service.uninstall("13.0")
     assert done.verdict == "is gone"
     assert done.typed == ("%cuda_install 13.0.3",)
+    assert done.summary.endswith(
+        "freed; our own cache is empty: a later install fetches it, or takes it from "
+        "--cache"
+    )
     assert "CUDA_HOME" not in os.environ
     assert not (home.toolkits / "13.0.3").exists()
     with pytest.raises(NotInstalledError) as caught:
         service.rollback()
     assert str(caught.value) == (
         "uninstall CUDA 13.0.3 cannot be taken back | seen: its files are gone; what was "
-        "fetched for it is in the cache | try: %cuda_install 13.0.3"
+        "fetched for it may be in the cache | try: %cuda_install 13.0.3"
     )
 
 
 @pytest.mark.parametrize(
     ("act", "hint"),
     [
-        (service.use, "%cuda_install 12.4"),
-        (service.verify, "%cuda_install 12.4"),
+        (service.use, "%cuda_install 9.1"),
+        (service.verify, "%cuda_install 9.1"),
         (service.uninstall, "%cuda_install --list"),
     ],
 )
@@ -232,10 +236,26 @@ def test_what_is_not_here(act: Any, hint: str) -> None:  # noqa: ANN401
     """It is named, with what is here; who wants it gone is not told to install it."""
     cuda.install(plan_of("13.0"))
     with pytest.raises(NotInstalledError) as caught:
-        act("12.4")
+        act("9.1")  # no machine that runs this has it
     assert str(caught.value) == (
-        f"CUDA 12.4 is not installed | seen: in our folder: 13.0.3 | try: {hint}"
+        f"CUDA 9.1 is not installed | seen: in our folder: 13.0.3 | try: {hint}"
     )
+
+
+def test_a_cache_in_mydrive_is_on_drive_or_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A local folder of that name would go with the machine."""
+    monkeypatch.chdir(tmp_path)
+    options = Options(cache="MyDrive/kept")
+    with pytest.raises(CudaError) as caught:
+        cuda.plan("13.0", options=options)
+    assert caught.value.seen == f"there is no {tmp_path}/MyDrive"
+    assert caught.value.hint == (
+        "give the whole path, such as --cache /content/drive/MyDrive/kept"
+    )
+    (tmp_path / "MyDrive").mkdir()
+    assert cuda.plan("13.0", options=options).facts.kept == ()
 
 
 @pytest.mark.parametrize("act", [service.use, service.uninstall])
@@ -247,6 +267,27 @@ def test_a_version_that_is_empty(act: Any, version: str) -> None:  # noqa: ANN40
     with pytest.raises(NotInstalledError, match="does not say which CUDA"):
         act(version)
     assert environment.active_root() == root
+
+
+def test_nothing_to_take_back_where_a_toolkit_is_used(tmp_path: Path) -> None:
+    """Using one is no change of the folder; how to end that is told."""
+    with pytest.raises(NotInstalledError) as caught:
+        service.rollback()
+    assert caught.value.hint == "%cuda_install --list"
+    environment.activate(tmp_path, {})
+    with pytest.raises(NotInstalledError) as caught:
+        service.rollback()
+    assert caught.value.hint.startswith("%cuda_install --use none\n")
+    assert environment.active_root() == tmp_path
+
+
+def test_what_is_kept_of_one_that_goes(home: Home) -> None:
+    """The cache is spoken of where there is one."""
+    cuda.install(plan_of("13.0"))
+    home.cache.mkdir(parents=True, exist_ok=True)
+    (home.cache / "kept").write_bytes(b"x")
+    told = service.uninstall("13.0").summary
+    assert told.endswith("a later install takes from the cache what is kept there")
 
 
 def test_nothing_to_verify(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -502,5 +543,5 @@ def test_a_link_of_the_system_that_leads_nowhere_is_told(
     monkeypatch.setattr(service, "SYSTEM_LINK", str(link))
     link.symlink_to(cuda.install(plan_of("13.0")).root or "")
     done = service.uninstall("13.0.3")
-    assert done.summary.endswith(f"from the cache; {link} leads nowhere now")
+    assert done.summary.endswith(f"; {link} leads nowhere now")
     assert done.typed == ("%cuda_install 13.0.3", f"!rm {link}")

@@ -217,7 +217,7 @@ def test_errors_are_short(machine: Kernel, tmp_path: Path) -> None:
     """What happened, what was seen, what to type; no frame of ours."""
     cells = {
         "%cuda_install 12.7": "BadVersionError: CUDA 12.7 was never released",
-        "%cuda_install --use 12.4": "NotInstalledError: CUDA 12.4 is not installed",
+        "%cuda_install --use 9.1": "NotInstalledError: CUDA 9.1 is not installed",
         "%cuda_install --rollback": "NotInstalledError: there is nothing to take back",
         f"%cuda_install {LINE} --offline --cache {tmp_path}/none": "SourceUnreachableError",
         "%cuda_install --lst": "there is no option --lst; did you mean --list",

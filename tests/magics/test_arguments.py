@@ -90,7 +90,7 @@ def test_bad_values() -> None:
         in refused("a --mode wrte")
     )
     assert "--mode needs a value: read or write" in refused("a --mode")
-    assert "--wait: invalid float value: 'soon'" in refused("a --wait soon")
+    assert "--wait takes a number, not 'soon'" in refused("a --wait soon")
 
 
 def test_too_few_and_too_many_words() -> None:

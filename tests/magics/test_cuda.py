@@ -86,6 +86,9 @@ def test_what_is_verified(line: str, verify: str) -> None:
         ("--methode wheels", "", "there is no option --methode; did you mean --method"),
         ("--method wheel", "", "not 'wheel'; did you mean --method wheels"),
         ("13.0 torch", "", "'torch' is one word too many"),
+        ("rollback", "", "rollback is an option; type %cuda_install --rollback"),
+        ("list -q", "", "list is an option; type %cuda_install --list"),
+        ("none", "", "none goes with --use; type %cuda_install --use none"),
         ("13.0 torch==2.9", "", "'torch==2.9' is one word too many"),
     ],
 )
@@ -94,6 +97,16 @@ def test_what_does_not_go_together(line: str, body: str, told: str) -> None:
     with pytest.raises(UsageError) as caught:
         verb_of(line, body)
     assert told in str(caught.value)
+
+
+def test_words_of_other_programs() -> None:
+    """Ours is named; each that is named there is."""
+    for written, ours in magic._MEANT.items():
+        parse(CudaMagics.cuda_install, ours)
+        with pytest.raises(
+            UsageError, match=f"no option {written}; did you mean {ours}"
+        ):
+            parse(CudaMagics.cuda_install, written, meant=magic._MEANT)
 
 
 def test_options_become_those_of_the_plan() -> None:

@@ -73,6 +73,27 @@ def test_what_cannot_be(line: str) -> None:
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("2h", "not '2h'; did you mean %keepalive --for 2h"),
+        ("1h30m --while gpu", "did you mean %keepalive --for 1h30m"),
+        ("off", "did you mean %keepalive stop"),
+        ("on", "did you mean %keepalive  ("),
+        ("--stop", "there is no option --stop; did you mean %keepalive stop"),
+        ("--status", "did you mean %keepalive status"),
+        ("--time 4h", "there is no option --time; did you mean --for"),
+        ("--for 4 h", "VERB takes start, status, stop or snippet, not 'h'"),
+        ("--gpu-percent x", "--gpu-percent takes a number, not 'x'"),
+    ],
+)
+def test_what_is_meant(line: str, told: str) -> None:
+    """Those who do not know the words are told them."""
+    with pytest.raises(UsageError) as caught:
+        keepalive._parsed(KeepaliveMagics.keepalive, line)
+    assert told in str(caught.value)
+
+
 @pytest.mark.parametrize("verb", ["status", "stop", "snippet"])
 @pytest.mark.parametrize("option", ["--while busy", "--notify https://x.example/y"])
 def test_options_that_go_with_start_alone(verb: str, option: str) -> None:

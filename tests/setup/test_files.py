@@ -106,7 +106,7 @@ def test_a_broken_file_is_one_line(content: bytes, words: str, tmp_path: Path) -
     (problem,) = found.problems
     assert problem.startswith(f"colabmagic.toml{'' if words[0] == ':' else ' '}{words}")
     assert SECRET not in problem
-    assert found.wanted == ()
+    assert (found.wanted, found.sources) == ((), ())  # no default is from it
 
 
 def test_a_broken_project_of_others_is_not_ours_to_tell(tmp_path: Path) -> None:

@@ -130,6 +130,16 @@ def test_a_bad_gpu_says_where_the_reason_is() -> None:
     assert told.text.splitlines()[-1] == "GPU check: NO GPU"
 
 
+def test_a_cell_to_be_pasted_is_one() -> None:
+    """What stands below a cell magic is copied with it; another way is not."""
+    todo = "%%cuda_install auto\ntorch\ntorchvision\nor\nchoose a GPU runtime"
+    report = SetupReport(parts=(replace(FAILED, todo=todo),), gpu=GPU)
+    lines = report.text.splitlines()
+    first = lines.index("      %%cuda_install auto")
+    assert lines[first + 1 : first + 3] == ["      torch", "      torchvision"]
+    assert lines[first + 3] == "          or"
+
+
 def test_what_is_to_be_copied_is_not_wrapped() -> None:
     """However long: commands, and a line of Python."""
     for command in (

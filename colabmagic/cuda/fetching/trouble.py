@@ -107,7 +107,7 @@ def not_here(missing: Sequence[str]) -> SourceUnreachableError:
     return SourceUnreachableError(
         "--offline allows no download, and the cache does not have all",
         seen=f"missing: {first}{more}",
-        hint="the same line without --offline, once; or --cache DIR, where they are",
+        hint="the same line without --offline, once; or --cache FOLDER, where they are",
     )
 
 
@@ -126,7 +126,7 @@ def no_room(name: str, place: Path, wanted: int, free: int) -> DiskFullError:
     return DiskFullError(
         f"there is no room for {clean(name)}",
         seen=f"{clean(str(place))}: {in_words(wanted)} to come, {in_words(free)} free",
-        hint="free room there and run the cell again\nor --cache DIR, on another disk",
+        hint="free room there and run the cell again\nor --cache FOLDER, on another disk",
     )
 
 
@@ -149,16 +149,16 @@ def unwritable(place: Path, error: OSError, *, wanted: int | None = None) -> Cud
             "the disk is full",
             seen=f"{folder}: {error.strerror}{more}",
             hint="free room there and run the cell again: it goes on from there\n"
-            "or --cache DIR, on another disk",
+            "or --cache FOLDER, on another disk",
         )
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return NeedsRootError(
             "the folder cannot be written",
             seen=f"{folder}: {error.strerror}",
-            hint="set COLABMAGIC_HOME, or --cache DIR, to a folder that you may write",
+            hint="set COLABMAGIC_HOME, or --cache FOLDER, to a folder that you may write",
         )
     return CudaError(
         "the disk does not take the file",
         seen=f"{folder}: {error.strerror or type(error).__name__}",
-        hint="--cache DIR, on another disk",
+        hint="--cache FOLDER, on another disk",
     )

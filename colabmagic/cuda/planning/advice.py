@@ -30,6 +30,7 @@ _SHADOWS: Final = re.compile(
     r"|/stubs/?$"
 )
 _FIRST_MINOR_COMPATIBLE: Final = 11
+_OF_NVIDIAS_SERVER: Final = ("redist", "runfile")
 # Groups of the table, in words.
 _ROWS: Final = (
     ("gcc", "the newest g++ that it takes"),
@@ -77,6 +78,15 @@ def advise(
                 else (),
             )
         )
+    if chosen is not None and chosen.method in _OF_NVIDIAS_SERVER and _is_name(options):
+        found.append(
+            Problem(
+                code="E09",
+                what=f"--mirror {options.mirror} has PyTorch's wheels only: the toolkit "
+                "comes from NVIDIA",
+                fix=("--mirror URL   names another root for NVIDIA's files",),
+            )
+        )
     if chosen is not None and chosen.basis == "memory":
         rows = [word for group, word in _ROWS if release.basis(group) == "memory"]
         found.append(
@@ -88,6 +98,11 @@ def advise(
             )
         )
     return tuple(found)
+
+
+def _is_name(options: Options) -> bool:
+    """Tell whether a mirror is named that has no files of NVIDIA."""
+    return bool(options.mirror) and "://" not in str(options.mirror)
 
 
 def _driver(release: Release, facts: MachineFacts) -> Iterator[Problem]:

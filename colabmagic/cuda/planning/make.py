@@ -363,7 +363,9 @@ def _read(body: str, options: Options) -> Body | None:
         return None
     from colabmagic.cuda.packages.body import parse_body  # noqa: PLC0415 (lazy)
 
-    return parse_body(body)
+    cell = parse_body(body)
+    is_empty = not (cell.requirements or cell.options or cell.problems)
+    return None if is_empty and not options.torch else cell  # remarks ask for nothing
 
 
 def _packages(

@@ -156,7 +156,7 @@ class Store:
             if not change.details.get("reversible", True):
                 raise NotInstalledError(
                     f"{change.what} cannot be taken back",
-                    seen="its files are gone; what was fetched for it is in the cache",
+                    seen="its files are gone; what was fetched for it may be in the cache",
                     hint=f"%cuda_install {change.details.get('name', '')}".strip(),
                 )
             failures = self._take_back(change)

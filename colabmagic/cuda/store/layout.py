@@ -17,6 +17,7 @@ HOME_VARIABLE = "COLABMAGIC_HOME"
 # nvcc puts its own folder between double quotes and hands it to a shell: of these the
 # shell makes something else, or runs it.
 _OF_THE_SHELL: Final = frozenset('"$`\\')
+_DRIVE: Final = "mydrive"
 
 
 def home_folder(env: Mapping[str, str] | None = None) -> Path:
@@ -78,6 +79,31 @@ def expanded(path: str, *, option: str = "") -> Path:
             if option
             else f"%env {HOME_VARIABLE}=/a/folder/that/you/may/write",
         ) from None
+
+
+def cache_folder(path: str) -> Path:
+    """Return the folder of ``--cache``, absolute.
+
+    Parameters
+    ----------
+    path
+        As the user wrote it.
+
+    Raises
+    ------
+    CudaError
+        It begins with Drive's own ``MyDrive``, which is not in the working directory: a
+        folder of that name on the local disk would be gone with the machine.
+    """
+    folder = expanded(path, option="--cache")
+    first = next(iter(Path(path).parts), "")
+    if first.lower() == _DRIVE and not (folder_of := Path.cwd() / first).exists():
+        raise CudaError(
+            f"--cache {clean(path)} is no folder of Drive here",
+            seen=f"there is no {clean(str(folder_of))}",
+            hint=f"give the whole path, such as --cache /content/drive/{clean(path)}",
+        )
+    return folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,4 +115,4 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(CudaError) as caught:
         Cache(tmp_path / "file").write_note("key", {})
     assert str(tmp_path / "file") in str(caught.value.seen)
-    assert "--cache DIR" in caught.value.hint
+    assert "--cache FOLDER" in caught.value.hint

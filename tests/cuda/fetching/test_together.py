@@ -151,7 +151,7 @@ def test_offline_names_all_that_is_missing(
     assert caught.value.render() == [
         "SourceUnreachableError: --offline allows no download, and the cache does not have all",
         "  seen: missing: x.bin, y.bin",
-        "  try:  the same line without --offline, once; or --cache DIR, where they are",
+        "  try:  the same line without --offline, once; or --cache FOLDER, where they are",
     ]
     assert len(server.requests) == before
 
@@ -286,7 +286,7 @@ def test_a_full_disk_is_one_error(
     )
     error, files = (json.loads(line) for line in done.stdout.splitlines())
     assert error["error"] == "DiskFullError"
-    assert "--cache DIR" in error["text"]
+    assert "--cache FOLDER" in error["text"]
     assert not any(name.startswith("sha256") for name in files)
     if announced:
         assert "3.0 MB to come" in error["text"]

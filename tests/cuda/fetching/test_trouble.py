@@ -100,7 +100,7 @@ def test_what_is_missing_offline() -> None:
     assert few.seen == "missing: a, b, c, d"
     many = trouble.not_here([f"p{number}" for number in range(7)])
     assert many.seen == "missing: p0, p1, p2, p3 and 3 more"
-    assert "--cache DIR" in many.hint
+    assert "--cache FOLDER" in many.hint
 
 
 def test_no_room() -> None:

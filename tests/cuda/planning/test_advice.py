@@ -146,6 +146,10 @@ def test_a_mirror_that_is_not_asked() -> None:
     assert told.what.endswith("pip's own index, not from --mirror")
     assert "E09" not in warnings(load("colab_t4"), "12.4", mirror=url)
     assert warnings(load("colab_t4"), "13.0", mirror="nju")["E09"].fix == ()
+    told = warnings(load("colab_t4"), "12.4", mirror="nju")["E09"]
+    assert told.what == (
+        "--mirror nju has PyTorch's wheels only: the toolkit comes from NVIDIA"
+    )
 
 
 def test_new_libc() -> None:

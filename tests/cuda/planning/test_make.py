@@ -193,6 +193,14 @@ def test_ours_is_used_without_any_compiler_here() -> None:
     assert not any(isinstance(step, Publish) for step in made.steps)
 
 
+def test_remarks_below_the_line_ask_for_nothing() -> None:
+    """They are no packages."""
+    facts = load("debian12_cpu")
+    made = make_plan("13.0", "# for the kernel of mine\n\n", facts)
+    assert made.packages is None
+    assert made.text == make_plan("13.0", "", facts).text
+
+
 def test_auto_steps_back_to_what_can_be_had() -> None:
     """Where no compiler suits the newest, an older one is taken."""
     facts: MachineFacts = replace(load("fedora42_gcc15"))

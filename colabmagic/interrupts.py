@@ -23,6 +23,7 @@ class _Deferral:
     """A block in which interrupts wait."""
 
     before: Handler  # gets them afterwards
+    handler: Handler | None = None  # gets them meanwhile
 
 
 _deferrals: list[_Deferral] = []
@@ -41,10 +42,12 @@ def deferred_interrupts(
     ----------
     deliver
         Pass a SIGINT that came meanwhile on to the handler that was there before, when
-        the block is over. It is dropped if the block raises: the cell stops anyway.
+        the block is over. It is dropped if the block raises: the cell stops anyway. Not
+        with `once`: the error may be one that the cell handles.
     once
         Let the first one wait, and pass a second one on at once: for a block that may
-        take long, and that can be cut in two if it must be.
+        take long, and that can be cut in two if it must be. Inside of another block, that
+        one counts them.
 
     Notes
     -----
@@ -56,25 +59,37 @@ def deferred_interrupts(
     ):
         yield
         return
+    if once and waits is None and _deferrals and _deferrals[-1].handler is before:
+        yield
+        return
     pressed: list[int] = []
+    over, failed = False, True
     deferral = _Deferral(before)
 
     def remember(number: int, frame: FrameType | None) -> None:
         pressed.append(number)
         if waits is not None and len(pressed) == 1:
             waits()
-        if once and len(pressed) > 1:
+        if once and len(pressed) > 1 and not over:
             deferral.before(number, frame)
 
+    deferral.handler = remember
     signal.signal(signal.SIGINT, remember)
     _deferrals.append(deferral)
     try:
         yield
+        failed = False
     finally:
+        over = True  # what is done here is not cut in two
         _deferrals.remove(deferral)
         signal.signal(signal.SIGINT, deferral.before)
-    if pressed and deliver:
-        deferral.before(signal.SIGINT, sys._getframe())  # noqa: SLF001 (what Python passes too)
+        if (
+            pressed
+            and deliver
+            and (not failed or (once and isinstance(sys.exception(), Exception)))
+        ):
+            # What Python passes too.
+            deferral.before(signal.SIGINT, sys._getframe())  # noqa: SLF001
 
 
 def handle_interrupts(handler: Handler) -> Handler | None:

@@ -187,3 +187,59 @@ def test_who_waits_can_be_told() -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
     assert told == ["waits"]
+
+
+def test_a_second_one_is_counted_by_the_outer_block() -> None:
+    """Two presses are two, also in the block inside of another that lets one wait."""
+    steps = []
+
+    def press_twice() -> None:
+        with deferred_interrupts(once=True), deferred_interrupts(once=True):
+            signal.raise_signal(signal.SIGINT)
+            steps.append("first")
+            signal.raise_signal(signal.SIGINT)
+            steps.append("second")
+
+    with pytest.raises(KeyboardInterrupt):
+        press_twice()
+    assert steps == ["first"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_one_at_the_very_end_waits_too() -> None:
+    """The handler of before is put back in any case."""
+
+    class Presses(list[interrupts._Deferral]):
+        def remove(self, value: interrupts._Deferral) -> None:
+            signal.raise_signal(signal.SIGINT)
+            super().remove(value)
+
+    deferrals, interrupts._deferrals = interrupts._deferrals, Presses()
+    try:
+        with pytest.raises(KeyboardInterrupt), deferred_interrupts(once=True):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        interrupts._deferrals = deferrals
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handled_error_loses_no_interrupt() -> None:
+    """Whoever handles the error of a block that may be cut is stopped all the same."""
+    handled = []
+
+    def fail() -> None:
+        with deferred_interrupts(once=True):
+            signal.raise_signal(signal.SIGINT)
+            raise ValueError("mine")
+
+    def press_and_handle() -> None:
+        try:
+            fail()
+        except ValueError:
+            handled.append(1)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        press_and_handle()
+    assert not handled
+    assert isinstance(caught.value.__context__, ValueError)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -73,7 +73,9 @@ class Loading:
         patches.set(_MultiProcessingDataLoaderIter, "_reset", self._reset())
         # Ctrl-C inside `Queue.put` leaves Python's lock of the queue taken: torch would
         # wait for it for ever when it ends the workers.
-        for name in ("_try_put_index", "_shutdown_workers"):
+        for name in (
+            "_try_put_index", "_mark_worker_as_unavailable", "_shutdown_workers",
+        ):  # fmt: skip
             whole = _whole(getattr(_MultiProcessingDataLoaderIter, name))
             patches.set(_MultiProcessingDataLoaderIter, name, whole)
         count_passes(patches, self.meter)
@@ -173,7 +175,11 @@ class Loading:
                 original(iterator, *args, **options)
                 return
             try:
-                self._indoors(iterator, lambda: original(iterator, *args, **options))
+                # Workers of which some have begun and some not would mix two epochs.
+                with deferred_interrupts(once=True):
+                    self._indoors(
+                        iterator, lambda: original(iterator, *args, **options)
+                    )
             finally:
                 ahead.forget(iterator)
 
@@ -231,16 +237,16 @@ class Loading:
         return visits
 
 
-def _whole(original: Callable[[Any], None]) -> Callable[[Any], None]:
+def _whole(original: Callable[..., None]) -> Callable[..., None]:
     """Let Ctrl-C wait until a method is over; a second one does not wait.
 
     Samplers are the user's code and run in it, and workers may take long to end.
     """
 
     @functools.wraps(original)
-    def method(iterator: Any) -> None:  # noqa: ANN401
+    def method(iterator: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
         with deferred_interrupts(once=True):
-            original(iterator)
+            original(iterator, *args, **options)
 
     return method
 

@@ -7,9 +7,11 @@ batch of 32 rows takes when it is fetched at once.
 from __future__ import annotations
 
 import functools
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from torch.autograd import profiler
 from torch.utils.data.dataloader import (
     _BaseDataLoaderIter,
     _DatasetKind,
@@ -26,11 +28,32 @@ _READ: Final = frozenset({
     "_dataset_kind", "_DatasetKind", "Iterable", "_IterableDataset_len_called",
     "_dataset", "_num_workers", "warnings", "warn",
 })  # fmt: skip
-_next_of_torch: Final = _BaseDataLoaderIter.__next__
-_is_known: Final = frozenset(_next_of_torch.__code__.co_names) == _READ
+_next_of_torch: Final[Any] = _BaseDataLoaderIter.__next__
+_code: Final = getattr(_next_of_torch, "__code__", None)
+_is_known: Final = _code is not None and frozenset(_code.co_names) == _READ
 _profiles: Final = getattr(torch.autograd, "_profiler_enabled", None)
-_record: Final = torch.autograd.profiler.record_function
-_modes: Final = torch._C._len_torch_dispatch_stack  # noqa: SLF001
+_record: Final = profiler.record_function
+# Somebody may have changed it before this module was imported.
+_is_torchs_mark: Final = (
+    _record.__module__ == profiler.__name__ and "<locals>" not in _record.__qualname__
+)
+_function_modes: Final = torch._C._len_torch_function_stack  # noqa: SLF001
+_dispatch_modes: Final = torch._C._len_torch_dispatch_stack  # noqa: SLF001
+_modules: Final = sys.modules
+_MONITOR: Final = "torch.profiler._cupti_monitor"
+
+
+def _is_watched() -> bool:
+    """Tell whether somebody would see the mark."""
+    return (
+        _profiles()  # type: ignore[misc]  # only where it is there
+        # Of a profiler that another thread has started, for all threads.
+        or getattr(profiler, "_is_profiler_enabled", False)
+        or _function_modes()  # the user's own modes see what the mark calls
+        or _dispatch_modes()
+        or profiler.record_function is not _record
+        or getattr(_modules.get(_MONITOR), "_monitor_singleton", None) is not None
+    )
 
 
 def without_mark(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -50,7 +73,12 @@ def without_mark(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
     -----
     Source: ``torch/utils/data/dataloader.py``, as in torch 2.13.
     """
-    if original is not _next_of_torch or not _is_known or _profiles is None:
+    if (
+        original is not _next_of_torch
+        or not _is_known
+        or not _is_torchs_mark
+        or _profiles is None
+    ):
         return original
 
     @functools.wraps(original)
@@ -59,9 +87,7 @@ def without_mark(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
             type(iterator) is not _SingleProcessDataLoaderIter
             or iterator._dataset_kind != _DatasetKind.Map  # noqa: SLF001
             or iterator._sampler_iter is None  # noqa: SLF001
-            or _profiles()
-            or _modes()  # one of the user's sees the mark
-            or torch.autograd.profiler.record_function is not _record
+            or _is_watched()
         ):
             return original(iterator)
         data = iterator._next_data()  # type: ignore[no-untyped-call]  # noqa: SLF001

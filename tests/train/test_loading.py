@@ -324,10 +324,13 @@ class InterruptedLock:
 
     def __init__(self, lock: Any) -> None:  # noqa: ANN401
         self.lock = lock
+        self.pressed = False
 
     def __enter__(self) -> None:
         self.lock.__enter__()
-        signal.raise_signal(signal.SIGINT)
+        if not self.pressed:
+            self.pressed = True
+            signal.raise_signal(signal.SIGINT)
 
     def __exit__(self, *error: object) -> None:
         self.lock.__exit__(*error)
@@ -357,6 +360,51 @@ def test_an_interrupt_leaves_no_queue_of_workers_locked(door: Door) -> None:
         lock.release()  # in any case: the iterator could not end
     assert not taken
     assert [x.item() for (x,) in batches] == [2, 3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_an_interrupt_leaves_the_queue_of_a_stream_unlocked(door: Door) -> None:
+    """Ctrl-C waits also where a worker is told that its stream is over."""
+    door.mover.away([])
+    door.open()
+    batches: Any = iter(DataLoader(Stream(torch.arange(2.0)), num_workers=1))
+    assert [next(batches).item() for _ in range(2)] == [0, 1]
+    (queue,) = batches._index_queues
+    lock, queue._notempty = queue._notempty, InterruptedLock(queue._notempty)
+    outer = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(batches)
+    finally:
+        signal.signal(signal.SIGINT, outer)
+        queue._notempty = lock
+        taken = not lock.acquire(blocking=False)
+        lock.release()
+    assert not taken
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_an_interrupt_waits_until_all_workers_have_begun_anew(door: Door) -> None:
+    """An epoch of persistent workers that is interrupted at its start spoils no other."""
+    door.mover.away([])
+    door.open()
+    loader: Any = DataLoader(
+        TensorDataset(torch.arange(4.0)), num_workers=1, persistent_workers=True
+    )
+    assert len(list(loader)) == 4
+    (queue,) = loader._iterator._index_queues
+    lock, queue._notempty = queue._notempty, InterruptedLock(queue._notempty)
+    outer = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            iter(loader)
+    finally:
+        signal.signal(signal.SIGINT, outer)
+        queue._notempty = lock
+        taken = not lock.acquire(blocking=False)
+        lock.release()
+    assert not taken
+    assert [x.item() for (x,) in loader] == [0, 1, 2, 3]
 
 
 def test_a_dataset_is_let_go_at_the_end(door: Door) -> None:

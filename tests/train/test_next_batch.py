@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 import torch._dynamo  # a mode imports it, and it wraps functions of torch
+from torch._C._profiler import _ExperimentalConfig
 from torch.autograd.profiler import profile
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from torch.utils.data.dataloader import _BaseDataLoaderIter
@@ -88,6 +93,65 @@ def test_a_dispatch_mode_gets_its_marks(marks: list[str]) -> None:
     with Watch():
         taken(loader())
     assert len(marks) == 4
+
+
+def test_a_function_mode_gets_its_marks(marks: list[str]) -> None:
+    """A mode of the user's sees the calls of the mark."""
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(
+            self, function: Any, _: Any, args: Any = (), options: Any = None
+        ) -> Any:  # noqa: ANN401
+            return function(*args, **(options or {}))
+
+    with Watch():
+        taken(loader())
+    assert len(marks) == 4
+
+
+def test_a_profiler_of_all_threads_gets_its_marks() -> None:
+    """One that was started elsewhere is not that of the thread that loads."""
+    options = _ExperimentalConfig(profile_all_threads=True)
+    with torch.profiler.profile(experimental_config=options) as watched:
+        thread = threading.Thread(target=lambda: taken(loader()))
+        thread.start()
+        thread.join()
+    names = [event.name for event in watched.events() or ()]
+    assert (
+        names.count("enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__") == 4
+    )
+
+
+def test_a_monitor_of_the_gpu_gets_its_marks(
+    monkeypatch: pytest.MonkeyPatch, marks: list[str]
+) -> None:
+    """It is told of marks by the mark itself."""
+    monitor = pytest.importorskip("torch.profiler._cupti_monitor", reason="newer torch")
+    told: list[str] = []
+
+    class Monitor:
+        push_user_annotation = staticmethod(told.append)
+
+    monkeypatch.setattr(monitor, "_monitor_singleton", Monitor)
+    taken(loader())
+    assert told == marks
+    assert len(told) == 4
+
+
+def test_a_mark_that_was_changed_before_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the user came first."""
+
+    class Mark(torch.autograd.profiler.record_function):
+        pass
+
+    name = "colabmagic.train.next_batch"
+    monkeypatch.setattr(torch.autograd.profiler, "record_function", Mark)
+    monkeypatch.delitem(sys.modules, name)
+    anew = importlib.import_module(name)
+    original = _BaseDataLoaderIter.__next__
+    assert anew.without_mark(original) is original
 
 
 def test_a_changed_mark_is_called(monkeypatch: pytest.MonkeyPatch) -> None:

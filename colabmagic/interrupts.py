@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import signal
@@ -10,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ class _Deferral:
 
 
 _deferrals: list[_Deferral] = []
+_MOMENT_S: Final = 0.02
 
 
 @contextlib.contextmanager
@@ -34,6 +36,7 @@ def deferred_interrupts(
     *,
     deliver: bool = True,
     once: bool = False,
+    later: bool = False,
     waits: Callable[[], object] | None = None,
 ) -> Iterator[None]:
     """Let SIGINT wait while the block runs.
@@ -48,6 +51,9 @@ def deferred_interrupts(
         Let the first one wait, and pass a second one on at once: for a block that may
         take long, and that can be cut in two if it must be. Inside of another block, that
         one counts them.
+    later
+        Deliver it a moment after the block: for what runs in ``__del__``, where Python
+        prints what is raised, and goes on.
 
     Notes
     -----
@@ -83,13 +89,37 @@ def deferred_interrupts(
         over = True  # what is done here is not cut in two
         _deferrals.remove(deferral)
         signal.signal(signal.SIGINT, deferral.before)
-        if (
-            pressed
-            and deliver
-            and (not failed or (once and isinstance(sys.exception(), Exception)))
-        ):
-            # What Python passes too.
-            deferral.before(signal.SIGINT, sys._getframe())  # noqa: SLF001
+        is_error = failed and isinstance(sys.exception(), Exception)
+        if pressed and deliver and (not failed or later or (once and is_error)):
+            if later:
+                _press_again()
+            else:
+                _deliver(deferral.before, after_error=failed)
+
+
+def _deliver(handler: Handler, *, after_error: bool) -> None:
+    """Call a handler as Python does."""
+    try:
+        handler(signal.SIGINT, sys._getframe())  # noqa: SLF001
+    except BaseException as stop:
+        # As without us: what was cut off is not shown, and its frames are not the user's.
+        stop.__suppress_context__ |= after_error
+        raise
+
+
+def _press_again() -> None:
+    """Interrupt the main thread when it has left where it is now."""
+
+    def press() -> None:
+        main = threading.main_thread().ident
+        if hasattr(signal, "pthread_kill") and main is not None:
+            signal.pthread_kill(main, signal.SIGINT)  # it ends a sleep, too
+        else:
+            _thread.interrupt_main()
+
+    timer = threading.Timer(_MOMENT_S, press)
+    timer.daemon = True
+    timer.start()
 
 
 def handle_interrupts(handler: Handler) -> Handler | None:

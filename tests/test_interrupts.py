@@ -241,5 +241,25 @@ def test_a_handled_error_loses_no_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         press_and_handle()
     assert not handled
-    assert isinstance(caught.value.__context__, ValueError)
+    assert caught.value.__suppress_context__
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_can_come_a_moment_later() -> None:
+    """What is raised while an object is freed stops nobody: it comes afterwards."""
+    steps = []
+
+    class Freed:
+        def __del__(self) -> None:
+            with deferred_interrupts(once=True, later=True):
+                signal.raise_signal(signal.SIGINT)
+                steps.append("freed")
+
+    def free_and_go_on() -> None:
+        Freed()
+        threading.Event().wait(10)
+        steps.append("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        free_and_go_on()
+    assert steps == ["freed"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from contextlib import nullcontext
+import sys
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from colabmagic.train.unseen import Unseen
 from colabmagic.train.visit import Visitors, end_visit, visit_home, visitors_among
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from colabmagic.train.meter import Meter
     from colabmagic.train.move import Mover
@@ -175,8 +176,7 @@ class Loading:
                 original(iterator, *args, **options)
                 return
             try:
-                # Workers of which some have begun and some not would mix two epochs.
-                with deferred_interrupts(once=True):
+                with _whole_puts(iterator):
                     self._indoors(
                         iterator, lambda: original(iterator, *args, **options)
                     )
@@ -244,11 +244,29 @@ def _whole(original: Callable[..., None]) -> Callable[..., None]:
     """
 
     @functools.wraps(original)
-    def method(iterator: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
-        with deferred_interrupts(once=True):
-            original(iterator, *args, **options)
+    def method(*args: Any, **options: Any) -> None:  # noqa: ANN401
+        # What is raised in `__del__` stops nobody: Python only prints it.
+        freed = sys._getframe(1).f_code.co_name == "__del__"  # noqa: SLF001
+        with deferred_interrupts(once=True, later=freed):
+            original(*args, **options)
 
     return method
+
+
+@contextmanager
+def _whole_puts(iterator: Any) -> Iterator[None]:  # noqa: ANN401
+    """Let Ctrl-C wait whenever something is put for a worker.
+
+    Not while the workers answer: a notebook's stop button ends them, too.
+    """
+    queues = [vars(each) for each in iterator._index_queues]  # noqa: SLF001
+    for queue, own in zip(iterator._index_queues, queues, strict=True):  # noqa: SLF001
+        own["put"] = _whole(queue.put)
+    try:
+        yield
+    finally:
+        for own in queues:
+            own.pop("put", None)
 
 
 def indexed_datasets(reached: Iterable[object], *, inside: bool) -> list[object]:

@@ -45,8 +45,8 @@ _MONITOR: Final = "torch.profiler._cupti_monitor"
 
 def _is_watched() -> bool:
     """Tell whether somebody would see the mark."""
-    return (
-        _profiles()  # type: ignore[misc]  # only where it is there
+    return bool(
+        (_profiles is not None and _profiles())
         # Of a profiler that another thread has started, for all threads.
         or getattr(profiler, "_is_profiler_enabled", False)
         or _function_modes()  # the user's own modes see what the mark calls

@@ -99,9 +99,8 @@ def test_a_function_mode_gets_its_marks(marks: list[str]) -> None:
     """A mode of the user's sees the calls of the mark."""
 
     class Watch(TorchFunctionMode):
-        def __torch_function__(
-            self, function: Any, _: Any, args: Any = (), options: Any = None
-        ) -> Any:  # noqa: ANN401
+        def __torch_function__(self, function: Any, _: Any, *given: Any) -> Any:  # noqa: ANN401
+            args, options = (*given, {})[:2]
             return function(*args, **(options or {}))
 
     with Watch():

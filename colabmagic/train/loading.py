@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from torch.utils import data as torch_data
 from torch.utils.data.dataloader import (
     _BaseDataLoaderIter,
-    _MultiProcessingDataLoaderIter,
 )
 
 from colabmagic.interrupts import deferred_interrupts
@@ -70,15 +69,18 @@ class Loading:
         rows.install(patches, self.resident)
         self._sends_ahead = ahead.install(patches, self.scope.device)
         patches.set(_BaseDataLoaderIter, "__next__", self._next())
-        patches.set(torch_data.DataLoader, "_get_iterator", self._get_iterator())
-        patches.set(_MultiProcessingDataLoaderIter, "_reset", self._reset())
+        for kind in _with_own(torch_data.DataLoader, "_get_iterator"):
+            patches.set(kind, "_get_iterator", self._get_iterator(kind))
+        for kind in _with_own(_BaseDataLoaderIter, "_reset"):
+            if kind is not _BaseDataLoaderIter:
+                patches.set(kind, "_reset", self._reset(kind))
         # Ctrl-C inside `Queue.put` leaves Python's lock of the queue taken: torch would
         # wait for it for ever when it ends the workers.
         for name in (
             "_try_put_index", "_mark_worker_as_unavailable", "_shutdown_workers",
         ):  # fmt: skip
-            whole = _whole(getattr(_MultiProcessingDataLoaderIter, name))
-            patches.set(_MultiProcessingDataLoaderIter, name, whole)
+            for kind in _with_own(_BaseDataLoaderIter, name):
+                patches.set(kind, name, _whole(getattr(kind, name)))
         count_passes(patches, self.meter)
 
     def meet(self, patches: Patches, datasets: Iterable[object]) -> None:
@@ -147,9 +149,9 @@ class Loading:
 
         return __next__
 
-    def _get_iterator(self) -> Callable[..., Any]:
+    def _get_iterator(self, kind: Any) -> Callable[..., Any]:  # noqa: ANN401 (a class)
         """Return the patched method that starts workers: they inherit CPU tensors."""
-        original = torch_data.DataLoader._get_iterator  # noqa: SLF001
+        original = kind._get_iterator  # noqa: SLF001
 
         @functools.wraps(original)
         def _get_iterator(loader: Any) -> Any:  # noqa: ANN401
@@ -166,9 +168,9 @@ class Loading:
 
         return _get_iterator
 
-    def _reset(self) -> Callable[..., Any]:
+    def _reset(self, kind: Any) -> Callable[..., Any]:  # noqa: ANN401 (a class)
         """Return the patched method by which persistent workers begin a new epoch."""
-        original: Any = _MultiProcessingDataLoaderIter._reset  # noqa: SLF001
+        original: Any = kind._reset  # noqa: SLF001
 
         @functools.wraps(original)
         def _reset(iterator: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
@@ -237,6 +239,14 @@ class Loading:
         return visits
 
 
+def _with_own(kind: type[Any], name: str) -> list[type[Any]]:
+    """Return a class and all classes below it that have this method of their own."""
+    found = [kind] if name in vars(kind) else []
+    for each in type.__subclasses__(kind):
+        found += _with_own(each, name)
+    return list(dict.fromkeys(found))
+
+
 def _whole(original: Callable[..., None]) -> Callable[..., None]:
     """Let Ctrl-C wait until a method is over; a second one does not wait.
 
@@ -259,14 +269,14 @@ def _whole_puts(iterator: Any) -> Iterator[None]:  # noqa: ANN401
 
     Not while the workers answer: a notebook's stop button ends them, too.
     """
-    queues = [vars(each) for each in iterator._index_queues]  # noqa: SLF001
-    for queue, own in zip(iterator._index_queues, queues, strict=True):  # noqa: SLF001
-        own["put"] = _whole(queue.put)
+    queues = getattr(iterator, "_index_queues", ())
+    for queue in queues:
+        vars(queue)["put"] = _whole(queue.put)
     try:
         yield
     finally:
-        for own in queues:
-            own.pop("put", None)
+        for queue in queues:
+            vars(queue).pop("put", None)
 
 
 def indexed_datasets(reached: Iterable[object], *, inside: bool) -> list[object]:

@@ -17,7 +17,10 @@ from torch.utils.data import (
     Subset,
     TensorDataset,
 )
-from torch.utils.data.dataloader import _BaseDataLoaderIter
+from torch.utils.data.dataloader import (
+    _BaseDataLoaderIter,
+    _MultiProcessingDataLoaderIter,
+)
 
 from colabmagic.train.loading import Loading, indexed_datasets
 from colabmagic.train.meter import Meter
@@ -317,6 +320,47 @@ def test_workers_get_tensors_of_the_cpu(door: Door, *, persistent: bool) -> None
         assert [x.cpu().tolist() for (x,) in loader] == [[0, 1], [2, 3]]
     assert rows.device == fake_1()
     del loader
+
+
+class OwnLoader(DataLoader[Any]):
+    """Makes its iterators itself, as torchdata's loader does."""
+
+    def _get_iterator(self) -> Any:  # noqa: ANN401
+        vars(self)["seen"] = self.dataset.tensors[0].device.type  # type: ignore[attr-defined]
+        return OwnIterator(self)
+
+
+class OwnIterator(_MultiProcessingDataLoaderIter):
+    """Begins epochs itself."""
+
+    def _reset(self, loader: Any, first_iter: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002
+        super()._reset(loader, first_iter)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("persistent", [True, False])
+def test_workers_of_other_loaders_get_tensors_of_the_cpu(
+    door: Door,
+    *,
+    persistent: bool,
+) -> None:
+    """A loader with a method of its own starts its workers at home, too."""
+    rows = torch.arange(4.0)
+    door.mover.away([rows])
+    own = {kind: dict(vars(kind)) for kind in (OwnLoader, OwnIterator)}
+    door.open()
+    loader = OwnLoader(
+        TensorDataset(rows),
+        batch_size=2,
+        num_workers=1,
+        persistent_workers=persistent,
+    )
+    for _ in range(2):
+        assert [x.cpu().tolist() for (x,) in loader] == [[0, 1], [2, 3]]
+    assert vars(loader)["seen"] == "cpu"
+    assert rows.device == fake_1()
+    door.patches.undo()
+    assert {kind: dict(vars(kind)) for kind in own} == own
 
 
 class InterruptedLock:

@@ -134,11 +134,16 @@ class DeviceBlock:
         running, namespace, frame = self._open.pop()
         if running is None:  # inside another block, which brings everything home
             return
-        if namespace is not frame.f_globals:  # what the block has bound since
-            namespace.update(frame.f_locals)
-        if error is not None:
-            _look_at(error, namespace)
-        self.outcome = running.finish(None, error)
+        try:
+            if namespace is not frame.f_globals:  # what the block has bound since
+                namespace.update(frame.f_locals)
+            if error is not None:
+                _look_at(error, namespace)
+            self.outcome = running.finish(None, error)
+        except KeyboardInterrupt as stop:
+            # Perhaps it came before interrupts waited; a second call changes nothing.
+            self.outcome = running.finish(None, error or stop)
+            raise
 
     def __call__(self, function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
         """Return a function that runs on the device each time it is called.
@@ -169,11 +174,13 @@ class DeviceBlock:
                 return function(*args, **kwargs)
             try:
                 result = function(*args, **kwargs)
-            except BaseException as error:
-                _look_at(error, namespace)
-                self.outcome = running.finish(None, error)
+                self.outcome = running.finish(result)
+            except BaseException as error:  # also Ctrl-C, before interrupts wait
+                try:
+                    _look_at(error, namespace)
+                finally:
+                    self.outcome = running.finish(None, error)
                 raise
-            self.outcome = running.finish(result)
             return result
 
         return on_device

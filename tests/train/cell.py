@@ -61,7 +61,7 @@ class Notebook:
         )
         try:
             self.run(source)
-        except BaseException as error:
+            return running.finish()
+        except BaseException as error:  # Ctrl-C may come before interrupts wait
             running.finish(None, error)
             raise
-        return running.finish()

@@ -218,6 +218,8 @@ def screenshot(page: Page, name: str) -> Path:
     """Keep a picture of the whole notebook under build/screenshots."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     path = SCREENSHOTS / f"{name}.png"
+    # It lies over the page while a theme comes, and fades.
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0)
     with _all_in_view(page):
         page.screenshot(path=path)
     return path

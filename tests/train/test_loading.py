@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import weakref
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -383,6 +384,22 @@ class InterruptedLock:
         return getattr(self.lock, name)
 
 
+@contextmanager
+def interrupted_put(queue: Any) -> Iterator[None]:  # noqa: ANN401
+    """Press Ctrl-C while something is put into a queue; it must come, and leave no lock."""
+    lock, queue._notempty = queue._notempty, InterruptedLock(queue._notempty)
+    outer = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, outer)
+        queue._notempty = lock
+        taken = not lock.acquire(blocking=False)
+        lock.release()  # in any case: the iterator could not end
+    assert not taken
+
+
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_an_interrupt_leaves_no_queue_of_workers_locked(door: Door) -> None:
     """Ctrl-C waits until the batch's number is there, or torch would wait for ever."""
@@ -392,17 +409,8 @@ def test_an_interrupt_leaves_no_queue_of_workers_locked(door: Door) -> None:
     batches: Any = iter(loader)
     next(batches)
     (queue,) = batches._index_queues
-    lock, queue._notempty = queue._notempty, InterruptedLock(queue._notempty)
-    outer = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            next(batches)
-    finally:
-        signal.signal(signal.SIGINT, outer)
-        queue._notempty = lock
-        taken = not lock.acquire(blocking=False)
-        lock.release()  # in any case: the iterator could not end
-    assert not taken
+    with interrupted_put(queue):
+        next(batches)
     assert [x.item() for (x,) in batches] == [2, 3, 4, 5, 6, 7, 8]
 
 
@@ -414,17 +422,8 @@ def test_an_interrupt_leaves_the_queue_of_a_stream_unlocked(door: Door) -> None:
     batches: Any = iter(DataLoader(Stream(torch.arange(2.0)), num_workers=1))
     assert [next(batches).item() for _ in range(2)] == [0, 1]
     (queue,) = batches._index_queues
-    lock, queue._notempty = queue._notempty, InterruptedLock(queue._notempty)
-    outer = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            next(batches)
-    finally:
-        signal.signal(signal.SIGINT, outer)
-        queue._notempty = lock
-        taken = not lock.acquire(blocking=False)
-        lock.release()
-    assert not taken
+    with interrupted_put(queue):
+        next(batches)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -437,17 +436,8 @@ def test_an_interrupt_leaves_no_queue_of_persistent_workers_locked(door: Door) -
     )
     assert len(list(loader)) == 4
     (queue,) = loader._iterator._index_queues
-    lock, queue._notempty = queue._notempty, InterruptedLock(queue._notempty)
-    outer = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            iter(loader)
-    finally:
-        signal.signal(signal.SIGINT, outer)
-        queue._notempty = lock
-        taken = not lock.acquire(blocking=False)
-        lock.release()
-    assert not taken
+    with interrupted_put(queue):
+        iter(loader)
     assert "put" not in vars(queue)
 
 
